@@ -1,0 +1,75 @@
+/**
+ * What an attempt came to, as evidence about the vendor: classified once, here, and everybody asks this one answer.
+ *
+ * A well-formed answer is a success of the vendor even when it is a refusal of the caller: a declined card, an unknown
+ * id or a wrong key says that the vendor is up. Being cut short by the caller says nothing about the vendor.
+ */
+import type { Reason } from "./VendorError.ts"
+
+/** What a vendor says about the caller's allowance, read from the headers of its answers. */
+export interface Quota {
+  /** Calls that are left until the reset. */
+  readonly remaining: number
+  /** Milliseconds until the allowance is whole again. */
+  readonly resetMillis: number
+}
+
+export class Outcome {
+  readonly _tag: "Success" | "Failure" | "Ignored"
+  /** From the start of the attempt to its end. */
+  readonly durationMillis: number
+  /** Why there is no answer of the contract; `undefined` when there is one. */
+  readonly reason: Reason | undefined
+  readonly quota: Quota | undefined
+
+  constructor(
+    tag: Outcome["_tag"],
+    durationMillis: number,
+    reason: Reason | undefined,
+    quota: Quota | undefined
+  ) {
+    this._tag = tag
+    this.durationMillis = durationMillis
+    this.reason = reason
+    this.quota = quota
+  }
+}
+
+/** The vendor gave an answer its contract declares: a success or a declared error. */
+export const answered = (durationMillis: number, quota?: Quota): Outcome =>
+  new Outcome("Success", durationMillis, undefined, quota)
+
+/** The caller went away. */
+export const abandoned = (durationMillis: number): Outcome =>
+  new Outcome("Ignored", durationMillis, undefined, undefined)
+
+/** The attempt ended for a reason. */
+export const failed = (durationMillis: number, reason: Reason, quota?: Quota): Outcome =>
+  new Outcome(classify(reason), durationMillis, reason, quota)
+
+/** What a reason says about the vendor's health. */
+export const classify = (reason: Reason): Outcome["_tag"] => {
+  switch (reason._tag) {
+    case "Timeout":
+    case "ConnectFailed":
+    case "ConnectionLost":
+    case "Unavailable":
+    case "InvalidResponse":
+    case "ResponseTooLarge":
+    // The stack passes it on only when the attempt had a fair share of its time; see vendor/Stack.
+    case "DeadlineExceeded":
+      return "Failure"
+    case "Conflict":
+    case "Unauthorized":
+    case "RequestRejected":
+      return "Success"
+    // A limit is about us, not about the vendor's health; the rate limiter hears it.
+    case "RateLimited":
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "InvalidRequest":
+    case "CredentialUnavailable":
+      return "Ignored"
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Every name under which Breakwater can be seen, and what counts. Spans and metrics follow the OpenTelemetry semantic
+ * conventions for HTTP clients (v1.37) where they have a name, and `breakwater.*` where they have none.
+ *
+ * Nothing is paid when nobody listens: counts are plain numbers that exporters read when they come by, and spans are
+ * made only when the fibre has a tracer. No label and no attribute holds a query, a header, a body or a path parameter.
+ */
+import * as Context from "effect/Context"
+import * as Metric from "effect/Metric"
+
+/** Metrics of attempts, as the semantic conventions name them. Durations are in seconds. */
+export const requestDuration = "http.client.request.duration"
+/** From the call to its end, over all its attempts and waits, in seconds; by `vendor`, `operation`, `outcome`. */
+export const operationDuration = "breakwater.operation.duration"
+/** Attempts after the first; by `vendor`, `operation`. */
+export const retries = "breakwater.retries"
+/** Calls a gate refused; by `vendor`, `operation`, `gate`. */
+export const refusals = "breakwater.refusals"
+/** 0 closed, 1 half-open, 2 open; by `vendor`, `operation`. */
+export const breakerState = "breakwater.breaker.state"
+/** Changes of a breaker's state; by `vendor`, `to`. */
+export const breakerTransitions = "breakwater.breaker.transitions"
+/** Calls that have a place in the bulkhead; by `vendor`. */
+export const bulkheadRunning = "breakwater.bulkhead.running"
+/** Calls that wait for a place; by `vendor`. */
+export const bulkheadWaiting = "breakwater.bulkhead.waiting"
+/** Calls that wait for permits; by `vendor`. */
+export const rateLimitWaiting = "breakwater.ratelimit.waiting"
+/** Retries that could be paid for now; by `vendor`. */
+export const retryBudget = "breakwater.retry.budget"
+
+/** The bucket boundaries that the semantic conventions advise for `http.client.request.duration`, in seconds. */
+export const durationBoundaries: ReadonlyArray<number> = [
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.075,
+  0.1,
+  0.25,
+  0.5,
+  0.75,
+  1,
+  2.5,
+  5,
+  7.5,
+  10
+]
+
+const descriptions: Record<string, string> = {
+  [requestDuration]: "Duration of HTTP client requests, in seconds",
+  [operationDuration]: "Duration of operations with all their attempts and waits, in seconds",
+  [retries]: "Attempts after the first",
+  [refusals]: "Calls that a gate refused",
+  [breakerState]: "0 closed, 1 half-open, 2 open",
+  [breakerTransitions]: "Changes of a circuit breaker's state",
+  [bulkheadRunning]: "Calls that have a place in the bulkhead",
+  [bulkheadWaiting]: "Calls that wait for a place in the bulkhead",
+  [rateLimitWaiting]: "Calls that wait for permits of the rate limit",
+  [retryBudget]: "Retries that could be paid for now"
+}
+
+type Labels = Readonly<Record<string, string>>
+
+/** What can be counted about the calls of one operation. */
+export interface OperationMeter {
+  /** An attempt ended. `errorType` is the reason's tag or the status, as the conventions want it; absent on success. */
+  attempt(durationMillis: number, status: number | undefined, errorType: string | undefined): void
+  /** The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. */
+  operation(durationMillis: number, outcome: string): void
+  retry(): void
+  refusal(gate: string): void
+}
+
+/** Where the attempts of an operation go, in the conventions' words. */
+export interface OperationLabels {
+  readonly vendor: string
+  readonly operation: string
+  readonly method: string
+  readonly address: string
+  readonly port: number
+}
+
+/**
+ * The meter of an operation. Two clients of the same operation in one registry share it, so that neither hides the
+ * other's counts.
+ */
+export const operationMeter = (context: Context.Context<never>, labels: OperationLabels): OperationMeter =>
+  shared(context, `${labels.vendor}/${labels.operation}`, () => new Meter(context, labels))
+
+/** A count that only grows; shared like {@link operationMeter}. */
+export interface Counter {
+  count: number
+}
+
+export const counter = (context: Context.Context<never>, name: string, labels: Labels): Counter =>
+  shared(context, `${name} ${JSON.stringify(labels)}`, () => {
+    const series: Counter = { count: 0 }
+    Metric.registerUnsafe(
+      Metric.counter(name, { description: descriptions[name], attributes: labels, incremental: true }),
+      context,
+      lazily(() => ({ count: series.count, incremental: true }))
+    )
+    return series
+  })
+
+/** Shows a number that is read when an exporter comes by; the latest of a name and its labels is the one shown. */
+export const gauge = (context: Context.Context<never>, name: string, labels: Labels, read: () => number): void => {
+  Metric.registerUnsafe(
+    Metric.gauge(name, { description: descriptions[name], attributes: labels }),
+    context,
+    lazily(() => ({ value: read() }))
+  )
+}
+
+class Meter implements OperationMeter {
+  private readonly context: Context.Context<never>
+  private readonly labels: OperationLabels
+  private readonly attempts = new Map<number | undefined, Map<string | undefined, Histogram>>()
+  private readonly operations = new Map<string, Histogram>()
+  private readonly refusals = new Map<string, Counter>()
+  private readonly retries: Counter
+
+  constructor(context: Context.Context<never>, labels: OperationLabels) {
+    this.context = context
+    this.labels = labels
+    this.retries = counter(context, retries, this.own())
+  }
+
+  attempt(durationMillis: number, status: number | undefined, errorType: string | undefined) {
+    const byType = getOrMake(this.attempts, status, () => new Map<string | undefined, Histogram>())
+    getOrMake(byType, errorType, () => this.histogram(requestDuration, this.http(status, errorType)))
+      .record(durationMillis)
+  }
+  operation(durationMillis: number, outcome: string) {
+    getOrMake(this.operations, outcome, () => this.histogram(operationDuration, { ...this.own(), outcome }))
+      .record(durationMillis)
+  }
+  retry() {
+    this.retries.count++
+  }
+  refusal(gate: string) {
+    getOrMake(this.refusals, gate, () => counter(this.context, refusals, { ...this.own(), gate })).count++
+  }
+
+  private own(): Labels {
+    return { vendor: this.labels.vendor, operation: this.labels.operation }
+  }
+  private http(status: number | undefined, errorType: string | undefined): Labels {
+    return {
+      "http.request.method": this.labels.method,
+      "server.address": this.labels.address,
+      "server.port": String(this.labels.port),
+      ...(status === undefined ? {} : { "http.response.status_code": String(status) }),
+      ...(errorType === undefined ? {} : { "error.type": errorType }),
+      ...this.own()
+    }
+  }
+  private histogram(name: string, labels: Labels): Histogram {
+    const series = new Histogram()
+    Metric.registerUnsafe(
+      Metric.histogram(name, {
+        description: descriptions[name],
+        attributes: labels,
+        boundaries: durationBoundaries
+      }),
+      this.context,
+      lazily(() => series.state())
+    )
+    return series
+  }
+}
+
+/** The counts of a histogram over {@link durationBoundaries}. */
+class Histogram {
+  private readonly counts = new Float64Array(durationBoundaries.length + 1)
+  private count = 0
+  private sum = 0
+  private min = Number.MAX_VALUE
+  private max = -Number.MAX_VALUE
+
+  record(millis: number) {
+    const seconds = millis / 1_000
+    let bucket = 0
+    while (bucket < durationBoundaries.length && seconds > durationBoundaries[bucket]!) bucket++
+    this.counts[bucket]!++
+    this.count++
+    this.sum += seconds
+    if (seconds < this.min) this.min = seconds
+    if (seconds > this.max) this.max = seconds
+  }
+  state(): Metric.HistogramState {
+    let cumulated = 0
+    return {
+      buckets: durationBoundaries.map((boundary, i) => [boundary, cumulated += this.counts[i]!]),
+      count: this.count,
+      min: this.min,
+      max: this.max,
+      sum: this.sum
+    }
+  }
+}
+
+const lazily = <State>(get: () => State): Metric.Metric.Hooks<unknown, State> => ({
+  get,
+  update() {},
+  modify() {}
+})
+
+const getOrMake = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, value = make())
+  return value
+}
+
+const sharedByRegistry = new WeakMap<object, Map<string, unknown>>()
+
+const shared = <A>(context: Context.Context<never>, key: string, make: () => A): A => {
+  const registry = Context.get(context, Metric.MetricRegistry)
+  let series = sharedByRegistry.get(registry)
+  if (series === undefined) sharedByRegistry.set(registry, series = new Map())
+  return getOrMake(series, key, make) as A
+}

@@ -1,0 +1,45 @@
+/**
+ * A vendor's secret, read anew for every attempt and held no longer than one. Where it comes from is for a layer to say;
+ * without one it is the environment, through Effect's `Config`.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { CredentialUnavailable } from "../VendorError.ts"
+
+/** Which secret is asked for. */
+export interface CredentialRequest {
+  readonly vendor: string
+  /** The partition of the call; `""` for the vendor's only credential. */
+  readonly key: string
+}
+
+export interface Credentials {
+  /** The secret as it is now. Fails when there is none. */
+  read(request: CredentialRequest): Effect.Effect<Redacted.Redacted, CredentialUnavailable>
+}
+
+/** `STRIPE_API_KEY` for `stripe`; `STRIPE_EU_API_KEY` for its key `eu`. */
+export const environmentName = ({ key, vendor }: CredentialRequest): string =>
+  `${upperSnake(key === "" ? vendor : `${vendor}_${key}`)}_API_KEY`
+
+/** `open-exchange-rates` as an environment variable begins: `OPEN_EXCHANGE_RATES`. */
+export const upperSnake = (name: string): string => name.replaceAll(/[^A-Za-z0-9]+/g, "_").toUpperCase()
+
+/** Reads from the fibre's `ConfigProvider`, by default the environment. */
+export const fromConfig: Credentials = {
+  read(request) {
+    const name = environmentName(request)
+    return Effect.mapError(
+      Effect.map(Config.NonEmptyString(name), Redacted.make),
+      () => new CredentialUnavailable(name)
+    )
+  }
+}
+
+/** Where credentials come from. @default {@link fromConfig} */
+export const Credentials: Context.Reference<Credentials> = Context.Reference<Credentials>(
+  "breakwater/credentials/Credentials",
+  { defaultValue: () => fromConfig }
+)

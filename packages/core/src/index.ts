@@ -1,0 +1,41 @@
+/**
+ * Breakwater: guarded calls to third parties, for services written with Effect. The public surface, ground up; every
+ * module can also be imported by its own path, `@breakwater/core/policies/Breaker`.
+ */
+
+// The vocabulary.
+export * as Gate from "./Gate.ts"
+export * as Outcome from "./Outcome.ts"
+export * as Safety from "./Safety.ts"
+export * as Telemetry from "./Telemetry.ts"
+export * as Timeline from "./Timeline.ts"
+export * from "./VendorError.ts"
+
+// Policies: they know nothing of HTTP or vendors.
+export * as Breaker from "./policies/Breaker.ts"
+export * as Bulkhead from "./policies/Bulkhead.ts"
+export * as Deadline from "./policies/Deadline.ts"
+export * as RateLimit from "./policies/RateLimit.ts"
+export * as Retry from "./policies/Retry.ts"
+export * as RetryBudget from "./policies/RetryBudget.ts"
+
+// A secret, kept fresh.
+export * as Credential from "./credentials/Credential.ts"
+
+// The socket.
+export * as Transport from "./transport/Transport.ts"
+export * as UndiciTransport from "./transport/UndiciTransport.ts"
+
+// At least once on the wire, once in effect.
+export * as IdempotencyKey from "./delivery/IdempotencyKey.ts"
+
+// Declare a third party.
+export * as Answer from "./vendor/Answer.ts"
+export { bracketForm } from "./vendor/BracketForm.ts"
+export type { CallOptions, Client } from "./vendor/Client.ts"
+export type { Auth, Declaration } from "./vendor/Declaration.ts"
+export * as Operation from "./vendor/Operation.ts"
+export * as Policy from "./vendor/Policy.ts"
+export * as Simulator from "./vendor/Simulator.ts"
+export * as Stack from "./vendor/Stack.ts"
+export * as Vendor from "./vendor/Vendor.ts"

@@ -1,0 +1,35 @@
+/** Trips after so many failures in a row. For vendors that are called rarely: it needs no rate and no window. */
+import type { Window } from "./Window.ts"
+
+export class Consecutive implements Window {
+  private readonly threshold: number
+  private inARow = 0
+
+  constructor(threshold: number) {
+    this.threshold = threshold
+  }
+  record(_now: number, failed: boolean, slow: boolean) {
+    this.inARow = failed || slow ? this.inARow + 1 : 0
+  }
+  calls() {
+    return this.inARow
+  }
+  failures() {
+    return this.inARow
+  }
+  slowCalls() {
+    return 0
+  }
+  isTripped() {
+    return this.inARow >= this.threshold
+  }
+  clear() {
+    this.inARow = 0
+  }
+  dump() {
+    return [this.inARow]
+  }
+  load(_now: number, content: ReadonlyArray<number>) {
+    this.inARow = Math.max(0, Math.trunc(content[0] ?? 0))
+  }
+}

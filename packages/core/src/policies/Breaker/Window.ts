@@ -1,0 +1,29 @@
+/** What a breaker remembers of the calls while it is closed. */
+export interface Window {
+  /** Adds one finished call. */
+  record(now: number, failed: boolean, slow: boolean): void
+  /** Calls in the window, once what is too old has left it. */
+  calls(now: number): number
+  failures(now: number): number
+  slowCalls(now: number): number
+  /** Whether what is remembered is reason enough to open. */
+  isTripped(now: number): boolean
+  clear(): void
+  /** The content as plain numbers, for {@link Window.load} of a window with the same settings. */
+  dump(now: number): ReadonlyArray<number>
+  load(now: number, content: ReadonlyArray<number>): void
+}
+
+/** When a window with rates trips: at or above either rate, once it has seen enough calls. */
+export interface Thresholds {
+  readonly minimumCalls: number
+  readonly failureRate: number
+  readonly slowCallRate: number
+}
+
+export const exceeds = (window: Window, thresholds: Thresholds, now: number): boolean => {
+  const calls = window.calls(now)
+  return calls >= thresholds.minimumCalls && (
+    window.failures(now) >= thresholds.failureRate * calls || window.slowCalls(now) >= thresholds.slowCallRate * calls
+  )
+}

@@ -1,0 +1,216 @@
+/**
+ * Keeps to a vendor's rate limit on our side, per key, with a bounded queue for bursts. It learns from what the vendor
+ * says: a 429 with `Retry-After` stops the key until then, a remaining allowance lowers ours. It does not bound how many
+ * calls run at once: that is `Bulkhead`.
+ */
+import * as Duration from "effect/Duration"
+import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
+import { refuse } from "../Gate.ts"
+import type { Outcome } from "../Outcome.ts"
+import { RateLimitExceeded } from "../VendorError.ts"
+import { type Cell, Keyed } from "./Keyed.ts"
+import type { Meter } from "./RateLimit/Meter.ts"
+import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
+import { TokenBucket } from "./RateLimit/TokenBucket.ts"
+import { Waiter, WaitQueue } from "./WaitQueue.ts"
+
+export interface RateLimitOptions {
+  /** Permits per `window`. More than 0. */
+  readonly limit: number
+  /** The span the limit is counted over. @default "1 second" */
+  readonly window?: Duration.Input | undefined
+  /**
+   * `TokenBucket`: smooth, one number a key, may let two bursts meet at the edge of a vendor's fixed window.
+   * `SlidingWindow`: never more than `limit` in any span of `window`; remembers the calls of one window.
+   * @default "SlidingWindow" up to 1000 permits, else "TokenBucket"
+   */
+  readonly algorithm?: "TokenBucket" | "SlidingWindow" | undefined
+  /** Permits a token bucket can save up. At least 1. @default limit */
+  readonly burst?: number | undefined
+  /** Calls that may wait, per key; 0 to refuse at once. @default 256 */
+  readonly queue?: number | undefined
+  /** The longest a call waits for its permits; one that would wait longer is refused at once. @default "2 seconds" */
+  readonly maxWait?: Duration.Input | undefined
+  /** What is counted together. @default the vendor and the call's key */
+  readonly by?: ((call: Call) => string) | undefined
+  /** Keys that are remembered; keys with waiting calls may exceed it. @default 10_000 */
+  readonly maxKeys?: number | undefined
+  /** How long an unused key is remembered, and never shorter than `window`. @default "1 hour" */
+  readonly idle?: Duration.Input | undefined
+}
+
+/** How long a key stops after a 429 that does not say for how long. */
+const defaultPauseMillis = 1_000
+/** The longest a vendor can stop us by what it says; a longer pause is asked for again when it is over. */
+const longestPauseMillis = 24 * 60 * 60 * 1_000
+
+export interface RateLimit extends Gate {
+  /** Calls waiting now under a key. */
+  waiting(key: string): number
+  /** Keys remembered now. */
+  readonly size: number
+}
+
+/** Makes a rate limit. Throws when an option is out of its range. */
+export const make = (options: RateLimitOptions): RateLimit => new RateLimitGate(options)
+
+class RateLimitGate implements RateLimit {
+  readonly name = "ratelimit"
+  readonly maxQueue: number
+  readonly maxWaitMillis: number
+  private readonly by: (call: Call) => string
+  private readonly lanes: Keyed<Lane>
+
+  constructor(options: RateLimitOptions) {
+    const windowMillis = Duration.toMillis(options.window ?? Duration.seconds(1))
+    const burst = options.burst ?? options.limit
+    if (!(options.limit > 0)) throw new Error(`RateLimit: limit must be more than 0, got ${options.limit}`)
+    if (!(windowMillis > 0)) throw new Error(`RateLimit: window must be longer than 0`)
+    if (!(burst >= 1)) throw new Error(`RateLimit: burst must be at least 1, got ${burst}`)
+    const algorithm = options.algorithm ?? (options.limit <= 1000 ? "SlidingWindow" : "TokenBucket")
+    const makeMeter: () => Meter = algorithm === "TokenBucket"
+      ? () => new TokenBucket(options.limit, windowMillis, burst)
+      : () => new SlidingWindow(options.limit, windowMillis)
+    this.maxQueue = options.queue ?? 256
+    this.maxWaitMillis = Duration.toMillis(options.maxWait ?? Duration.seconds(2))
+    this.by = options.by ?? ((call) => call.key === "" ? call.vendor : `${call.vendor}/${call.key}`)
+    this.lanes = new Keyed(
+      {
+        maxKeys: options.maxKeys ?? 10_000,
+        idleMillis: Math.max(windowMillis, Duration.toMillis(options.idle ?? Duration.hours(1)))
+      },
+      (_key, now) => new Lane(makeMeter(), now),
+      (lane) => lane.queue.length > 0
+    )
+  }
+
+  waiting(key: string) {
+    return this.lanes.peek(key)?.queue.length ?? 0
+  }
+  get size() {
+    return this.lanes.size
+  }
+
+  admit(call: Call): Admission {
+    const lane = this.lanes.get(this.by(call), call.now)
+    if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
+    if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
+    const delay = lane.delay(call.now, lane.queuedCost + call.cost)
+    if (lane.queue.length >= this.maxQueue || delay > this.maxWaitMillis || call.now + delay > call.deadline) {
+      return refuse(new RateLimitExceeded(delay))
+    }
+    const place = new Place(lane, call.cost, this.maxWaitMillis)
+    lane.join(place, call.now)
+    return place
+  }
+}
+
+/** The calls of one key. */
+class Lane implements Cell {
+  readonly meter: Meter
+  readonly queue = new WaitQueue<Place>()
+  queuedCost = 0
+  /** Until when the vendor wants to hear nothing. */
+  private pausedUntil = -Infinity
+  touchedAt: number
+  placedAt: number
+
+  constructor(meter: Meter, now: number) {
+    this.meter = meter
+    this.touchedAt = this.placedAt = now
+  }
+
+  /** Milliseconds until so many permits are due: exact up to the meter's capacity, an estimate beyond it. */
+  delay(now: number, cost: number): number {
+    const beyond = Math.max(0, cost - this.meter.capacity)
+    return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
+  }
+  take(call: Call): Permit {
+    this.meter.take(call.now, call.cost)
+    return new Taken(this, call.now)
+  }
+  join(place: Place, now: number): void {
+    this.queue.push(place)
+    this.queuedCost += place.cost
+    if (this.queue.head === place) this.call(place, now)
+  }
+  leave(place: Place, now: number): void {
+    const wasHead = this.queue.head === place
+    this.queue.remove(place)
+    this.queuedCost -= place.cost
+    if (wasHead) this.callHead(now)
+  }
+  /** Tells the first in the queue when its permits are due. */
+  callHead(now: number): void {
+    if (this.queue.head !== undefined) this.call(this.queue.head, now)
+  }
+  private call(place: Place, now: number): void {
+    place.due(this.delay(now, place.cost))
+  }
+  learn(now: number, outcome: Outcome): void {
+    if (outcome.reason?._tag === "RateLimited") {
+      this.pause(now, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
+    } else if (outcome.quota !== undefined) {
+      if (outcome.quota.remaining <= 0) this.pause(now, outcome.quota.resetMillis)
+      else this.meter.tighten(now, outcome.quota.remaining)
+    }
+  }
+  private pause(now: number, millis: number): void {
+    this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
+  }
+}
+
+class Taken implements Permit {
+  readonly _tag = "Permit"
+  private readonly lane: Lane
+  private readonly at: number
+  constructor(lane: Lane, at: number) {
+    this.lane = lane
+    this.at = at
+  }
+  settle(call: Call, outcome: Outcome) {
+    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call.now, outcome)
+  }
+  cancel(call: Call) {
+    this.lane.meter.giveBack(this.at, call.cost)
+    this.lane.callHead(call.now)
+  }
+}
+
+class Place extends Waiter implements Wait {
+  readonly _tag = "Wait"
+  readonly cost: number
+  readonly limitMillis: number
+  private readonly lane: Lane
+  private turn: ((delayMillis: number) => void) | undefined = undefined
+  private delay: number | undefined = undefined
+
+  constructor(lane: Lane, cost: number, limitMillis: number) {
+    super()
+    this.lane = lane
+    this.cost = cost
+    this.limitMillis = limitMillis
+  }
+  due(delay: number) {
+    this.delay = delay
+    this.turn?.(delay)
+  }
+  onTurn(turn: (delayMillis: number) => void) {
+    this.turn = turn
+    if (this.delay !== undefined) turn(this.delay)
+  }
+  claim(call: Call): Permit | number {
+    if (this.lane.queue.head !== this) return Infinity
+    const missing = this.lane.delay(call.now, this.cost)
+    if (missing > 0) return missing
+    const permit = this.lane.take(call)
+    this.lane.leave(this, call.now)
+    return permit
+  }
+  cancel(call: Call) {
+    this.lane.leave(this, call.now)
+  }
+  expired(call: Call): Refusal {
+    return refuse(new RateLimitExceeded(this.lane.delay(call.now, this.lane.queuedCost)))
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Repeats what failed for a passing reason: after how long (a Schedule), how often (the Schedule), and whether at all
+ * (the call's `Safety` and what may have happened). It never repeats what the vendor refused, what cannot be decoded,
+ * or what our own gates refused; and never earlier than a `Retry-After`.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import { mayRepeat, type Safety } from "../Safety.ts"
+import type { Fate, Reason, VendorError } from "../VendorError.ts"
+
+/** A schedule of delays; it sees the failure and ends when there should be no further attempt. */
+export type RetrySchedule = Schedule.Schedule<unknown, VendorError>
+
+export interface BackoffOptions {
+  /** Retries after the first attempt. @default 3 */
+  readonly retries?: number | undefined
+  /** The upper bound of the first delay. @default "500 millis" */
+  readonly base?: Duration.Input | undefined
+  /** By how much the bound grows with each retry. @default 2 */
+  readonly factor?: number | undefined
+  /** The bound stops growing here. @default "20 seconds" */
+  readonly cap?: Duration.Input | undefined
+}
+
+/**
+ * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and
+ * `min(cap, base * factor^(n - 1))`. (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
+ */
+export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
+  const capMillis = Duration.toMillis(options.cap ?? Duration.seconds(20))
+  return Schedule.exponential(options.base ?? Duration.millis(500), options.factor ?? 2).pipe(
+    Schedule.modifyDelay(({ duration }) =>
+      Effect.map(Random.next, (random) => Duration.millis(random * Math.min(capMillis, Duration.toMillis(duration))))
+    ),
+    Schedule.upTo({ times: options.retries ?? 3 })
+  )
+}
+
+/**
+ * Whether a failed attempt may be followed by another. `worst` is what became of the call over all its attempts, this
+ * one included: an `Unsafe` call whose first attempt may have acted stays unrepeatable, whatever the second met.
+ */
+export const isWorthwhile = (safety: Safety, reason: Reason, worst: Fate): boolean =>
+  reason.isRetryable && !isOwnRefusal(reason) && mayRepeat(safety, worst)
+
+/** Our own gates mean what they say: asking again at once would only ask louder. */
+const isOwnRefusal = (reason: Reason): boolean => {
+  switch (reason._tag) {
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "DeadlineExceeded":
+      return true
+    default:
+      return false
+  }
+}

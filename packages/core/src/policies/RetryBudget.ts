@@ -1,0 +1,55 @@
+/**
+ * Bounds how much retries can add to a vendor's load, over all operations that share it: in any span of time, at most
+ * `reserve` retries plus `ratio` of the calls plus `perSecond` of the time. A dead vendor is asked at most about 1.1
+ * times per call. (The 10 % are those of Google's SRE book, chapter 21; the shape is that of Finagle's RetryBudget.)
+ */
+
+export interface RetryBudgetOptions {
+  /** Retries earned per call, from 0 to 1. @default 0.1 */
+  readonly ratio?: number | undefined
+  /** Retries that can be saved up, and that a fresh budget holds; at least 0. @default 10 */
+  readonly reserve?: number | undefined
+  /** Retries earned per second, so that a service with few calls has some; at least 0. @default 0.1 */
+  readonly perSecond?: number | undefined
+}
+
+export interface RetryBudget {
+  /** A call begins: the budget grows. */
+  deposit(now: number): void
+  /** A retry is about to happen; `false` when there is nothing left to pay for it. */
+  withdraw(now: number): boolean
+  /** Retries that could be paid for now. */
+  balance(now: number): number
+}
+
+/** Makes a budget. Throws when an option is out of its range. */
+export const make = (options: RetryBudgetOptions = {}): RetryBudget => {
+  const ratio = options.ratio ?? 0.1
+  const reserve = options.reserve ?? 10
+  const perMilli = (options.perSecond ?? 0.1) / 1_000
+  if (!(ratio >= 0 && ratio <= 1)) throw new Error(`RetryBudget: ratio must be between 0 and 1, got ${ratio}`)
+  if (!(reserve >= 0)) throw new Error(`RetryBudget: reserve must be at least 0, got ${reserve}`)
+  if (!(perMilli >= 0)) throw new Error(`RetryBudget: perSecond must be at least 0, got ${options.perSecond}`)
+  // What can be saved up is at least one whole retry, or a budget without a reserve could never pay for one.
+  const capacity = Math.max(reserve, 1)
+  let saved = reserve
+  let at: number | undefined
+  const accrue = (now: number, earned: number) => {
+    saved = Math.min(capacity, saved + earned + (at === undefined ? 0 : (now - at) * perMilli))
+    at = now
+  }
+  return {
+    deposit: (now) => accrue(now, ratio),
+    withdraw(now) {
+      accrue(now, 0)
+      // A tenth added ten times is a little less than one.
+      if (saved < 1 - 1e-9) return false
+      saved -= 1
+      return true
+    },
+    balance(now) {
+      accrue(now, 0)
+      return saved
+    }
+  }
+}

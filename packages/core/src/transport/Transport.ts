@@ -1,0 +1,51 @@
+/**
+ * The socket, as the rest of the house sees it: one request, one whole answer or one reason, cancellable at any moment.
+ * It knows nothing of vendors, policies or schemas.
+ */
+import * as Context from "effect/Context"
+import type { Reason } from "../VendorError.ts"
+
+/** A request, ready to be written. */
+export interface TransportRequest {
+  readonly method: string
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** Path and query, encoded; begins with a slash. */
+  readonly path: string
+  /** Names and values in turn. */
+  readonly headers: ReadonlyArray<string>
+  readonly body: string | Uint8Array | undefined
+  /** How long a new connection may take to come about, in milliseconds. */
+  readonly connectTimeoutMillis: number
+  /** The largest body that is read. */
+  readonly maxBodyBytes: number
+}
+
+/** Header names in lower case; a name that came several times has several values. */
+export type ResponseHeaders = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+
+/** Hears what becomes of a request: `onSent`, `onHeaders`, `onEnd` in this order, or `onError` after any of them. */
+export interface Receiver {
+  /** There is a connection, and the first byte is about to leave. */
+  onSent(): void
+  /** Status and headers have come. */
+  onHeaders(status: number, headers: ResponseHeaders): void
+  /** The body is whole. */
+  onEnd(body: Uint8Array): void
+  /** There will be no answer. */
+  onError(reason: Reason): void
+}
+
+export class Transport extends Context.Service<Transport, {
+  /**
+   * Starts a request. The receiver is never called before `send` has returned, and never after the returned function has
+   * been called, which ends the request and gives back its socket.
+   */
+  send(request: TransportRequest, receiver: Receiver): () => void
+}>()("breakwater/transport/Transport") {}
+
+/** The value of a header; the first, when it came several times. */
+export const header = (headers: ResponseHeaders, name: string): string | undefined => {
+  const value = headers[name]
+  return value === undefined || typeof value === "string" ? value : value[0]
+}

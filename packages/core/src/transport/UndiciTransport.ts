@@ -1,0 +1,199 @@
+/**
+ * The transport on undici's dispatcher: one handler object a request, one buffer a body, no stream and no abort signal.
+ * Limits that undici leaves to its callers are kept here: the size of a body, and the end of a connection nobody waits
+ * for any more. Redirects are not followed.
+ */
+import { Agent, type Dispatcher } from "@effect/platform-node/Undici"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import {
+  ConnectFailed,
+  type ConnectFailure,
+  ConnectionLost,
+  InvalidRequest,
+  InvalidResponse,
+  type Reason,
+  ResponseTooLarge,
+  Timeout
+} from "../VendorError.ts"
+import { type Receiver, Transport, type TransportRequest } from "./Transport.ts"
+
+export interface UndiciTransportOptions {
+  /** Connections per origin; further requests wait for a free one. @default 256 */
+  readonly connections?: number | undefined
+  /** How long an unused connection is kept, in milliseconds. @default 4_000 */
+  readonly keepAliveMillis?: number | undefined
+  /** The largest header block that is read, in bytes. @default 16_384 */
+  readonly maxHeaderBytes?: number | undefined
+}
+
+/** The transport; its sockets are closed with its scope. */
+export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transport> =>
+  Layer.effect(
+    Transport,
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => new Agents(options)),
+        (agents) => Effect.promise(() => agents.destroy())
+      ),
+      (agents) =>
+        Transport.of({
+          send(request, receiver) {
+            const exchange = new Exchange(request, receiver)
+            exchange.start(agents.for(request.connectTimeoutMillis))
+            return () => exchange.cancel()
+          }
+        })
+    )
+  )
+
+/** undici fixes the connect timeout per agent, so there is one agent per timeout in use. */
+class Agents {
+  private readonly options: UndiciTransportOptions
+  private readonly agents = new Map<number, Agent>()
+
+  constructor(options: UndiciTransportOptions) {
+    this.options = options
+  }
+  for(connectTimeoutMillis: number): Agent {
+    let agent = this.agents.get(connectTimeoutMillis)
+    if (agent === undefined) {
+      agent = new Agent({
+        connections: this.options.connections ?? 256,
+        keepAliveTimeout: this.options.keepAliveMillis ?? 4_000,
+        maxHeaderSize: this.options.maxHeaderBytes ?? 16_384,
+        pipelining: 1,
+        allowH2: false,
+        connectTimeout: connectTimeoutMillis,
+        // The attempt's own timers bound both; undici's would only race them.
+        headersTimeout: 0,
+        bodyTimeout: 0
+      })
+      this.agents.set(connectTimeoutMillis, agent)
+    }
+    return agent
+  }
+  async destroy(): Promise<void> {
+    await Promise.all(Array.from(this.agents.values(), (agent) => agent.destroy()))
+  }
+}
+
+const abandoned = new Error("The request was abandoned")
+
+/** One request and its answer. */
+class Exchange implements Dispatcher.DispatchHandler {
+  private readonly request: TransportRequest
+  private readonly receiver: Receiver
+  private controller: Dispatcher.DispatchController | undefined = undefined
+  private phase: "Connect" | "Headers" | "Body" = "Connect"
+  private over = false
+  private status = 0
+  private size = 0
+  private chunks: Array<Buffer> = []
+
+  constructor(request: TransportRequest, receiver: Receiver) {
+    this.request = request
+    this.receiver = receiver
+  }
+
+  start(agent: Agent): void {
+    const { body, headers, method, origin, path } = this.request
+    try {
+      agent.dispatch(
+        {
+          method,
+          origin,
+          path,
+          headers: headers as Array<string>,
+          body: body ?? null
+        },
+        this
+      )
+    } catch {
+      // undici throws for what it would not write: control characters in a header, a malformed path.
+      this.settle(() => this.receiver.onError(new InvalidRequest("a header or the path holds characters HTTP forbids")))
+    }
+  }
+
+  cancel(): void {
+    if (this.over) return
+    this.over = true
+    this.controller?.abort(abandoned)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    if (this.over) return controller.abort(abandoned)
+    this.phase = "Headers"
+    this.receiver.onSent()
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | Array<string> | undefined>
+  ): void {
+    // 1xx are no answers.
+    if (this.over || status < 200) return
+    this.phase = "Body"
+    this.status = status
+    this.receiver.onHeaders(status, headers)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.over) return
+    this.size += chunk.length
+    if (this.size > this.request.maxBodyBytes) {
+      this.settle(() => this.receiver.onError(new ResponseTooLarge(this.request.maxBodyBytes)))
+      return controller.abort(abandoned)
+    }
+    this.chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    const { chunks, size } = this
+    this.settle(() => this.receiver.onEnd(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.settle(() => this.receiver.onError(this.reason(error)))
+  }
+
+  /**
+   * The end of an exchange is told a microtask later: the receiver may start the next request at once, and inside
+   * undici's callback the socket still counts as busy.
+   */
+  private settle(tell: () => void): void {
+    if (this.over) return
+    queueMicrotask(() => {
+      if (this.over) return
+      this.over = true
+      tell()
+    })
+  }
+
+  private reason(error: Error & { readonly code?: unknown }): Reason {
+    const code = typeof error.code === "string" ? error.code : ""
+    if (this.phase === "Connect") {
+      return code === "UND_ERR_CONNECT_TIMEOUT"
+        ? new Timeout("Connect", this.request.connectTimeoutMillis)
+        : new ConnectFailed(connectFailure(code))
+    }
+    if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW") {
+      return new InvalidResponse(this.status === 0 ? undefined : this.status, `not HTTP (${code})`)
+    }
+    return new ConnectionLost(this.phase)
+  }
+}
+
+const connectFailure = (code: string): ConnectFailure => {
+  switch (code) {
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "Dns"
+    case "ECONNREFUSED":
+      return "Refused"
+    default:
+      return /CERT|TLS|SSL|SELF_SIGNED|ISSUER|SIGNATURE/.test(code) ? "Tls" : "Unreachable"
+  }
+}

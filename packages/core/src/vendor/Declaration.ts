@@ -1,0 +1,40 @@
+/** What is said of a third party, once. */
+import type * as HttpApi from "effect/http-api/HttpApi"
+import type { Reason } from "../VendorError.ts"
+import type { Answer } from "./Answer.ts"
+import type { CompiledOperation } from "./Contract.ts"
+import type * as Policy from "./Policy.ts"
+
+/** How the credential travels. */
+export type Auth =
+  /** `Authorization: Bearer <secret>` */
+  | { readonly _tag: "Bearer" }
+  /** A header of the vendor's own. */
+  | { readonly _tag: "Header"; readonly name: string }
+  /** `Authorization: Basic <base64 of user:secret>` */
+  | { readonly _tag: "Basic"; readonly user: string }
+
+export interface Declaration<Api extends HttpApi.Constraint> {
+  /** Lower case, words joined by hyphens: `stripe`, `open-exchange-rates`. Names it in errors, metrics and the environment. */
+  readonly name: string
+  readonly api: Api
+  /** Where the vendor is; https, or http to this machine. The environment's `<NAME>_BASE_URL` goes before it. */
+  readonly baseUrl: string
+  /** How the credential travels. @default there is none */
+  readonly auth?: Auth | undefined
+  /** The version that is spoken, where the vendor takes it from a header. @default the vendor's own default */
+  readonly version?: { readonly header: string; readonly value: string } | undefined
+  /** The header under which the vendor takes idempotency keys; needed for `Keyed` operations. */
+  readonly idempotencyHeader?: string | undefined
+  /** Sent with every request. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** @default "breakwater/0.1" */
+  readonly userAgent?: string | undefined
+  /** How its calls are guarded; operations lay their own settings over it. @default {@link Policy.read} */
+  readonly policy?: Policy.Policy | undefined
+  /**
+   * What an answer means where the vendor says more than its status does; `undefined` where the contract and the status
+   * say it all. Asked for every answer, before the contract. @default nothing more
+   */
+  readonly classify?: ((answer: Answer, operation: CompiledOperation) => Reason | undefined) | undefined
+}

@@ -1,0 +1,142 @@
+/**
+ * How the calls of a vendor, or of one of its operations, are guarded: plain data with safe defaults. An operation's
+ * policy is laid over its vendor's, setting by setting.
+ */
+import * as ByteSize from "effect/ByteSize"
+import * as Duration from "effect/Duration"
+import * as Schedule from "effect/Schedule"
+import type { Gate } from "../Gate.ts"
+import * as Breaker from "../policies/Breaker.ts"
+import * as Bulkhead from "../policies/Bulkhead.ts"
+import * as RateLimit from "../policies/RateLimit.ts"
+import * as Retry from "../policies/Retry.ts"
+import * as RetryBudget from "../policies/RetryBudget.ts"
+
+/** A gate made elsewhere can be given instead of its options, to share it or to look at it. `false` leaves it out. */
+export interface Policy {
+  /** The whole operation, with all its attempts and waits. @default "10 seconds" */
+  readonly deadline?: Duration.Input | undefined
+  /** One attempt, from its start to the end of the body; at most the deadline. @default "3 seconds" */
+  readonly attemptTimeout?: Duration.Input | undefined
+  /** Until there is a connection; at most the attempt's. @default "1 second" */
+  readonly connectTimeout?: Duration.Input | undefined
+  /** From the first byte sent to the first header received; at most the attempt's. @default the attempt's */
+  readonly headersTimeout?: Duration.Input | undefined
+  /** From the headers to the end of the body; at most the attempt's. @default the attempt's */
+  readonly bodyTimeout?: Duration.Input | undefined
+  /** The largest body that is read; more is an error. @default 8 MiB */
+  readonly maxResponseSize?: ByteSize.Input | undefined
+  /** When a failed attempt is repeated. @default 3 retries, exponential from 500 ms, full jitter, capped at 20 s */
+  readonly retry?: Retry.RetrySchedule | Retry.BackoffOptions | false | undefined
+  /** How much retries may add to the load, over all operations of the vendor. @default 10 % of the calls */
+  readonly retryBudget?: RetryBudget.RetryBudget | RetryBudget.RetryBudgetOptions | false | undefined
+  /** When the vendor is left alone. @default half of at least 20 calls in 30 s failed or slow; slow is two thirds of the attempt's timeout */
+  readonly breaker?: Breaker.Breaker | Breaker.BreakerOptions | false | undefined
+  /** How often the vendor may be called. @default no limit of ours; a vendor declares its own */
+  readonly rateLimit?: RateLimit.RateLimit | RateLimit.RateLimitOptions | false | undefined
+  /** How many calls may run at once. @default 64, with a queue of 64 */
+  readonly bulkhead?: Bulkhead.Bulkhead | Bulkhead.BulkheadOptions | false | undefined
+  /** Gates of your own, asked after ours. @default none */
+  readonly gates?: {
+    readonly operation?: ReadonlyArray<Gate> | undefined
+    readonly attempt?: ReadonlyArray<Gate> | undefined
+  } | undefined
+}
+
+/** Reads: the defaults as they are. */
+export const read: Policy = {}
+
+/** Writes, which vendors take longer over: 8 s an attempt, 20 s in all. */
+export const write: Policy = { attemptTimeout: Duration.seconds(8), deadline: Duration.seconds(20) }
+
+/** The limits of time and size of a policy, in the units the stack counts in. */
+export interface Limits {
+  readonly deadlineMillis: number
+  readonly attemptMillis: number
+  readonly connectMillis: number
+  readonly headersMillis: number
+  readonly bodyMillis: number
+  readonly maxResponseBytes: number
+}
+
+/** Throws when the limits contradict each other. */
+export const limits = (policy: Policy): Limits => {
+  const deadlineMillis = Duration.toMillis(policy.deadline ?? Duration.seconds(10))
+  const attemptMillis = policy.attemptTimeout === undefined
+    ? Math.min(3_000, deadlineMillis)
+    : Duration.toMillis(policy.attemptTimeout)
+  const within = (name: string, input: Duration.Input | undefined, fallback: number): number => {
+    const millis = input === undefined ? Math.min(fallback, attemptMillis) : Duration.toMillis(input)
+    if (millis > attemptMillis) {
+      throw new Error(`Policy: ${name} (${millis} ms) is longer than attemptTimeout (${attemptMillis} ms)`)
+    }
+    return millis
+  }
+  if (!(deadlineMillis > 0)) throw new Error("Policy: deadline must be longer than 0")
+  if (attemptMillis > deadlineMillis) {
+    throw new Error(`Policy: attemptTimeout (${attemptMillis} ms) is longer than deadline (${deadlineMillis} ms)`)
+  }
+  return {
+    deadlineMillis,
+    attemptMillis,
+    connectMillis: within("connectTimeout", policy.connectTimeout, 1_000),
+    headersMillis: within("headersTimeout", policy.headersTimeout, attemptMillis),
+    bodyMillis: within("bodyTimeout", policy.bodyTimeout, attemptMillis),
+    maxResponseBytes: policy.maxResponseSize === undefined
+      ? 8 * 1024 * 1024
+      : ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(policy.maxResponseSize))
+  }
+}
+
+/** What the operations of a vendor share, unless one has its own. */
+export interface Gates {
+  readonly bulkhead: Bulkhead.Bulkhead | undefined
+  readonly rateLimit: RateLimit.RateLimit | undefined
+  readonly breaker: Breaker.Breaker | undefined
+  readonly retryBudget: RetryBudget.RetryBudget | undefined
+  readonly retry: Retry.RetrySchedule | undefined
+}
+
+/** Makes what a policy describes. */
+export const makeGates = (policy: Policy): Gates => ({
+  bulkhead: made(policy.bulkhead, {}, isGate, Bulkhead.make),
+  rateLimit: made(policy.rateLimit, false, isGate, RateLimit.make),
+  breaker: made(
+    policy.breaker,
+    {},
+    isGate,
+    (options: Breaker.BreakerOptions) =>
+      Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options })
+  ),
+  retryBudget: made(policy.retryBudget, {}, isBudget, RetryBudget.make),
+  retry: made(policy.retry, {}, Schedule.isSchedule, Retry.backoff)
+})
+
+/** The gates of one operation: the vendor's, but for those whose settings it has changed. */
+export const overrideGates = (shared: Gates, vendor: Policy, own: Policy | undefined): Gates => {
+  if (own === undefined) return shared
+  const mine = makeGates({ ...vendor, ...own })
+  return {
+    bulkhead: own.bulkhead === undefined ? shared.bulkhead : mine.bulkhead,
+    rateLimit: own.rateLimit === undefined ? shared.rateLimit : mine.rateLimit,
+    // What counts as slow hangs on the attempt's timeout.
+    breaker: own.breaker === undefined && own.attemptTimeout === undefined ? shared.breaker : mine.breaker,
+    retryBudget: own.retryBudget === undefined ? shared.retryBudget : mine.retryBudget,
+    retry: own.retry === undefined ? shared.retry : mine.retry
+  }
+}
+
+const made = <Options, Made>(
+  setting: Made | Options | false | undefined,
+  fallback: Options | false,
+  isMade: (u: unknown) => boolean,
+  make: (options: Options) => Made
+): Made | undefined => {
+  const chosen = setting ?? fallback
+  if (chosen === false) return undefined
+  return isMade(chosen) ? chosen as Made : make(chosen as Options)
+}
+
+const isGate = (u: unknown): boolean => typeof u === "object" && u !== null && "admit" in u
+
+const isBudget = (u: unknown): boolean => typeof u === "object" && u !== null && "withdraw" in u

@@ -1,0 +1,224 @@
+/**
+ * A real HTTP server on a loopback port that can misbehave on the wire. It knows bytes and sockets, and leaves what is
+ * answered to its handler.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo, Socket } from "node:net"
+import type { Faults } from "./Fault.ts"
+import type { Journal } from "./Journal.ts"
+
+/** A request as it came. */
+export interface WireRequest {
+  readonly method: string
+  /** Without its query. */
+  readonly path: string
+  /** The query with its question mark, or `""`. */
+  readonly search: string
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array<ArrayBuffer>
+}
+
+/** An answer to be written. */
+export interface WireResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+export interface WireOptions {
+  /** The port to listen at; 0 for a free one. */
+  readonly port: number
+  readonly faults: Faults
+  readonly journal: Journal
+  /** The operation a request is for. */
+  readonly operationOf: (request: WireRequest) => string | undefined
+  readonly handle: (request: WireRequest) => Effect.Effect<WireResponse>
+}
+
+export interface Wire {
+  readonly port: number
+  /** Stops or starts listening, at the same port. */
+  readonly listen: Effect.Effect<void>
+  readonly refuse: Effect.Effect<void>
+}
+
+/** The largest request that is read. */
+const maxRequestBytes = 4 * 1024 * 1024
+const endlessChunk = Buffer.alloc(1024, " ")
+
+/** Serves until its scope ends. */
+export const serve = (options: WireOptions): Effect.Effect<Wire, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const context = yield* Effect.context<never>()
+    const sockets = new Set<Socket>()
+    const server = createServer((request, response) => {
+      // A caller that goes away stops nothing: a vendor acts on what it has received.
+      Fiber.runIn(Effect.runForkWith(context)(answer(options, request, response)), scope)
+    })
+    server.on("connection", (socket) => {
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+    })
+    const close = Effect.callback<void>((resume) => {
+      if (!server.listening) return resume(Effect.void)
+      server.close(() => resume(Effect.void))
+      for (const socket of sockets) socket.destroy()
+    })
+    yield* Effect.acquireRelease(listen(server, options.port), () => close)
+    const { port } = server.address() as AddressInfo
+    return {
+      port,
+      listen: Effect.suspend(() => server.listening ? Effect.void : listen(server, port)),
+      refuse: close
+    }
+  })
+
+const listen = (server: Server, port: number): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const failed = (error: Error) => resume(Effect.die(error))
+    server.once("error", failed)
+    server.listen(port, "127.0.0.1", () => {
+      server.off("error", failed)
+      resume(Effect.void)
+    })
+  })
+
+const answer = Effect.fnUntraced(
+  function*(options: WireOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
+    const request = yield* read(incoming)
+    if (request === undefined) return yield* write(outgoing, { status: 413, headers: {}, body: new Uint8Array() })
+    const now = new Date()
+    const operation = options.operationOf(request)
+    const entry = { at: now.toISOString(), method: request.method, path: request.path, operation, status: null }
+    options.journal.add(entry)
+    const reply = (response: WireResponse) => {
+      Object.assign(entry, { status: response.status })
+      return write(outgoing, response)
+    }
+    const fault = options.faults.meet(operation, now.getTime())
+    switch (fault?.kind) {
+      case undefined:
+      // The listener is closed; a request that was on its way when that happened is served.
+      case "refuse":
+        return yield* reply(yield* options.handle(request))
+      case "latency":
+        yield* Effect.sleep(fault.millis)
+        return yield* reply(yield* options.handle(request))
+      case "resetBefore":
+        return reset(outgoing)
+      case "resetAfter":
+        yield* options.handle(request)
+        return reset(outgoing)
+      case "halfBody": {
+        const { body, headers, status } = yield* options.handle(request)
+        Object.assign(entry, { status })
+        outgoing.writeHead(status, { ...headers, "content-length": body.byteLength })
+        yield* writeChunk(outgoing, body.subarray(0, Math.ceil(body.byteLength / 2)))
+        return reset(outgoing)
+      }
+      case "drip": {
+        const { body, headers, status } = yield* options.handle(request)
+        Object.assign(entry, { status })
+        outgoing.writeHead(status, { ...headers, "content-length": body.byteLength })
+        const pause = Math.max(1, 1_000 / fault.bytesPerSecond)
+        const slice = Math.max(1, Math.round(fault.bytesPerSecond * pause / 1_000))
+        for (let at = 0; at < body.byteLength && !outgoing.destroyed; at += slice) {
+          yield* Effect.sleep(pause)
+          yield* writeChunk(outgoing, body.subarray(at, at + slice))
+        }
+        outgoing.end()
+        return
+      }
+      case "endless": {
+        const { headers, status } = yield* options.handle(request)
+        Object.assign(entry, { status })
+        const { "content-length": _, ...others } = headers
+        outgoing.writeHead(status, others)
+        while (!outgoing.destroyed) {
+          yield* writeChunk(outgoing, endlessChunk)
+          yield* Effect.sleep(1)
+        }
+        return
+      }
+      case "malformed": {
+        const response = yield* options.handle(request)
+        const cut = response.body.subarray(0, Math.max(1, Math.floor(response.body.byteLength * 2 / 3)))
+        return yield* reply({ ...response, body: cut.byteLength > 1 ? cut : Buffer.from("{") })
+      }
+      case "wrongType":
+        return yield* reply({
+          status: 200,
+          headers: { "content-type": "text/html; charset=utf-8" },
+          body: Buffer.from(
+            "<!doctype html><html><head><title>Bad gateway</title></head><body>Bad gateway</body></html>"
+          )
+        })
+      case "drift": {
+        const response = yield* options.handle(request)
+        const json = JSON.parse(Buffer.from(response.body).toString("utf8") || "null") as unknown
+        return yield* reply({ ...response, body: Buffer.from(JSON.stringify(options.faults.drift(json))) })
+      }
+      case "status":
+        return yield* reply({
+          status: fault.status,
+          headers: { "content-type": "application/json", ...fault.headers },
+          body: Buffer.from(fault.body ?? "")
+        })
+      case "rateLimit":
+        return yield* reply({
+          status: 429,
+          headers: {
+            "content-type": "application/json",
+            ...(fault.retryAfterSeconds === undefined ? {} : { "retry-after": String(fault.retryAfterSeconds) })
+          },
+          body: Buffer.from(JSON.stringify({ message: "Too many requests" }))
+        })
+    }
+  }
+)
+
+const read = (incoming: IncomingMessage): Effect.Effect<WireRequest | undefined> =>
+  Effect.callback((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    incoming.on("data", (chunk: Buffer) => {
+      size += chunk.byteLength
+      if (size <= maxRequestBytes) chunks.push(chunk)
+    })
+    incoming.on("end", () => {
+      if (size > maxRequestBytes) return resume(Effect.void)
+      const url = new URL(incoming.url ?? "/", "http://127.0.0.1")
+      resume(Effect.succeed({
+        method: incoming.method ?? "GET",
+        path: url.pathname,
+        search: url.search,
+        headers: Object.fromEntries(
+          Object.entries(incoming.headers).map((
+            [name, value]
+          ) => [name, Array.isArray(value) ? value.join(", ") : value ?? ""])
+        ),
+        body: new Uint8Array(Buffer.concat(chunks))
+      }))
+    })
+    incoming.on("error", () => resume(Effect.interrupt))
+  })
+
+const write = (outgoing: ServerResponse, response: WireResponse): Effect.Effect<void> =>
+  Effect.sync(() => {
+    outgoing.writeHead(response.status, { ...response.headers, "content-length": response.body.byteLength })
+    outgoing.end(response.body)
+  })
+
+const writeChunk = (outgoing: ServerResponse, chunk: Uint8Array): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    outgoing.write(chunk, () => resume(Effect.void))
+  })
+
+const reset = (outgoing: ServerResponse): void => {
+  outgoing.socket?.resetAndDestroy()
+}

@@ -1,0 +1,51 @@
+/**
+ * What a stack guards: something that is started, and ends once. The stack owns its time; the leaf says how far it has
+ * come, so that the right limit applies and a failure's fate is known.
+ */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Tracer from "effect/Tracer"
+import type { Quota } from "../../Outcome.ts"
+import type { Phase, Reason } from "../../VendorError.ts"
+
+/** One attempt, as its leaf sees it. Exactly one of `answer` and `fail` is heard; what comes later is ignored. */
+export interface Attempt<A, E> {
+  /** Which attempt this is: 1 for the first. */
+  readonly attempt: number
+  /** The services of the fibre that made the call. */
+  readonly context: Context.Context<never>
+  /** The span of the attempt, when the fibre is traced. */
+  readonly span: Tracer.Span | undefined
+  /** The status of the answer, once there is one; for telemetry. */
+  status: number | undefined
+  /** The attempt has come to its next phase. Until it says so it is in `Connect`, where nothing has been sent. */
+  phase(phase: Exclude<Phase, "Connect">): void
+  /** There is an answer of the contract: a value, or an error it declares. */
+  answer(exit: Exit.Exit<A, E>, quota?: Quota): void
+  /** There is no answer, for this reason. Without a retry the call ends with it, or with `exit` where one is given. */
+  fail(reason: Reason, quota?: Quota, exit?: Exit.Exit<A, E>): void
+}
+
+/** Starts an attempt, and returns how to cancel it. */
+export type Leaf<A, E> = (attempt: Attempt<A, E>) => () => void
+
+/**
+ * Any effect as a leaf, run in a fibre of its own. `classify` says for which of its errors there is no answer; such an
+ * error is retried as its reason allows, and comes out unchanged.
+ */
+export const fromEffect = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  classify: (error: E) => Reason | undefined
+): Leaf<A, E> =>
+(attempt) => {
+  attempt.phase("Headers")
+  const fiber = Effect.runForkWith(attempt.context as Context.Context<R>)(effect)
+  fiber.addObserver((exit) => {
+    const error = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+    const reason = error === undefined ? undefined : classify(error.error)
+    if (reason === undefined) attempt.answer(exit)
+    else attempt.fail(reason, undefined, exit)
+  })
+  return () => fiber.interruptUnsafe()
+}

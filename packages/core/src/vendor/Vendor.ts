@@ -1,0 +1,178 @@
+/**
+ * A third party, declared once: its contract, where it is, how one proves who one is, which version is spoken, how its
+ * calls are guarded. From the declaration comes the client; the simulator is served from the same contract.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import * as Layer from "effect/Layer"
+import { Credentials, upperSnake } from "../credentials/Credential.ts"
+import type * as Breaker from "../policies/Breaker.ts"
+import * as Telemetry from "../Telemetry.ts"
+import * as Timeline from "../Timeline.ts"
+import { Transport } from "../transport/Transport.ts"
+import * as Client from "./Client.ts"
+import * as Contract from "./Contract.ts"
+import type { Declaration } from "./Declaration.ts"
+import * as Policy from "./Policy.ts"
+import * as Stack from "./Stack.ts"
+
+/** A vendor's settings cannot be used. */
+export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")<{
+  readonly vendor: string
+  readonly message: string
+}> {}
+
+/**
+ * Makes the client of a vendor. Reads `<NAME>_BASE_URL` and, where the vendor wants a credential, sees that there is
+ * one. Throws when the declaration contradicts itself.
+ */
+export const make = <Api extends HttpApi.Constraint>(
+  declaration: Declaration<Api>
+): Effect.Effect<Client.Client<Api>, Config.ConfigError | VendorMisconfigured, Transport> => {
+  const operations = Contract.compile(declaration.api as unknown as HttpApi.Top)
+  const { name, policy = Policy.read } = declaration
+  for (const operation of operations) {
+    if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
+      throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
+    }
+  }
+  return Effect.gen(function*() {
+    const transport = yield* Transport
+    const baseUrl = yield* baseUrlOf(declaration)
+    if (declaration.auth !== undefined) yield* requireCredential(name)
+    const context = yield* Effect.context<never>()
+    const gates = Policy.makeGates(policy)
+    const used = new Set<Breaker.Breaker>()
+    yield* observeGates(name, gates)
+
+    const methods = operations.map((operation) => {
+      const own = { ...policy, ...operation.policy }
+      const operationGates = Policy.overrideGates(gates, policy, operation.policy)
+      if (operationGates.breaker !== undefined) used.add(operationGates.breaker)
+      const stack = Stack.make({
+        vendor: name,
+        operation: operation.id,
+        safety: operation.safety,
+        policy: own,
+        gates: operationGates,
+        meter: Telemetry.operationMeter(context, {
+          vendor: name,
+          operation: operation.id,
+          method: operation.method,
+          address: baseUrl.hostname,
+          port: portOf(baseUrl)
+        }),
+        spanName: `${operation.method} ${operation.template}`,
+        spanAttributes: {
+          "http.request.method": operation.method,
+          "url.scheme": baseUrl.protocol.slice(0, -1),
+          "url.template": operation.template,
+          "server.address": baseUrl.hostname,
+          "server.port": portOf(baseUrl),
+          "breakwater.vendor": name,
+          "breakwater.operation": operation.id
+        }
+      })
+      return { operation, call: Client.makeMethod({ declaration, operation, stack, transport, baseUrl, own }) }
+    })
+    for (const breaker of used) yield* observeBreaker(name, operations, breaker)
+    return Client.assemble<Api>(methods)
+  })
+}
+
+/** The environment's base URL, or the declared one. */
+const baseUrlOf = (
+  declaration: Declaration<HttpApi.Constraint>
+): Effect.Effect<URL, Config.ConfigError | VendorMisconfigured> =>
+  Effect.gen(function*() {
+    const variable = `${upperSnake(declaration.name)}_BASE_URL`
+    const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
+    if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) return url
+    return yield* new VendorMisconfigured({
+      vendor: declaration.name,
+      message: `${variable} must begin with https:// (http:// is for this machine only)`
+    })
+  })
+
+const isLoopback = (hostname: string): boolean =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+
+const portOf = (url: URL): number => url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
+
+const requireCredential = (vendor: string): Effect.Effect<void, VendorMisconfigured> =>
+  Effect.flatMap(Credentials, (credentials) =>
+    Effect.mapError(
+      Effect.asVoid(credentials.read({ vendor, key: "" })),
+      (reason) => new VendorMisconfigured({ vendor, message: reason.message })
+    ))
+
+const observeGates = (vendor: string, gates: Policy.Gates): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const { context } = fiber
+    const timeline = Timeline.of(fiber)
+    const { bulkhead, rateLimit, retryBudget } = gates
+    if (bulkhead !== undefined) {
+      Telemetry.gauge(context, Telemetry.bulkheadRunning, { vendor }, () => bulkhead.running(vendor))
+      Telemetry.gauge(context, Telemetry.bulkheadWaiting, { vendor }, () => bulkhead.waiting(vendor))
+    }
+    if (rateLimit !== undefined) {
+      Telemetry.gauge(context, Telemetry.rateLimitWaiting, { vendor }, () => rateLimit.waiting(vendor))
+    }
+    if (retryBudget !== undefined) {
+      Telemetry.gauge(context, Telemetry.retryBudget, { vendor }, () => retryBudget.balance(timeline.now()))
+    }
+    return Effect.void
+  })
+
+const stateNumber: Record<Breaker.State, number> = { Closed: 0, HalfOpen: 1, Open: 2 }
+
+/** A breaker's changes are logged and counted; the state of each operation is shown. */
+const observeBreaker = (
+  vendor: string,
+  operations: ReadonlyArray<Contract.CompiledOperation>,
+  breaker: Breaker.Breaker
+): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const { context } = fiber
+    const timeline = Timeline.of(fiber)
+    for (const { id } of operations) {
+      Telemetry.gauge(
+        context,
+        Telemetry.breakerState,
+        { vendor, operation: id },
+        () => stateNumber[breaker.state(`${vendor}/${id}`, timeline.now())]
+      )
+    }
+    breaker.onTransition(({ from, key, to }) => {
+      Telemetry.counter(context, Telemetry.breakerTransitions, { vendor, to }).count++
+      Effect.runForkWith(context)(
+        Effect.logWarning(`circuit breaker of ${key}: ${from} → ${to}`)
+      )
+    })
+    return Effect.void
+  })
+
+/** A vendor as a service: `class Stripe extends Vendor.Service<Stripe>()({ … }) {}`. */
+export const Service = <Self>() =>
+<Api extends HttpApi.Constraint>(
+  declaration: Declaration<Api>
+): ServiceClass<Self, Api> => {
+  const Base = Context.Service<Self, Client.Client<Api>>()(`breakwater/vendor/${declaration.name}`)
+  return Object.assign(Base, {
+    declaration,
+    get layer() {
+      return Layer.effect(Base, make(declaration))
+    }
+  }) as ServiceClass<Self, Api>
+}
+
+export interface ServiceClass<Self, Api extends HttpApi.Constraint>
+  extends Context.ServiceClass<Self, string, Client.Client<Api>>
+{
+  readonly declaration: Declaration<Api>
+  /** The client, over whatever transport there is. */
+  readonly layer: Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
+}
