@@ -1,7 +1,7 @@
 /**
- * What it means to send the same operation twice. An endpoint declares it; retry, hedge and failover obey it.
+ * What it means to send the same operation twice, and what became of the first time. An endpoint declares the one, every
+ * failure says the other; retry, hedge and failover obey both.
  */
-import type { Fate } from "./VendorError.ts"
 
 /**
  * - `Idempotent`: a read, or a write that says the same thing twice; may be repeated whatever became of the first.
@@ -10,5 +10,17 @@ import type { Fate } from "./VendorError.ts"
  */
 export type Safety = "Idempotent" | "Keyed" | "Unsafe"
 
-/** Whether a call whose last attempt met this fate may be sent again, to the same vendor. */
+/**
+ * - `NotSent`: no byte of it reached the vendor.
+ * - `Rejected`: the vendor answered that it did nothing.
+ * - `Unknown`: bytes left and no trustworthy answer came back, so the vendor may have acted.
+ */
+export type Fate = "NotSent" | "Rejected" | "Unknown"
+
+const severity: Record<Fate, number> = { NotSent: 0, Rejected: 1, Unknown: 2 }
+
+/** The fate of two attempts of one call: what may have happened in either may have happened. */
+export const worstFate = (a: Fate, b: Fate): Fate => severity[a] >= severity[b] ? a : b
+
+/** Whether a call whose attempts met this fate may be sent again, to the same vendor. */
 export const mayRepeat = (safety: Safety, fate: Fate): boolean => safety !== "Unsafe" || fate === "NotSent"

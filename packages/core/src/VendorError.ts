@@ -8,20 +8,7 @@
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
-
-/**
- * What became of a request.
- *
- * - `NotSent`: no byte of it reached the vendor.
- * - `Rejected`: the vendor answered that it did nothing.
- * - `Unknown`: bytes left and no trustworthy answer came back, so the vendor may have acted.
- */
-export type Fate = "NotSent" | "Rejected" | "Unknown"
-
-const severity: Record<Fate, number> = { NotSent: 0, Rejected: 1, Unknown: 2 }
-
-/** The fate of two attempts of one call: what may have happened in either may have happened. */
-export const worstFate = (a: Fate, b: Fate): Fate => severity[a] >= severity[b] ? a : b
+import type { Fate, Safety } from "./Safety.ts"
 
 /** How far an attempt had come: waiting for a connection, for the first header, for the end of the body. */
 export type Phase = "Connect" | "Headers" | "Body"
@@ -301,11 +288,13 @@ export interface VendorError extends Cause.YieldableError {
   readonly vendor: string
   readonly operation: string
   readonly reason: Reason
+  /** What sending the operation twice would mean. */
+  readonly safety: Safety
   /** What became of the whole call, over all its attempts. */
   readonly fate: Fate
   /** How many attempts were started; 0 when it was refused before the first. */
   readonly attempts: number
-  /** Whether the vendor may have acted, so that repeating the call could act twice. */
+  /** Whether the vendor may have done what was asked: it was sent, it was a write, and nobody knows. */
   readonly mayHaveHappened: boolean
   readonly isRetryable: boolean
   readonly retryAfter: Duration.Duration | undefined
@@ -315,6 +304,7 @@ interface VendorErrorConstructor {
   new(fields: {
     readonly vendor: string
     readonly operation: string
+    readonly safety: Safety
     readonly reason: Reason
     readonly fate?: Fate | undefined
     readonly attempts?: number | undefined
@@ -327,6 +317,7 @@ export const VendorError: VendorErrorConstructor = (() => {
     readonly _tag = "VendorError"
     readonly vendor: string
     readonly operation: string
+    readonly safety: Safety
     readonly reason: Reason
     readonly fate: Fate
     readonly attempts: number
@@ -334,6 +325,7 @@ export const VendorError: VendorErrorConstructor = (() => {
     constructor(fields: ConstructorParameters<VendorErrorConstructor>[0]) {
       this.vendor = fields.vendor
       this.operation = fields.operation
+      this.safety = fields.safety
       this.reason = fields.reason
       this.fate = fields.fate ?? fields.reason.fate
       this.attempts = fields.attempts ?? 0
@@ -348,7 +340,7 @@ export const VendorError: VendorErrorConstructor = (() => {
       return `VendorError: ${this.message}`
     }
     get mayHaveHappened() {
-      return this.fate === "Unknown"
+      return this.fate === "Unknown" && this.safety !== "Idempotent"
     }
     get isRetryable() {
       return this.reason.isRetryable
@@ -361,6 +353,7 @@ export const VendorError: VendorErrorConstructor = (() => {
         _tag: this._tag,
         vendor: this.vendor,
         operation: this.operation,
+        safety: this.safety,
         reason: this.reason,
         fate: this.fate,
         attempts: this.attempts

@@ -6,6 +6,7 @@
 // The vocabulary.
 export * as Gate from "./Gate.ts"
 export * as Outcome from "./Outcome.ts"
+export * as Provenance from "./Provenance.ts"
 export * as Safety from "./Safety.ts"
 export * as Telemetry from "./Telemetry.ts"
 export * as Timeline from "./Timeline.ts"

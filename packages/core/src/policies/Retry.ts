@@ -7,8 +7,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import { mayRepeat, type Safety } from "../Safety.ts"
-import type { Fate, Reason, VendorError } from "../VendorError.ts"
+import { type Fate, mayRepeat, type Safety } from "../Safety.ts"
+import type { Reason, VendorError } from "../VendorError.ts"
 
 /** A schedule of delays; it sees the failure and ends when there should be no further attempt. */
 export type RetrySchedule = Schedule.Schedule<unknown, VendorError>

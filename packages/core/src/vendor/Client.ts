@@ -97,7 +97,7 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
   const endpoint = new Endpoint(options)
   const { operation, stack } = options
   const invalid = (reason: InvalidRequest) =>
-    Effect.fail(new VendorError({ vendor: options.declaration.name, operation: operation.id, reason }))
+    Effect.fail(new VendorError({ vendor: options.declaration.name, operation: operation.id, safety: operation.safety, reason }))
   return (input, callOptions) =>
     Effect.withFiber((fiber) => {
       const encoded = operation.encode(input)

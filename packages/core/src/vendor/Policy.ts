@@ -43,8 +43,8 @@ export interface Policy {
   } | undefined
 }
 
-/** Reads: the defaults as they are. */
-export const read: Policy = {}
+/** Reads: the defaults, said aloud so that they can be laid over a vendor's policy for writes. */
+export const read: Policy = { attemptTimeout: Duration.seconds(3), deadline: Duration.seconds(10) }
 
 /** Writes, which vendors take longer over: 8 s an attempt, 20 s in all. */
 export const write: Policy = { attemptTimeout: Duration.seconds(8), deadline: Duration.seconds(20) }

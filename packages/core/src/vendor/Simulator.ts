@@ -14,6 +14,7 @@ import * as HttpServerError from "effect/http/HttpServerError"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import * as Contract from "./Contract.ts"
 import { type Fault, Faults } from "./Simulator/Fault.ts"
@@ -24,12 +25,14 @@ export { Fault } from "./Simulator/Fault.ts"
 export type { JournalEntry } from "./Simulator/Journal.ts"
 export type { WireRequest, WireResponse } from "./Simulator/Wire.ts"
 
-/** Why a request came to no endpoint of the contract. */
+/** Why an endpoint of the contract gave no answer. */
 export type Unserved =
   /** There is none for its method and path. */
   | { readonly _tag: "NoEndpoint" }
   /** It does not fit the endpoint's schemas; `field` is the first that does not, as a dotted path. */
   | { readonly _tag: "Misfit"; readonly field: string; readonly issue: string }
+  /** The endpoint died, perhaps after it had acted. */
+  | { readonly _tag: "Broken" }
 
 /** What a vendor does in front of its endpoints: who may call, what was asked before, how a refusal reads. */
 export type Front = (
@@ -137,7 +140,10 @@ const endpointsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
             }
             if (HttpApiError.HttpApiSchemaError.is(error)) return Effect.fail(misfit(error))
           }
-          return Effect.failCause(cause as never)
+          return Effect.andThen(
+            Effect.logDebug("a simulated endpoint died", cause),
+            Effect.fail<Unserved>({ _tag: "Broken" })
+          )
         })
       )
     }
@@ -153,10 +159,11 @@ const toWire = (response: HttpServerResponse.HttpServerResponse): Effect.Effect<
     }
   })
 
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
 const misfit = (error: HttpApiError.HttpApiSchemaError): Unserved => {
-  const text = error.cause.message
-  const path = Array.from(text.matchAll(/\["?([^"\]]+)"?\]/g), ([, name]) => name)
-  return { _tag: "Misfit", field: path.join("."), issue: text.split("\n", 1)[0]! }
+  const [first] = formatIssues(error.cause.issue).issues
+  return { _tag: "Misfit", field: (first?.path ?? []).map(String).join("."), issue: first?.message ?? "" }
 }
 
 /** Finds the operation of a request by the contract's templates. */

@@ -91,7 +91,7 @@ const listen = (server: Server, port: number): Effect.Effect<void> =>
 const answer = Effect.fnUntraced(
   function*(options: WireOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
     const request = yield* read(incoming)
-    if (request === undefined) return yield* write(outgoing, { status: 413, headers: {}, body: new Uint8Array() })
+    if (request === "TooLarge") return yield* write(outgoing, { status: 413, headers: {}, body: new Uint8Array() })
     const now = new Date()
     const operation = options.operationOf(request)
     const entry = { at: now.toISOString(), method: request.method, path: request.path, operation, status: null }
@@ -182,7 +182,7 @@ const answer = Effect.fnUntraced(
   }
 )
 
-const read = (incoming: IncomingMessage): Effect.Effect<WireRequest | undefined> =>
+const read = (incoming: IncomingMessage): Effect.Effect<WireRequest | "TooLarge"> =>
   Effect.callback((resume) => {
     const chunks: Array<Buffer> = []
     let size = 0
@@ -191,7 +191,7 @@ const read = (incoming: IncomingMessage): Effect.Effect<WireRequest | undefined>
       if (size <= maxRequestBytes) chunks.push(chunk)
     })
     incoming.on("end", () => {
-      if (size > maxRequestBytes) return resume(Effect.void)
+      if (size > maxRequestBytes) return resume(Effect.succeed("TooLarge"))
       const url = new URL(incoming.url ?? "/", "http://127.0.0.1")
       resume(Effect.succeed({
         method: incoming.method ?? "GET",

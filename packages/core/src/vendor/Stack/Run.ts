@@ -20,18 +20,10 @@ import * as Outcome from "../../Outcome.ts"
 import { Deadline } from "../../policies/Deadline.ts"
 import * as Retry from "../../policies/Retry.ts"
 import type { RetryBudget } from "../../policies/RetryBudget.ts"
-import type { Safety } from "../../Safety.ts"
+import { type Fate, type Safety, worstFate } from "../../Safety.ts"
 import type { OperationMeter } from "../../Telemetry.ts"
 import * as Timeline from "../../Timeline.ts"
-import {
-  DeadlineExceeded,
-  type Fate,
-  type Phase,
-  type Reason,
-  Timeout,
-  VendorError,
-  worstFate
-} from "../../VendorError.ts"
+import { DeadlineExceeded, type Phase, type Reason, Timeout, VendorError } from "../../VendorError.ts"
 import type { Attempt, Leaf } from "./Leaf.ts"
 import * as Trace from "./Trace.ts"
 
@@ -394,6 +386,7 @@ class Run<A, E> implements Call, Attempt<A, E> {
     return new VendorError({
       vendor: this.vendor,
       operation: this.operation,
+      safety: this.safety,
       reason,
       fate: worstFate(this.fate, reason.fate),
       attempts: this.started

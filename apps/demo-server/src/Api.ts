@@ -1,0 +1,130 @@
+/** What the demo server offers over HTTP. */
+import { Currency } from "@breakwater/vendors/Money"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import * as Problem from "./Problem.ts"
+
+const text = (maximum: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maximum))
+
+export const Rate = Schema.Struct({
+  base: Currency,
+  quote: Currency,
+  rate: Schema.Finite,
+  /** The day the rate was published for. */
+  asOf: Schema.String,
+  /** Where it comes from; `Fresh` means asked for just now. */
+  provenance: Schema.Struct({ kind: Schema.Literals(["Fresh", "Cached", "Stale", "Fallback"]) })
+})
+
+export const NewPayment = Schema.Struct({
+  /** Minor units: 1999 EUR is 19.99 €, 500 JPY is ¥500. */
+  amount: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999_999 })),
+  currency: Currency,
+  paymentMethod: text(255),
+  reference: text(200),
+  /** `Manual` holds the money until it is captured. */
+  capture: Schema.optionalKey(Schema.Literals(["Automatic", "Manual"]))
+})
+
+export const Payment = Schema.Struct({
+  id: Schema.String,
+  status: Schema.Literals(["succeeded", "authorized", "requires_action", "processing", "canceled", "failed"]),
+  amount: Schema.Int,
+  currency: Currency,
+  reference: Schema.NullOr(Schema.String)
+})
+
+/** Without an amount everything that is left. */
+const Part = Schema.Struct({
+  amount: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999_999 })))
+})
+
+export const Refund = Schema.Struct({
+  id: Schema.String,
+  paymentId: Schema.String,
+  status: Schema.Literals(["succeeded", "pending", "failed"]),
+  amount: Schema.Int,
+  currency: Currency
+})
+
+/** Makes a repetition of a request the same request. */
+const idempotent = {
+  "idempotency-key": Schema.optionalKey(
+    Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
+  )
+}
+const id = { id: Schema.String }
+
+export const Dependency = Schema.Struct({
+  vendor: Schema.String,
+  operation: Schema.String,
+  circuit: Schema.Literals(["closed", "half-open", "open"])
+})
+
+export const DemoApi = HttpApi.make("breakwater-demo")
+  .add(
+    HttpApiGroup.make("rates", { topLevel: true }).add(
+      HttpApiEndpoint.get("rate", "/rates/:base/:quote", {
+        params: { base: Currency, quote: Currency },
+        success: Rate,
+        error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
+      })
+    ),
+    HttpApiGroup.make("payments").add(
+      HttpApiEndpoint.post("create", "/payments", {
+        headers: idempotent,
+        payload: NewPayment,
+        success: Payment.pipe(HttpApiSchema.status(201)),
+        error: [Problem.InvalidRequest, Problem.Declined, Problem.KeyReused, ...Problem.ofVendor]
+      }),
+      HttpApiEndpoint.get("get", "/payments/:id", {
+        params: id,
+        success: Payment,
+        error: [Problem.NotFound, ...Problem.ofVendor]
+      }),
+      HttpApiEndpoint.post("capture", "/payments/:id/capture", {
+        params: id,
+        headers: idempotent,
+        payload: [Part, HttpApiSchema.NoContent],
+        success: Payment,
+        error: [
+          Problem.InvalidRequest,
+          Problem.Declined,
+          Problem.NotFound,
+          Problem.StateConflict,
+          Problem.KeyReused,
+          ...Problem.ofVendor
+        ]
+      }),
+      HttpApiEndpoint.post("cancel", "/payments/:id/cancel", {
+        params: id,
+        headers: idempotent,
+        success: Payment,
+        error: [Problem.NotFound, Problem.StateConflict, Problem.KeyReused, ...Problem.ofVendor]
+      }),
+      HttpApiEndpoint.post("refund", "/payments/:id/refunds", {
+        params: id,
+        headers: idempotent,
+        payload: [Part, HttpApiSchema.NoContent],
+        success: Refund.pipe(HttpApiSchema.status(201)),
+        error: [
+          Problem.InvalidRequest,
+          Problem.NotFound,
+          Problem.StateConflict,
+          Problem.KeyReused,
+          ...Problem.ofVendor
+        ]
+      })
+    ),
+    HttpApiGroup.make("health").add(
+      HttpApiEndpoint.get("live", "/live", { success: Schema.Struct({ status: Schema.Literal("live") }) }),
+      HttpApiEndpoint.get("ready", "/ready", {
+        success: Schema.Struct({ status: Schema.Literal("ready"), dependencies: Schema.Array(Dependency) })
+      })
+    ).prefix("/health")
+  )
+  .annotateMerge(OpenApi.annotations({
+    title: "Breakwater demo",
+    version: "0.1.0",
+    description: "Exchange rates and payments, each by a third party behind Breakwater."
+  }))

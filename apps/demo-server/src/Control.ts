@@ -1,0 +1,107 @@
+/**
+ * The simulators' control, on a port of its own and for this machine only: look at what they received, break them, mend
+ * them.
+ */
+import { Simulator } from "@breakwater/core"
+import { NodeHttpServer } from "@effect/platform-node"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { createServer } from "node:http"
+import * as Failures from "./Failures.ts"
+import * as Problem from "./Problem.ts"
+import { Simulators } from "./Simulators.ts"
+
+const vendor = { vendor: Schema.String }
+
+const Journal = Schema.Struct({
+  count: Schema.Int,
+  requests: Schema.Array(Schema.Struct({
+    at: Schema.String,
+    method: Schema.String,
+    path: Schema.String,
+    operation: Schema.NullOr(Schema.String),
+    status: Schema.NullOr(Schema.Int)
+  }))
+})
+
+const ControlApi = HttpApi.make("breakwater-simulators").add(
+  HttpApiGroup.make("control").add(
+    HttpApiEndpoint.get("simulators", "/_simulators", {
+      success: Schema.Array(Schema.Struct({
+        vendor: Schema.String,
+        baseUrl: Schema.String,
+        fault: Schema.NullOr(Simulator.Fault)
+      }))
+    }),
+    HttpApiEndpoint.put("setFault", "/_faults/:vendor", {
+      params: vendor,
+      payload: Simulator.Fault,
+      success: HttpApiSchema.NoContent,
+      error: [Problem.NotFound, Problem.InvalidRequest]
+    }),
+    HttpApiEndpoint.delete("liftFault", "/_faults/:vendor", {
+      params: vendor,
+      success: HttpApiSchema.NoContent,
+      error: Problem.NotFound
+    }),
+    HttpApiEndpoint.get("journal", "/_journal/:vendor", {
+      params: vendor,
+      success: Journal,
+      error: Problem.NotFound
+    }),
+    HttpApiEndpoint.delete("clearJournal", "/_journal/:vendor", {
+      params: vendor,
+      success: HttpApiSchema.NoContent,
+      error: Problem.NotFound
+    })
+  )
+)
+
+const handlers = HttpApiBuilder.group(
+  ControlApi,
+  "control",
+  Effect.fn(function*(handlers) {
+    const simulators = yield* Simulators
+
+    const named = (vendor: string) => {
+      const simulator = simulators.get(vendor)
+      return simulator === undefined
+        ? Effect.fail(Problem.notFound(`No simulator of ${vendor}; there are ${[...simulators.keys()].join(", ")}`))
+        : Effect.succeed(simulator)
+    }
+
+    return handlers
+      .handle("simulators", () =>
+        Effect.forEach(
+          simulators.values(),
+          ({ baseUrl, fault, vendor }) => Effect.map(fault, (fault) => ({ vendor, baseUrl, fault: fault ?? null }))
+        ))
+      .handle(
+        "setFault",
+        ({ params, payload }) => Effect.flatMap(named(params.vendor), ({ setFault }) => setFault(payload))
+      )
+      .handle("liftFault", ({ params }) => Effect.flatMap(named(params.vendor), ({ setFault }) => setFault(undefined)))
+      .handle("journal", ({ params }) =>
+        Effect.map(named(params.vendor), ({ journal }) => ({
+          count: journal.count,
+          requests: journal.requests.map((entry) => ({ ...entry, operation: entry.operation ?? null }))
+        })))
+      .handle("clearJournal", ({ params }) => Effect.map(named(params.vendor), ({ journal }) => journal.clear()))
+  })
+)
+
+/** Serves the control at `SIMULATORS_PORT`. @default 4000 */
+export const layer = HttpRouter.serve(
+  HttpApiBuilder.layer(ControlApi).pipe(Layer.provide(handlers), Layer.provideMerge(Failures.layer)),
+  { disableLogger: true, disableListenLog: true }
+).pipe(
+  HttpServer.withLogAddress,
+  Layer.provide(Layer.unwrap(Effect.map(
+    Config.withDefault(Config.Port("SIMULATORS_PORT"), 4000),
+    (port) => NodeHttpServer.layer(createServer, { port, host: "127.0.0.1" })
+  )))
+)

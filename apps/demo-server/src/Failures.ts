@@ -1,0 +1,53 @@
+/** What happens to a request that no handler answers: every response is one of ours, also the ones for our mistakes. */
+import { Deadline } from "@breakwater/core"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
+import { HttpApiError } from "effect/http-api"
+import * as SchemaIssue from "effect/SchemaIssue"
+import type { unhandled } from "effect/Types"
+import * as Problem from "./Problem.ts"
+
+/** The longest a request may take; the calls made for it inherit what is left. */
+const requestDeadline = "25 seconds"
+
+export const layer = HttpRouter.middleware(
+  // Nothing is left unhandled; that the type says otherwise is what the router asks of a middleware for all routes.
+  (app): Effect.Effect<HttpServerResponse.HttpServerResponse, unhandled> =>
+    app.pipe(Deadline.within(requestDeadline), Effect.map(inOurWords), Effect.catchCause(toResponse)),
+  { global: true }
+)
+
+/** The one refusal that the router writes itself, and as plain text. */
+const inOurWords = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
+  response.status === 415
+    ? HttpServerResponse.jsonUnsafe(Problem.invalidRequest("content-type", "must be application/json"), { status: 415 })
+    : response
+
+const toResponse = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Interrupt") return Effect.interrupt
+    const error = reason._tag === "Fail" ? reason.error : reason.defect
+    if (HttpApiError.HttpApiSchemaError.is(error)) return respond(400, misfit(error))
+    if (HttpServerError.isHttpServerError(error)) {
+      switch (error.reason._tag) {
+        case "RouteNotFound":
+          return respond(404, Problem.notFound("No such page"))
+        case "RequestParseError":
+          return respond(400, Problem.invalidRequest("body", "cannot be read"))
+      }
+    }
+  }
+  return Effect.andThen(Effect.logError("a request failed", cause), respond(500, Problem.internal))
+}
+
+const respond = (status: number, body: unknown) => Effect.succeed(HttpServerResponse.jsonUnsafe(body, { status }))
+
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** Names the field, and says what it should be; never what it was. */
+const misfit = (error: HttpApiError.HttpApiSchemaError): typeof Problem.InvalidRequest.Type => {
+  const [first] = formatIssues(error.cause.issue).issues
+  const path = (first?.path ?? []).map(String)
+  return Problem.invalidRequest(path.length === 0 ? "body" : path.join("."), first?.message ?? "is not valid")
+}

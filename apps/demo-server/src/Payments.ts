@@ -1,0 +1,108 @@
+/** `/payments`: take money, look at it, give it back. */
+import type { VendorError } from "@breakwater/core"
+import type { Money } from "@breakwater/vendors/Money"
+import * as Domain from "@breakwater/vendors/payments/Payments"
+import * as Effect from "effect/Effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { DemoApi, type Payment } from "./Api.ts"
+import * as Problem from "./Problem.ts"
+
+export const layer = HttpApiBuilder.group(
+  DemoApi,
+  "payments",
+  Effect.fn(function*(handlers) {
+    const payments = yield* Domain.Payments
+
+    /** Part of a payment, in the payment's own currency. */
+    const partOf = Effect.fnUntraced(function*(id: string, amount: number | undefined) {
+      if (amount === undefined) return undefined
+      const { money: { currency } } = yield* payments.get(id)
+      return { amount, currency } satisfies Money
+    })
+
+    return handlers
+      .handle(
+        "create",
+        ({ headers, payload: { amount, currency, ...rest } }) =>
+          payments.create({ money: { amount, currency }, ...rest }, optionsOf(headers)).pipe(
+            Effect.map(toView),
+            Effect.catchTags({
+              VendorError: failed,
+              PaymentDeclined: declined,
+              InvalidPayment: invalid,
+              IdempotencyKeyReused: keyReused
+            })
+          )
+      )
+      .handle("get", ({ params: { id } }) =>
+        payments.get(id).pipe(
+          Effect.map(toView),
+          Effect.catchTags({ VendorError: failed, PaymentNotFound: notFound })
+        ))
+      .handle(
+        "capture",
+        ({ headers, params: { id }, payload }) =>
+          Effect.flatMap(partOf(id, payload?.amount), (money) => payments.capture(id, money, optionsOf(headers))).pipe(
+            Effect.map(toView),
+            Effect.catchTags({
+              VendorError: failed,
+              PaymentDeclined: declined,
+              PaymentNotFound: notFound,
+              PaymentStateConflict: stateConflict,
+              InvalidPayment: invalid,
+              IdempotencyKeyReused: keyReused
+            })
+          )
+      )
+      .handle("cancel", ({ headers, params: { id } }) =>
+        payments.cancel(id, optionsOf(headers)).pipe(
+          Effect.map(toView),
+          Effect.catchTags({
+            VendorError: failed,
+            PaymentNotFound: notFound,
+            PaymentStateConflict: stateConflict,
+            IdempotencyKeyReused: keyReused
+          })
+        ))
+      .handle(
+        "refund",
+        ({ headers, params: { id }, payload }) =>
+          Effect.flatMap(partOf(id, payload?.amount), (money) => payments.refund(id, money, optionsOf(headers))).pipe(
+            Effect.map(({ money, ...refund }) => ({ ...refund, ...money })),
+            Effect.catchTags({
+              VendorError: failed,
+              PaymentNotFound: notFound,
+              PaymentStateConflict: stateConflict,
+              InvalidPayment: invalid,
+              IdempotencyKeyReused: keyReused
+            })
+          )
+      )
+  })
+)
+
+const optionsOf = (headers: { readonly "idempotency-key"?: string }): Domain.WriteOptions => ({
+  idempotencyKey: headers["idempotency-key"]
+})
+
+const toView = ({ money, reference, ...payment }: Domain.Payment): typeof Payment.Type => ({
+  ...payment,
+  ...money,
+  reference: reference ?? null
+})
+
+const failed = (error: VendorError) => Effect.fail(Problem.fromVendorError(error))
+
+const declined = ({ message, reason }: Domain.PaymentDeclined) =>
+  Effect.fail<typeof Problem.Declined.Type>({ error: "PAYMENT_DECLINED", message, reason })
+
+const invalid = ({ field, issue }: Domain.InvalidPayment) =>
+  Effect.fail(Problem.invalidRequest(field, `${field} ${issue}`))
+
+const notFound = () => Effect.fail(Problem.notFound("No such payment"))
+
+const stateConflict = ({ message }: Domain.PaymentStateConflict) =>
+  Effect.fail<typeof Problem.StateConflict.Type>({ error: "STATE_CONFLICT", message })
+
+const keyReused = ({ message }: Domain.IdempotencyKeyReused) =>
+  Effect.fail<typeof Problem.KeyReused.Type>({ error: "IDEMPOTENCY_KEY_REUSED", message })

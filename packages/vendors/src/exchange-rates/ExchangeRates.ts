@@ -1,0 +1,34 @@
+/**
+ * What one unit of a currency is worth in another, as published by someone who should know. Rates are for display and
+ * for pricing; each says for which day it was published and where it comes from.
+ */
+import type { Provenance, VendorError } from "@breakwater/core"
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Currency } from "../Money.ts"
+
+export interface ExchangeRate {
+  readonly base: Currency
+  readonly quote: Currency
+  /** Units of `quote` for one unit of `base`; more than 0. */
+  readonly rate: number
+  /** The day it was published for, `YYYY-MM-DD`: no rate is published at a weekend. */
+  readonly asOf: string
+  readonly provenance: Provenance.Provenance
+}
+
+/** Nobody publishes a rate for this pair. */
+export class UnknownPair extends Schema.TaggedError<UnknownPair>()("UnknownPair", {
+  base: Currency,
+  quote: Currency
+}) {
+  override get message() {
+    return `no rate is published for ${this.base}/${this.quote}`
+  }
+}
+
+export class ExchangeRates extends Context.Service<ExchangeRates, {
+  /** The latest rate of a pair. */
+  latest(base: Currency, quote: Currency): Effect.Effect<ExchangeRate, UnknownPair | VendorError>
+}>()("breakwater/vendors/ExchangeRates") {}

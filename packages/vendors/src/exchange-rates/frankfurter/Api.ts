@@ -1,0 +1,27 @@
+/** The part of Frankfurter's API v2 that we use: https://api.frankfurter.dev/v2, as specified for version 2.1.1. */
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import { Currency } from "../../Money.ts"
+
+const Day = Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}$/, { expected: "a day as YYYY-MM-DD" }))
+
+export const Rate = Schema.Struct({
+  /** On or before the day asked for: none is published at a weekend. */
+  date: Day,
+  base: Currency,
+  quote: Currency,
+  rate: Schema.Finite.check(Schema.isGreaterThan(0))
+})
+
+const Problem = Schema.Struct({ message: Schema.optionalKey(Schema.String) })
+
+export const FrankfurterApi = HttpApi.make("frankfurter").add(
+  HttpApiGroup.make("rates", { topLevel: true }).add(
+    HttpApiEndpoint.get("rate", "/rate/:base/:quote", {
+      params: { base: Currency, quote: Currency },
+      query: { date: Schema.optionalKey(Day) },
+      success: Rate,
+      error: [Problem.pipe(HttpApiSchema.status(404)), Problem.pipe(HttpApiSchema.status(422))]
+    })
+  )
+)

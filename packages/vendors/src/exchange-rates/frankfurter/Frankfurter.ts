@@ -1,0 +1,46 @@
+/** Frankfurter: reference rates of central banks. Free, without a key; asks only to be treated gently. */
+import { InvalidResponse, isVendorError, Provenance, type Transport, Vendor, VendorError } from "@breakwater/core"
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ExchangeRates, UnknownPair } from "../ExchangeRates.ts"
+import { FrankfurterApi } from "./Api.ts"
+
+/** The client. `FRANKFURTER_BASE_URL` goes before the public address. */
+export class Frankfurter extends Vendor.Service<Frankfurter>()({
+  name: "frankfurter",
+  api: FrankfurterApi,
+  baseUrl: "https://api.frankfurter.dev/v2"
+}) {}
+
+/** {@link ExchangeRates} by a Frankfurter client. */
+export const exchangeRates: Layer.Layer<ExchangeRates, never, Frankfurter> = Layer.effect(
+  ExchangeRates,
+  Effect.map(Frankfurter, (frankfurter) =>
+    ExchangeRates.of({
+      latest: (base, quote) =>
+        frankfurter.rate({ params: { base, quote }, query: {} }).pipe(
+          Effect.mapError((error) => isVendorError(error) ? error : new UnknownPair({ base, quote })),
+          Effect.flatMap((answer) =>
+            answer.base === base && answer.quote === quote
+              ? Effect.succeed({ base, quote, rate: answer.rate, asOf: answer.date, provenance: Provenance.fresh })
+              : Effect.fail(
+                new VendorError({
+                  vendor: Frankfurter.declaration.name,
+                  operation: "rate",
+                  safety: "Idempotent",
+                  reason: new InvalidResponse(200, "the answer is for another pair"),
+                  attempts: 1
+                })
+              )
+          )
+        )
+    }))
+)
+
+/** {@link ExchangeRates} by Frankfurter, over whatever transport there is. */
+export const layer: Layer.Layer<
+  ExchangeRates,
+  Config.ConfigError | Vendor.VendorMisconfigured,
+  Transport.Transport
+> = exchangeRates.pipe(Layer.provide(Frankfurter.layer))
