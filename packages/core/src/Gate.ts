@@ -4,10 +4,30 @@
  * Gates are small synchronous state machines. They know nothing of HTTP, hold no timer and start no fibre: the stack
  * asks them, sleeps for them, and tells them the time. Choose a plain Effect combinator instead where a policy must run
  * effects of its own.
+ *
+ * @example
+ * ```ts
+ * import { BulkheadFull, Gate, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * // A gate of your own: closed at night.
+ * const curfew: Gate.Gate = {
+ *   name: "curfew",
+ *   admit: (call) => call.now < 0 ? Gate.freePermit : Gate.refuse(new BulkheadFull(60_000))
+ * }
+ * const stack = Stack.make({
+ *   vendor: "acme",
+ *   operation: "ring",
+ *   safety: "Idempotent",
+ *   policy: { gates: { operation: [curfew] } }
+ * })
+ * const error = await Effect.runPromise(Effect.flip(stack.guard(Effect.succeed("ding"), () => undefined)))
+ * console.log(error.reason._tag) // => BulkheadFull
+ * ```
  */
 import type { Outcome } from "./Outcome.ts"
+import type { Reason } from "./Reason.ts"
 import type { Safety } from "./Safety.ts"
-import type { Reason } from "./VendorError.ts"
 
 /** What a gate is told about the call that stands before it. */
 export interface Call {

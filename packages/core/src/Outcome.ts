@@ -3,8 +3,16 @@
  *
  * A well-formed answer is a success of the vendor even when it is a refusal of the caller: a declined card, an unknown
  * id or a wrong key says that the vendor is up. Being cut short by the caller says nothing about the vendor.
+ *
+ * @example
+ * ```ts
+ * import { Outcome, Timeout, Unauthorized } from "@breakwater/core"
+ *
+ * console.log(Outcome.classify(new Timeout("Headers", 3_000))) // => Failure
+ * console.log(Outcome.classify(new Unauthorized(401))) // => Success
+ * ```
  */
-import type { Reason } from "./VendorError.ts"
+import type { Reason } from "./Reason.ts"
 
 /** What a vendor says about the caller's allowance, read from the headers of its answers. */
 export interface Quota {

@@ -1,6 +1,15 @@
 /**
  * What it means to send the same operation twice, and what became of the first time. An endpoint declares the one, every
  * failure says the other; retry, hedge and failover obey both.
+ *
+ * @example
+ * ```ts
+ * import { Safety } from "@breakwater/core"
+ *
+ * console.log(Safety.mayRepeat("Keyed", "Unknown")) // => true
+ * console.log(Safety.mayRepeat("Unsafe", "Unknown")) // => false
+ * console.log(Safety.mayRepeat("Unsafe", "NotSent")) // => true
+ * ```
  */
 
 /**

@@ -1,6 +1,13 @@
 /**
  * Money as whole minor units of a currency: 1999 EUR is 19.99 €, 500 JPY is ¥500. Amounts are never fractions, and two
  * currencies never mix.
+ *
+ * @example
+ * ```ts
+ * import { minorUnits } from "@breakwater/vendors"
+ *
+ * console.log(minorUnits("EUR"), minorUnits("JPY"), minorUnits("KWD")) // => 2 0 3
+ * ```
  */
 import * as Schema from "effect/Schema"
 

@@ -1,12 +1,25 @@
 /**
  * A vendor's secret, read anew for every attempt and held no longer than one. Where it comes from is for a layer to say;
  * without one it is the environment, through Effect's `Config`.
+ *
+ * @example
+ * ```ts
+ * import { Credential } from "@breakwater/core"
+ * import { ConfigProvider, Effect, Redacted } from "effect"
+ *
+ * const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({ STRIPE_EU_API_KEY: "from the environment" }))
+ * const secret = Effect.flatMap(Credential.Credentials, ({ read }) => read({ vendor: "stripe", key: "eu" }))
+ *
+ * const read = await Effect.runPromise(Effect.provide(secret, environment))
+ * console.log(String(read)) // => <redacted>
+ * console.log(Redacted.value(read)) // => from the environment
+ * ```
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { CredentialUnavailable } from "../VendorError.ts"
+import { CredentialUnavailable } from "../Reason.ts"
 
 /** Which secret is asked for. */
 export interface CredentialRequest {

@@ -1,6 +1,16 @@
 /**
  * The key under which a vendor recognises a write it has seen. It is made before the first attempt and kept over all of
  * them; a caller that repeats the whole operation passes its own.
+ *
+ * @example
+ * ```ts
+ * import { IdempotencyKey } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const current = Effect.map(IdempotencyKey.IdempotencyKey, (key) => key ?? "made at random")
+ * console.log(await Effect.runPromise(current)) // => made at random
+ * console.log(await Effect.runPromise(current.pipe(IdempotencyKey.withKey("order-7")))) // => order-7
+ * ```
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

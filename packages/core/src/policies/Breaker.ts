@@ -5,20 +5,34 @@
  * Closed, it counts; open, it refuses; half-open, it lets a bounded number of probes through in growing stages, and
  * closes after the last stage. A probe that is interrupted gives its place back, and one that never ends loses it after
  * `probeTimeout`.
+ *
+ * @example
+ * ```ts
+ * import { Breaker, Stack, Unavailable } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const breaker = Breaker.make({ trip: { _tag: "Consecutive", failures: 2 }, openFor: "30 seconds" })
+ * const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy: { breaker } })
+ * const call = Effect.flip(stack.guard(Effect.fail("busy"), () => new Unavailable(503)))
+ *
+ * console.log(await Effect.runPromise(call)) // => busy
+ * console.log(await Effect.runPromise(call)) // => busy
+ * console.log(breaker.state("acme/ring", 0)) // => Open
+ * ```
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Admission, Call, Gate, Permit } from "../Gate.ts"
+import type { Admission, Call, Gate } from "../Gate.ts"
 import { freePermit, refuse } from "../Gate.ts"
-import type { Outcome } from "../Outcome.ts"
+import { CircuitOpen } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
-import { CircuitOpen } from "../VendorError.ts"
+import { Circuit, type CircuitSettings, type Snapshot, type State, type Transition } from "./Breaker/Circuit.ts"
 import { Consecutive } from "./Breaker/Consecutive.ts"
 import { CountWindow } from "./Breaker/CountWindow.ts"
 import { TimeWindow } from "./Breaker/TimeWindow.ts"
 import type { Thresholds, Window } from "./Breaker/Window.ts"
-import { type Cell, Keyed } from "./Keyed.ts"
+import { Keyed } from "./Keyed.ts"
 
 /** When a window with rates opens the breaker. */
 export interface RateOptions {
@@ -59,17 +73,15 @@ export interface BreakerOptions {
    * or slow, before the next stage begins. @default [1, 4, 16]
    */
   readonly probes?: ReadonlyArray<number> | undefined
-  /** After this long a probe that has not ended is given up for lost. @default "60 seconds" */
+  /** After this long, more than 0, a probe that has not ended is given up for lost. @default "60 seconds" */
   readonly probeTimeout?: Duration.Input | undefined
   /** What is broken off together. @default the vendor's operation and the call's key */
   readonly by?: ((call: Call) => string) | undefined
-  /** Keys that are remembered. @default 10_000 */
+  /** Keys that are remembered; keys with running calls may exceed it. At least 1. @default 10_000 */
   readonly maxKeys?: number | undefined
   /** How long an unused key is remembered. @default "1 hour" */
   readonly idle?: Duration.Input | undefined
 }
-
-export type State = "Closed" | "Open" | "HalfOpen"
 
 /**
  * - `Automatic`: as described.
@@ -79,29 +91,15 @@ export type State = "Closed" | "Open" | "HalfOpen"
  */
 export type Mode = "Automatic" | "ForcedOpen" | "Disabled" | "ObserveOnly"
 
-export interface Transition {
-  readonly key: string
-  readonly from: State
-  readonly to: State
-}
-
-/** A breaker's state as plain data that survives a restart; safe to write as JSON. */
-export interface Snapshot {
-  readonly key: string
-  readonly state: State
-  /** Unix time in milliseconds until which it stays open. */
-  readonly openUntil: number
-  /** How often in a row it has opened without having closed. */
-  readonly openings: number
-  /** The content of its window; see the window's `dump`. */
-  readonly window: ReadonlyArray<number>
-}
+export type { Snapshot, State, Transition } from "./Breaker/Circuit.ts"
 
 export interface Breaker extends Gate {
   /** The state a key is in, as the next call would find it. */
   state(key: string, now: number): State
   /** Sets the mode of one key, or of every key that has none of its own. */
   setMode(mode: Mode, key?: string): void
+  /** Takes a key's own mode away: it has that of all others again. */
+  clearMode(key: string): void
   /** Is told of every change of state. Returns how to stop listening. */
   onTransition(listener: (transition: Transition) => void): () => void
   /** How many probes are running under a key. */
@@ -117,12 +115,7 @@ export interface Breaker extends Gate {
 /** Makes a breaker. Throws when an option is out of its range. */
 export const make = (options: BreakerOptions = {}): Breaker => new BreakerGate(options)
 
-/** What a call hears that comes while all probes of a stage are out: their verdict is not far. */
-const probingPauseMillis = 1_000
-/** The longest a vendor's own `Retry-After` can keep the breaker open: one hour. */
-const longestHintMillis = 60 * 60 * 1_000
-
-class BreakerGate implements Breaker {
+class BreakerGate implements Breaker, CircuitSettings {
   readonly name = "breaker"
   readonly slowCallMillis: number
   readonly openForMillis: number
@@ -151,9 +144,13 @@ class BreakerGate implements Breaker {
     if (this.probes.length === 0 || !this.probes.every((n) => Number.isInteger(n) && n > 0)) {
       throw new Error(`Breaker: probes must be whole numbers above 0, one per stage, got [${this.probes.join(", ")}]`)
     }
+    if (!(this.probeTimeoutMillis > 0)) throw new Error("Breaker: probeTimeout must be longer than 0")
     const makeWindow = windowMaker(trip)
     this.circuits = new Keyed(
-      { maxKeys: options.maxKeys ?? 10_000, idleMillis: Duration.toMillis(options.idle ?? Duration.hours(1)) },
+      {
+        maxKeys: atLeastOne("maxKeys", options.maxKeys ?? 10_000),
+        idleMillis: Duration.toMillis(options.idle ?? Duration.hours(1))
+      },
       (key, now) => new Circuit(this, key, makeWindow(), now),
       (circuit) => circuit.running > 0
     )
@@ -186,8 +183,10 @@ class BreakerGate implements Breaker {
   }
   setMode(mode: Mode, key?: string) {
     if (key === undefined) this.mode = mode
-    else if (mode === this.mode) this.modes.delete(key)
     else this.modes.set(key, mode)
+  }
+  clearMode(key: string) {
+    this.modes.delete(key)
   }
   onTransition(listener: (transition: Transition) => void) {
     this.listeners.add(listener)
@@ -262,141 +261,4 @@ const atLeastOne = (name: string, n: number): number => {
 const rate = (name: string, n: number): number => {
   if (!(n > 0 && n <= 1)) throw new Error(`Breaker: ${name} must be more than 0 and at most 1, got ${n}`)
   return n
-}
-
-/** The state of one key. */
-class Circuit implements Cell {
-  readonly window: Window
-  private readonly breaker: BreakerGate
-  private readonly key: string
-  state: State = "Closed"
-  openUntil = -Infinity
-  openings = 0
-  /** Calls let through and not ended, of whatever generation. */
-  running = 0
-  touchedAt: number
-  placedAt: number
-  /** What is handed out now. A call that began under an earlier permit is no evidence for the present state. */
-  private permit: CircuitPermit = new CircuitPermit(this)
-  private stage = 0
-  private admitted = 0
-  private good = 0
-  private bad = 0
-  private lastProbeAt = -Infinity
-
-  constructor(breaker: BreakerGate, key: string, window: Window, now: number) {
-    this.breaker = breaker
-    this.key = key
-    this.window = window
-    this.touchedAt = this.placedAt = now
-  }
-
-  /** Probes of the present stage that have not ended. */
-  get probing(): number {
-    return this.state === "HalfOpen" ? this.admitted - this.good - this.bad : 0
-  }
-
-  admit(now: number): Admission {
-    if (this.state === "Closed") return this.pass()
-    if (this.state === "Open") {
-      if (now < this.openUntil) return refuse(new CircuitOpen(this.openUntil - now))
-      this.beginStage(0)
-      this.become("HalfOpen")
-    }
-    if (this.admitted >= this.breaker.probes[this.stage]!) {
-      const lostAt = this.lastProbeAt + this.breaker.probeTimeoutMillis
-      if (now < lostAt) return refuse(new CircuitOpen(probingPauseMillis))
-      this.beginStage(this.stage)
-    }
-    this.admitted++
-    this.lastProbeAt = now
-    return this.pass()
-  }
-
-  observe(now: number): Admission {
-    const admission = this.admit(now)
-    return admission._tag === "Permit" ? admission : freePermit
-  }
-
-  restore(snapshot: Snapshot, now: number, openForMillis: number): void {
-    this.window.load(now, snapshot.window.map((n) => Number.isFinite(n) ? Math.max(0, Math.trunc(n)) : 0))
-    this.openings = Math.max(0, Math.trunc(snapshot.openings) || 0)
-    if (snapshot.state === "Closed") return
-    // Half-open begins again with its first probe.
-    this.openUntil = now + Math.min(Math.max(0, openForMillis || 0), longestHintMillis)
-    this.become("Open")
-  }
-
-  settle(permit: CircuitPermit, call: Call, outcome: Outcome): void {
-    this.running--
-    if (permit !== this.permit) return
-    if (outcome._tag === "Ignored") {
-      if (this.state === "HalfOpen") this.admitted--
-      return
-    }
-    const failed = outcome._tag === "Failure"
-    const slow = outcome.durationMillis >= this.breaker.slowCallMillis
-    if (this.state === "HalfOpen") return this.judgeProbe(call.now, failed || slow, outcome)
-    this.window.record(call.now, failed, slow)
-    if (this.window.isTripped(call.now)) this.open(call.now, outcome)
-  }
-
-  cancel(permit: CircuitPermit): void {
-    this.running--
-    if (permit === this.permit && this.state === "HalfOpen") this.admitted--
-  }
-
-  private pass(): Permit {
-    this.running++
-    return this.permit
-  }
-
-  private judgeProbe(now: number, failed: boolean, outcome: Outcome): void {
-    const planned = this.breaker.probes[this.stage]!
-    if (failed) this.bad++
-    else this.good++
-    if (this.bad > 0 && this.bad >= this.breaker.probeFailureRate * planned) return this.open(now, outcome)
-    if (this.good + this.bad < planned) return
-    if (this.stage + 1 < this.breaker.probes.length) return this.beginStage(this.stage + 1)
-    this.window.clear()
-    this.openings = 0
-    this.become("Closed")
-  }
-
-  private beginStage(stage: number): void {
-    this.stage = stage
-    this.admitted = this.good = this.bad = 0
-    this.permit = new CircuitPermit(this)
-  }
-
-  private open(now: number, outcome: Outcome): void {
-    const { growth, maxOpenForMillis, openForMillis } = this.breaker
-    const grown = Math.min(openForMillis * growth ** this.openings, maxOpenForMillis)
-    const hint = Math.min(outcome.reason?.retryAfterMillis ?? 0, longestHintMillis)
-    this.openings++
-    this.openUntil = now + Math.max(grown, hint)
-    this.become("Open")
-  }
-
-  private become(to: State): void {
-    const from = this.state
-    this.state = to
-    this.permit = new CircuitPermit(this)
-    if (from !== to) this.breaker.announce({ key: this.key, from, to })
-  }
-}
-
-/** One object for all calls that are let through in the same state: a healthy call allocates nothing here. */
-class CircuitPermit implements Permit {
-  readonly _tag = "Permit"
-  private readonly circuit: Circuit
-  constructor(circuit: Circuit) {
-    this.circuit = circuit
-  }
-  settle(call: Call, outcome: Outcome) {
-    this.circuit.settle(this, call, outcome)
-  }
-  cancel() {
-    this.circuit.cancel(this)
-  }
 }

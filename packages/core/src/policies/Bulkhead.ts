@@ -1,11 +1,24 @@
 /**
  * Bounds how many calls of a vendor run at once, with a bounded, fair queue in front. It keeps a slow vendor from
  * taking every socket and fibre of the service. It does not bound how often calls start: that is `RateLimit`.
+ *
+ * @example
+ * ```ts
+ * import { Bulkhead, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const bulkhead = Bulkhead.make({ limit: 2, queue: 0 })
+ * const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent", policy: { bulkhead } })
+ * const ring = Effect.isSuccess(stack.guard(Effect.sleep("10 millis"), () => undefined))
+ *
+ * console.log(await Effect.runPromise(Effect.all([ring, ring, ring], { concurrency: "unbounded" })))
+ * // => [ true, true, false ]
+ * ```
  */
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
-import { BulkheadFull } from "../VendorError.ts"
+import { BulkheadFull } from "../Reason.ts"
 import { type Cell, Keyed } from "./Keyed.ts"
 import { Waiter, WaitQueue } from "./WaitQueue.ts"
 
@@ -18,7 +31,7 @@ export interface BulkheadOptions {
   readonly maxWait?: Duration.Input | undefined
   /** What is counted together. @default the vendor */
   readonly by?: ((call: Call) => string) | undefined
-  /** Keys that are remembered; keys in use may exceed it. @default 10_000 */
+  /** Keys that are remembered; keys in use may exceed it. At least 1. @default 10_000 */
   readonly maxKeys?: number | undefined
   /** How long an unused key is remembered. @default "1 hour" */
   readonly idle?: Duration.Input | undefined
@@ -51,8 +64,10 @@ class BulkheadGate implements Bulkhead {
       throw new Error(`Bulkhead: limit must be a whole number of at least 1, got ${options.limit}`)
     }
     if (!(this.maxQueue >= 0)) throw new Error(`Bulkhead: queue must be at least 0, got ${options.queue}`)
+    const maxKeys = options.maxKeys ?? 10_000
+    if (!(maxKeys >= 1)) throw new Error(`Bulkhead: maxKeys must be at least 1, got ${maxKeys}`)
     this.rooms = new Keyed(
-      { maxKeys: options.maxKeys ?? 10_000, idleMillis: Duration.toMillis(options.idle ?? Duration.hours(1)) },
+      { maxKeys, idleMillis: Duration.toMillis(options.idle ?? Duration.hours(1)) },
       (_key, now) => new Room(now),
       (room) => room.running > 0
     )

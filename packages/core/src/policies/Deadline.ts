@@ -2,6 +2,19 @@
  * The moment by which an operation must be over. It travels with the fibre: a call made while serving a request inherits
  * what is left of that request's deadline, and can shorten it, never lengthen it. It bounds guarded calls, not the code
  * between them; use `Effect.timeout` for that.
+ *
+ * @example
+ * ```ts
+ * import { Deadline, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent" })
+ * const ring = Effect.flip(stack.guard(Effect.never, () => undefined))
+ *
+ * // Whatever the stack allows, nothing in here takes longer than this.
+ * const error = await Effect.runPromise(ring.pipe(Deadline.within("20 millis")))
+ * console.log(error.reason._tag) // => DeadlineExceeded
+ * ```
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

@@ -4,7 +4,7 @@
  */
 
 export interface Cell {
-  /** When the cell was last asked for. */
+  /** When the cell was last asked for; a time to come keeps it from being idle until then. */
   touchedAt: number
   /** When the cell took its present place in the order of eviction. */
   placedAt: number
@@ -45,13 +45,13 @@ export class Keyed<C extends Cell> {
   get(key: string, now: number): C {
     let cell = key === this.lastKey ? this.lastCell : this.cells.get(key)
     if (cell === undefined) {
-      this.evict(now)
+      this.evict(now, this.options.maxKeys - 1, undefined)
       cell = this.make(key, now)
       this.cells.set(key, cell)
-    } else if (++this.calls % period === 0) {
-      this.evict(now)
+    } else {
+      if (cell.touchedAt < now) cell.touchedAt = now
+      if (++this.calls % period === 0) this.evict(now, this.options.maxKeys, cell)
     }
-    cell.touchedAt = now
     this.lastKey = key
     this.lastCell = cell
     return cell
@@ -66,15 +66,19 @@ export class Keyed<C extends Cell> {
     return this.cells.entries()
   }
 
-  private evict(now: number): void {
+  /** Forgets what is idle, and what is more than `most`; never `current`, which is about to be used. */
+  private evict(now: number, most: number, current: C | undefined): void {
     let looked = 0
     for (const [key, cell] of this.cells) {
-      const full = this.cells.size >= this.options.maxKeys
-      const idle = now - cell.touchedAt >= this.options.idleMillis
-      if (!full && !idle) return
+      const excess = this.cells.size - most
+      // Places are taken in the order of time: no cell further on has gone unlooked at for longer.
+      if (excess <= 0 && now - cell.placedAt < this.options.idleMillis) return
       this.cells.delete(key)
       const lastChance = ++looked === stride
-      if (this.isBusy(cell) || (!idle && !lastChance && cell.touchedAt > cell.placedAt)) {
+      const idle = now - cell.touchedAt >= this.options.idleMillis
+      // More than one too many: busy cells stood in the way before, and a second chance would let the map grow for ever.
+      const spared = excess <= 0 || (excess === 1 && !lastChance && cell.touchedAt > cell.placedAt)
+      if (cell === current || this.isBusy(cell) || (!idle && spared)) {
         cell.placedAt = now
         this.cells.set(key, cell)
       } else if (key === this.lastKey) {

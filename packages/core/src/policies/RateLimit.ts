@@ -2,12 +2,24 @@
  * Keeps to a vendor's rate limit on our side, per key, with a bounded queue for bursts. It learns from what the vendor
  * says: a 429 with `Retry-After` stops the key until then, a remaining allowance lowers ours. It does not bound how many
  * calls run at once: that is `Bulkhead`.
+ *
+ * @example
+ * ```ts
+ * import { RateLimit, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const rateLimit = RateLimit.make({ limit: 2, window: "1 minute", queue: 0 })
+ * const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent", policy: { rateLimit } })
+ * const ring = Effect.isSuccess(stack.guard(Effect.void, () => undefined))
+ *
+ * console.log(await Effect.runPromise(Effect.all([ring, ring, ring]))) // => [ true, true, false ]
+ * ```
  */
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
 import type { Outcome } from "../Outcome.ts"
-import { RateLimitExceeded } from "../VendorError.ts"
+import { RateLimitExceeded } from "../Reason.ts"
 import { type Cell, Keyed } from "./Keyed.ts"
 import type { Meter } from "./RateLimit/Meter.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
@@ -15,7 +27,7 @@ import { TokenBucket } from "./RateLimit/TokenBucket.ts"
 import { Waiter, WaitQueue } from "./WaitQueue.ts"
 
 export interface RateLimitOptions {
-  /** Permits per `window`. More than 0. */
+  /** Permits per `window`. More than 0, for a `SlidingWindow` at least 1. */
   readonly limit: number
   /** The span the limit is counted over. @default "1 second" */
   readonly window?: Duration.Input | undefined
@@ -33,9 +45,9 @@ export interface RateLimitOptions {
   readonly maxWait?: Duration.Input | undefined
   /** What is counted together. @default the vendor and the call's key */
   readonly by?: ((call: Call) => string) | undefined
-  /** Keys that are remembered; keys with waiting calls may exceed it. @default 10_000 */
+  /** Keys that are remembered; keys in use may exceed it. At least 1. @default 10_000 */
   readonly maxKeys?: number | undefined
-  /** How long an unused key is remembered, and never shorter than `window`. @default "1 hour" */
+  /** How long an unused key is remembered, and never shorter than it takes to be whole again. @default "1 hour" */
   readonly idle?: Duration.Input | undefined
 }
 
@@ -62,25 +74,40 @@ class RateLimitGate implements RateLimit {
   private readonly lanes: Keyed<Lane>
 
   constructor(options: RateLimitOptions) {
+    const { limit } = options
     const windowMillis = Duration.toMillis(options.window ?? Duration.seconds(1))
-    const burst = options.burst ?? options.limit
-    if (!(options.limit > 0)) throw new Error(`RateLimit: limit must be more than 0, got ${options.limit}`)
-    if (!(windowMillis > 0)) throw new Error(`RateLimit: window must be longer than 0`)
-    if (!(burst >= 1)) throw new Error(`RateLimit: burst must be at least 1, got ${burst}`)
-    const algorithm = options.algorithm ?? (options.limit <= 1000 ? "SlidingWindow" : "TokenBucket")
+    const algorithm = options.algorithm ?? (limit <= 1000 ? "SlidingWindow" : "TokenBucket")
+    const burst = algorithm === "TokenBucket" ? options.burst ?? limit : limit
+    const queue = options.queue ?? 256
+    const maxKeys = options.maxKeys ?? 10_000
+    if (!(limit > 0 && limit < Infinity)) {
+      throw new Error(`RateLimit: limit must be more than 0 and finite, got ${limit}`)
+    }
+    if (!(windowMillis > 0 && windowMillis < Infinity)) {
+      throw new Error(`RateLimit: window must be longer than 0 and finite, got ${windowMillis} ms`)
+    }
+    if (!(burst >= 1 && burst < Infinity)) {
+      throw new Error(
+        algorithm === "TokenBucket"
+          ? `RateLimit: burst must be at least 1 and finite, got ${burst}`
+          : `RateLimit: limit of a SlidingWindow must be at least 1, got ${limit}; count over a longer window`
+      )
+    }
+    if (!(queue >= 0)) throw new Error(`RateLimit: queue must be at least 0, got ${queue}`)
+    if (!(maxKeys >= 1)) throw new Error(`RateLimit: maxKeys must be at least 1, got ${maxKeys}`)
     const makeMeter: () => Meter = algorithm === "TokenBucket"
-      ? () => new TokenBucket(options.limit, windowMillis, burst)
-      : () => new SlidingWindow(options.limit, windowMillis)
-    this.maxQueue = options.queue ?? 256
+      ? () => new TokenBucket(limit, windowMillis, burst)
+      : () => new SlidingWindow(limit, windowMillis)
+    this.maxQueue = queue
     this.maxWaitMillis = Duration.toMillis(options.maxWait ?? Duration.seconds(2))
     this.by = options.by ?? ((call) => call.key === "" ? call.vendor : `${call.vendor}/${call.key}`)
     this.lanes = new Keyed(
       {
-        maxKeys: options.maxKeys ?? 10_000,
-        idleMillis: Math.max(windowMillis, Duration.toMillis(options.idle ?? Duration.hours(1)))
+        maxKeys,
+        idleMillis: Math.max(burst * windowMillis / limit, Duration.toMillis(options.idle ?? Duration.hours(1)))
       },
       (_key, now) => new Lane(makeMeter(), now),
-      (lane) => lane.queue.length > 0
+      (lane) => lane.queue.length > 0 || lane.running > 0
     )
   }
 
@@ -110,6 +137,8 @@ class Lane implements Cell {
   readonly meter: Meter
   readonly queue = new WaitQueue<Place>()
   queuedCost = 0
+  /** Permits that are neither settled nor cancelled: what they come to must be heard here. */
+  running = 0
   /** Until when the vendor wants to hear nothing. */
   private pausedUntil = -Infinity
   touchedAt: number
@@ -127,6 +156,8 @@ class Lane implements Cell {
   }
   take(call: Call): Permit {
     this.meter.take(call.now, call.cost)
+    this.running++
+    this.keep(call.now)
     return new Taken(this, call.now)
   }
   join(place: Place, now: number): void {
@@ -154,9 +185,14 @@ class Lane implements Cell {
       if (outcome.quota.remaining <= 0) this.pause(now, outcome.quota.resetMillis)
       else this.meter.tighten(now, outcome.quota.remaining)
     }
+    this.keep(Math.max(now, this.pausedUntil))
   }
   private pause(now: number, millis: number): void {
     this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
+  }
+  /** What was taken or learned must not be forgotten sooner than what was asked. */
+  private keep(until: number): void {
+    if (this.touchedAt < until) this.touchedAt = until
   }
 }
 
@@ -169,9 +205,11 @@ class Taken implements Permit {
     this.at = at
   }
   settle(call: Call, outcome: Outcome) {
+    this.lane.running--
     if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call.now, outcome)
   }
   cancel(call: Call) {
+    this.lane.running--
     this.lane.meter.giveBack(this.at, call.cost)
     this.lane.callHead(call.now)
   }

@@ -2,13 +2,27 @@
  * Repeats what failed for a passing reason: after how long (a Schedule), how often (the Schedule), and whether at all
  * (the call's `Safety` and what may have happened). It never repeats what the vendor refused, what cannot be decoded,
  * or what our own gates refused; and never earlier than a `Retry-After`.
+ *
+ * @example
+ * ```ts
+ * import { Retry, Stack, Unavailable } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * let attempts = 0
+ * const flaky = Effect.suspend(() => ++attempts < 3 ? Effect.fail("busy") : Effect.succeed("ding"))
+ * const retry = Retry.backoff({ retries: 5, base: "1 millis" })
+ * const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent", policy: { retry } })
+ *
+ * console.log(await Effect.runPromise(stack.guard(flaky, () => new Unavailable(503))), attempts) // => ding 3
+ * ```
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
+import type { Reason } from "../Reason.ts"
 import { type Fate, mayRepeat, type Safety } from "../Safety.ts"
-import type { Reason, VendorError } from "../VendorError.ts"
+import type { VendorError } from "../VendorError.ts"
 
 /** A schedule of delays; it sees the failure and ends when there should be no further attempt. */
 export type RetrySchedule = Schedule.Schedule<unknown, VendorError>

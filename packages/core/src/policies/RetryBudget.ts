@@ -2,6 +2,16 @@
  * Bounds how much retries can add to a vendor's load, over all operations that share it: in any span of time, at most
  * `reserve` retries plus `ratio` of the calls plus `perSecond` of the time. A dead vendor is asked at most about 1.1
  * times per call. (The 10 % are those of Google's SRE book, chapter 21; the shape is that of Finagle's RetryBudget.)
+ *
+ * @example
+ * ```ts
+ * import { RetryBudget } from "@breakwater/core"
+ *
+ * const budget = RetryBudget.make({ ratio: 0.1, reserve: 2, perSecond: 0 })
+ * console.log(budget.withdraw(0), budget.withdraw(0), budget.withdraw(0)) // => true true false
+ * for (let call = 0; call < 10; call++) budget.deposit(0)
+ * console.log(budget.withdraw(0)) // => true
+ * ```
  */
 
 export interface RetryBudgetOptions {

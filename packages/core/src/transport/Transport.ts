@@ -3,7 +3,7 @@
  * It knows nothing of vendors, policies or schemas.
  */
 import * as Context from "effect/Context"
-import type { Reason } from "../VendorError.ts"
+import type { Reason } from "../Reason.ts"
 
 /** A request, ready to be written. */
 export interface TransportRequest {

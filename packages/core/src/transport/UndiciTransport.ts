@@ -15,7 +15,7 @@ import {
   type Reason,
   ResponseTooLarge,
   Timeout
-} from "../VendorError.ts"
+} from "../Reason.ts"
 import { type Receiver, Transport, type TransportRequest } from "./Transport.ts"
 
 export interface UndiciTransportOptions {

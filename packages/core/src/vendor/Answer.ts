@@ -2,7 +2,6 @@
  * What an HTTP answer says besides its body: by its status, by `Retry-After`, by the headers about rate limits.
  */
 import type { Quota } from "../Outcome.ts"
-import { header, type ResponseHeaders } from "../transport/Transport.ts"
 import {
   Conflict,
   InvalidResponse,
@@ -11,7 +10,8 @@ import {
   RequestRejected,
   Unauthorized,
   Unavailable
-} from "../VendorError.ts"
+} from "../Reason.ts"
+import { header, type ResponseHeaders } from "../transport/Transport.ts"
 
 /** An answer, as a vendor's `classify` sees it. */
 export interface Answer {
@@ -47,14 +47,23 @@ export const retryAfterMillis = (headers: ResponseHeaders, wallClockMillis: numb
   const value = header(headers, "retry-after")?.trim()
   if (value === undefined || value === "") return undefined
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1_000
-  const at = Date.parse(value)
+  const at = parseDate(value)
   if (Number.isNaN(at)) return undefined
   return Math.max(0, at - dateOf(headers, wallClockMillis))
 }
 
 const dateOf = (headers: ResponseHeaders, wallClockMillis: number): number => {
-  const date = Date.parse(header(headers, "date") ?? "")
+  const date = parseDate(header(headers, "date") ?? "")
   return Number.isNaN(date) ? wallClockMillis : date
+}
+
+/**
+ * A date in one of HTTP's three formats (RFC 9110, section 5.6.7), or NaN. `Date.parse` alone takes almost any text with a
+ * number in it for a date, and reads asctime, the format without a zone, in local time.
+ */
+const parseDate = (value: string): number => {
+  if (/^[A-Z][a-z]+, \d{1,2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return Date.parse(value)
+  return /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/.test(value) ? Date.parse(`${value} GMT`) : NaN
 }
 
 /**

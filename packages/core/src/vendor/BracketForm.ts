@@ -1,10 +1,21 @@
 /**
  * Form bodies with nested brackets, `metadata[order]=7&items[0][price]=p_1`, as PHP, Rails and Stripe read them. A schema
  * for both sides of a contract: the client writes what the simulator reads.
+ *
+ * @example
+ * ```ts
+ * import { bracketForm } from "@breakwater/core"
+ * import { Schema } from "effect"
+ *
+ * const Form = bracketForm(Schema.Struct({ amount: Schema.Int, metadata: Schema.Record(Schema.String, Schema.String) }))
+ * console.log(Schema.encodeSync(Form)({ amount: 1999, metadata: { order: "7" } }))
+ * // => { amount: '1999', 'metadata[order]': '7' }
+ * ```
  */
 import * as Effect from "effect/Effect"
 import { HttpApiSchema } from "effect/http-api"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 
@@ -19,51 +30,58 @@ const maxFields = 2_000
  * Makes the payload schema of an endpoint from the schema of its fields. Absent and undefined fields are left out;
  * arrays are written with their indices.
  */
-export const bracketForm = <S extends Schema.Top>(schema: S) =>
-  Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Array(Schema.String)])).pipe(
+export const bracketForm = <S extends Schema.Top>(schema: S) => {
+  const codec = Schema.toCodecStringTree(schema)
+  const shape = SchemaAST.toEncoded(codec.ast)
+  return Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Array(Schema.String)])).pipe(
     Schema.decodeTo(
-      Schema.toCodecStringTree(schema),
+      codec,
       SchemaTransformation.transformEffect<Schema.StringTree, Flat>({
         decode: (flat, options) => {
-          const tree = unflatten(flat)
+          const tree = unflatten(flat, shape)
           return typeof tree === "string"
             ? Effect.fail(new SchemaIssue.InvalidValue({ message: tree }, flat, options))
             : Effect.succeed(tree as Schema.StringTree)
         },
-        encode: (tree) => Effect.succeed(flatten(tree as Tree))
+        encode: (tree, options) => {
+          const flat = flatten(tree)
+          return typeof flat === "string"
+            ? Effect.fail(new SchemaIssue.InvalidValue({ message: flat }, tree, options))
+            : Effect.succeed(flat)
+        }
       })
     ),
     HttpApiSchema.asFormUrlEncoded()
   )
+}
 
-/** Writes a tree as flat names. */
-export const flatten = (tree: Tree): Record<string, string> => {
-  const flat: Record<string, string> = {}
-  const walk = (name: string, node: Tree): void => {
-    if (node === undefined || node === null) return
+/** Writes a tree as flat names, or says why they could not be read again. */
+export const flatten = (tree: Tree): Record<string, string> | string => {
+  const flat: Array<[name: string, value: string]> = []
+  /** Whether all keys below can be written. */
+  const walk = (name: string, node: Tree): boolean => {
+    if (node === undefined || node === null) return true
     if (typeof node === "string") {
-      flat[name] = node
-    } else if (isArray(node)) {
-      node.forEach((item, index) => walk(name === "" ? String(index) : `${name}[${index}]`, item))
-    } else {
-      for (const key of Object.keys(node)) walk(name === "" ? key : `${name}[${key}]`, node[key])
+      flat.push([name, node])
+      return true
     }
+    // `Object.keys` of an array are its indices.
+    const children = node as { readonly [key: string]: Tree }
+    return Object.keys(children).every((key) =>
+      /^[^[\]]+$/.test(key) && walk(name === "" ? key : `${name}[${key}]`, children[key])
+    )
   }
-  walk("", tree)
-  return flat
+  return walk("", tree) ? Object.fromEntries(flat) : "a key with a bracket or without a character"
 }
 
-const isArray = (node: Exclude<Tree, string | undefined | null>): node is ReadonlyArray<Tree> => Array.isArray(node)
+interface Branch extends Map<string, string | Branch> {}
 
-interface Branch {
-  [key: string]: string | Branch
-}
-
-/** Reads flat names as a tree, or says what is wrong with them. */
-export const unflatten = (flat: Flat): Tree | string => {
+/** Reads flat names as a tree of the shape that a schema expects, or says what is wrong with them. */
+export const unflatten = (flat: Flat, shape: SchemaAST.AST): Tree | string => {
   const names = Object.keys(flat)
-  if (names.length > maxFields) return `more than ${maxFields} fields`
-  const root = makeBranch()
+  const fields = names.reduce((sum, name) => sum + (typeof flat[name] === "string" ? 1 : flat[name]!.length), 0)
+  if (fields > maxFields) return `more than ${maxFields} fields`
+  const root: Branch = new Map()
   for (const name of names) {
     const path = parseName(name)
     if (path === undefined) return "a field name with unbalanced brackets"
@@ -74,17 +92,16 @@ export const unflatten = (flat: Flat): Tree | string => {
       if (!put(root, path, one)) return "a field that is both a value and a group"
     }
   }
-  return toTree(root)
+  return toTree(root, alternatives(shape))
 }
-
-const makeBranch = (): Branch => Object.create(null) as Branch
 
 /** `a[b][]` is `["a", "b", ""]`. */
 const parseName = (name: string): ReadonlyArray<string> | undefined => {
   const open = name.indexOf("[")
-  if (open < 0) return name.includes("]") ? undefined : [name]
-  const head = name.slice(0, open)
-  const rest = name.slice(open)
+  const head = open < 0 ? name : name.slice(0, open)
+  const rest = name.slice(head.length)
+  if (head.includes("]")) return undefined
+  if (rest === "") return [head]
   if (!/^(?:\[[^[\]]*\])+$/.test(rest)) return undefined
   return [head, ...rest.slice(1, -1).split("][")]
 }
@@ -93,23 +110,49 @@ const put = (root: Branch, path: ReadonlyArray<string>, value: string): boolean 
   let branch = root
   for (let i = 0; i < path.length; i++) {
     // `[]` is the next index.
-    const key = path[i] === "" && i > 0 ? String(Object.keys(branch).length) : path[i]!
-    const existing = branch[key]
+    const key: string = path[i] === "" && i > 0 ? String(branch.size) : path[i]!
+    const existing: string | Branch | undefined = branch.get(key)
     if (i === path.length - 1) {
       if (typeof existing === "object") return false
-      branch[key] = value
+      branch.set(key, value)
       return true
     }
     if (typeof existing === "string") return false
-    branch = existing ?? (branch[key] = makeBranch())
+    const next: Branch = existing ?? new Map()
+    if (existing === undefined) branch.set(key, next)
+    branch = next
   }
   return true
 }
 
-/** A branch whose keys are 0, 1, 2, … is an array. */
-const toTree = (node: string | Branch): Tree => {
+/** A branch whose keys are 0, 1, 2, … is an array, unless the schema knows only of a record in its place. */
+const toTree = (node: string | Branch, shapes: ReadonlyArray<SchemaAST.AST>): Tree => {
   if (typeof node === "string") return node
-  const keys = Object.keys(node)
-  if (keys.length > 0 && keys.every((key, index) => key === String(index))) return keys.map((key) => toTree(node[key]!))
-  return Object.fromEntries(keys.map((key) => [key, toTree(node[key]!)]))
+  const arrays = shapes.filter(SchemaAST.isArrays)
+  const objects = shapes.filter(SchemaAST.isObjects)
+  const indices = Array.from(node.keys(), (_, index) => String(index))
+  if (indices.length > 0 && indices.every((index) => node.has(index)) && (arrays.length > 0 || objects.length === 0)) {
+    return indices.map((key, index) =>
+      toTree(node.get(key)!, arrays.flatMap((array) => alternatives(array.elements[index] ?? array.rest[0])))
+    )
+  }
+  return Object.fromEntries(Array.from(node, ([key, child]) => [
+    key,
+    toTree(
+      child,
+      objects.flatMap((object) => {
+        const property = object.propertySignatures.find(({ name }) => name === key)
+        return property === undefined
+          ? object.indexSignatures.flatMap(({ type }) => alternatives(type))
+          : alternatives(property.type)
+      })
+    )
+  ]))
+}
+
+/** What a schema allows, without unions and suspensions around it. */
+const alternatives = (shape: SchemaAST.AST | undefined): ReadonlyArray<SchemaAST.AST> => {
+  if (shape === undefined) return []
+  if (SchemaAST.isUnion(shape)) return shape.types.flatMap(alternatives)
+  return SchemaAST.isSuspend(shape) ? alternatives(SchemaAST.toEncoded(shape.thunk())) : [shape]
 }

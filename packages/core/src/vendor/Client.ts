@@ -14,8 +14,9 @@ import * as Redacted from "effect/Redacted"
 import type { Simplify } from "effect/Types"
 import { Credentials } from "../credentials/Credential.ts"
 import * as IdempotencyKey from "../delivery/IdempotencyKey.ts"
+import { InvalidRequest, type Reason } from "../Reason.ts"
 import type { Receiver, ResponseHeaders, Transport } from "../transport/Transport.ts"
-import { InvalidRequest, type Reason, VendorError } from "../VendorError.ts"
+import { VendorError } from "../VendorError.ts"
 import { type Answer, quotaOf, retryAfterMillis } from "./Answer.ts"
 import type { CompiledOperation, Encoded, Groups, Input } from "./Contract.ts"
 import type { Auth, Declaration } from "./Declaration.ts"
@@ -97,7 +98,9 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
   const endpoint = new Endpoint(options)
   const { operation, stack } = options
   const invalid = (reason: InvalidRequest) =>
-    Effect.fail(new VendorError({ vendor: options.declaration.name, operation: operation.id, safety: operation.safety, reason }))
+    Effect.fail(
+      new VendorError({ vendor: options.declaration.name, operation: operation.id, safety: operation.safety, reason })
+    )
   return (input, callOptions) =>
     Effect.withFiber((fiber) => {
       const encoded = operation.encode(input)

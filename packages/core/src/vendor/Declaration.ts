@@ -1,6 +1,6 @@
 /** What is said of a third party, once. */
 import type * as HttpApi from "effect/http-api/HttpApi"
-import type { Reason } from "../VendorError.ts"
+import type { Reason } from "../Reason.ts"
 import type { Answer } from "./Answer.ts"
 import type { CompiledOperation } from "./Contract.ts"
 import type * as Policy from "./Policy.ts"

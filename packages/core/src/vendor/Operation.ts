@@ -1,5 +1,28 @@
 /**
  * What an endpoint of a contract says about its calls, besides their shape: annotations for `HttpApiEndpoint.annotate`.
+ *
+ * @example
+ * ```ts
+ * import { Operation, Policy, Vendor } from "@breakwater/core"
+ * import { Schema } from "effect"
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ *
+ * const Api = HttpApi.make("acme").add(
+ *   HttpApiGroup.make("orders").add(
+ *     HttpApiEndpoint.post("place", "/orders", { payload: Schema.Struct({ item: Schema.String }) })
+ *       .annotate(Operation.Safety, "Keyed")
+ *       .annotate(Operation.Cost, 5)
+ *       .annotate(Operation.Policy, { ...Policy.write, deadline: "30 seconds" })
+ *   )
+ * )
+ * class Acme extends Vendor.Service<Acme>()({
+ *   name: "acme",
+ *   api: Api,
+ *   baseUrl: "https://api.acme.example",
+ *   idempotencyHeader: "Idempotency-Key"
+ * }) {}
+ * console.log(Acme.declaration.name) // => acme
+ * ```
  */
 import * as Context from "effect/Context"
 import type * as SafetyModule from "../Safety.ts"

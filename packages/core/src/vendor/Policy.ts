@@ -1,6 +1,15 @@
 /**
  * How the calls of a vendor, or of one of its operations, are guarded: plain data with safe defaults. An operation's
  * policy is laid over its vendor's, setting by setting.
+ *
+ * @example
+ * ```ts
+ * import { Policy, Stack } from "@breakwater/core"
+ *
+ * const patient: Policy.Policy = { ...Policy.write, deadline: "1 minute", retry: { retries: 5, base: "1 second" } }
+ * const stack = Stack.make({ vendor: "acme", operation: "order", safety: "Keyed", policy: patient })
+ * console.log(stack.plan.deadlineMillis, stack.plan.attemptMillis) // => 60000 8000
+ * ```
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"

@@ -2,6 +2,31 @@
  * A vendor to develop and test against: the contract of its declaration, served over a real socket on this machine, with
  * state and refusals of the vendor's kind, and faults at will. It is held to the vendor's official client library and
  * published specification by tests, not by its author's word.
+ *
+ * @example
+ * ```ts
+ * import { Simulator, UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Effect, Schema } from "effect"
+ * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ *
+ * const Api = HttpApi.make("acme").add(
+ *   HttpApiGroup.make("bells", { topLevel: true }).add(HttpApiEndpoint.get("ring", "/ring", { success: Schema.String }))
+ * )
+ * const handlers = HttpApiBuilder.group(Api, "bells", (bells) => bells.handle("ring", () => Effect.succeed("ding")))
+ *
+ * const program = Effect.gen(function*() {
+ *   const simulator = yield* Simulator.serve({
+ *     vendor: "acme",
+ *     api: Api,
+ *     handlers,
+ *     front: (_request, next) => Effect.catch(next, () => Effect.succeed(Simulator.json(404, {})))
+ *   })
+ *   const acme = yield* Vendor.make({ name: "acme", api: Api, baseUrl: simulator.baseUrl })
+ *   yield* simulator.setFault({ kind: "resetBefore", times: 1 })
+ *   console.log(yield* acme.ring(), simulator.journal.count) // => ding 2
+ * })
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(UndiciTransport.layer())))
+ * ```
  */
 import * as Effect from "effect/Effect"
 import type * as HttpApi from "effect/http-api/HttpApi"
@@ -47,6 +72,8 @@ export interface SimulatorOptions<Id extends string, Groups extends HttpApiGroup
   /** The endpoints, as `HttpApiBuilder.group` makes them. */
   readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>>
   readonly front: Front
+  /** How the vendor says that its rate limit is reached. @default 429 and a message */
+  readonly limited?: Wire.WireResponse | undefined
   /** The path of the vendor's base URL. @default "" */
   readonly basePath?: string | undefined
   /** The port to listen at. @default a free one */
@@ -80,7 +107,12 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
       faults,
       journal,
       operationOf: matcher(options.api as unknown as HttpApi.Top, basePath),
-      handle: (request) => options.front(request, endpoints(withoutBase(request, basePath)))
+      // Who is slow has taken the request first: its key is in use and its caller is known while the endpoint waits.
+      handle: (request, delayMillis) => {
+        const served = endpoints(withoutBase(request, basePath))
+        return options.front(request, delayMillis === 0 ? served : Effect.delay(served, delayMillis))
+      },
+      limited: options.limited ?? json(429, { message: "Too many requests" })
     })
     return {
       vendor,

@@ -1,11 +1,25 @@
 /**
  * The order in which a call meets its policies. This is the only file that knows them together.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionLost, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * // Any effect can be guarded; `classify` says which of its errors mean that there was no answer.
+ * const stack = Stack.make({ vendor: "ldap", operation: "lookup", safety: "Idempotent", policy: { retry: { base: 0 } } })
+ * let attempts = 0
+ * const lookup = Effect.suspend(() => ++attempts === 1 ? Effect.fail("socket closed") : Effect.succeed("Ada"))
+ *
+ * console.log(await Effect.runPromise(stack.guard(lookup, () => new ConnectionLost("Headers")))) // => Ada
+ * ```
  */
 import type * as Effect from "effect/Effect"
 import type { Gate } from "../Gate.ts"
+import type { Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
 import type { OperationMeter } from "../Telemetry.ts"
-import type { Reason, VendorError } from "../VendorError.ts"
+import type { VendorError } from "../VendorError.ts"
 import * as Policy from "./Policy.ts"
 import { fromEffect, type Leaf } from "./Stack/Leaf.ts"
 import { type Plan, run } from "./Stack/Run.ts"

@@ -1,6 +1,28 @@
 /**
  * A third party, declared once: its contract, where it is, how one proves who one is, which version is spoken, how its
  * calls are guarded. From the declaration comes the client; the simulator is served from the same contract.
+ *
+ * @example
+ * ```ts
+ * import { UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Effect, Layer, Schema } from "effect"
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ *
+ * const Api = HttpApi.make("frankfurter").add(
+ *   HttpApiGroup.make("rates").add(
+ *     HttpApiEndpoint.get("latest", "/rate/EUR/USD", { success: Schema.Struct({ rate: Schema.Finite }) })
+ *   )
+ * )
+ * class Frankfurter extends Vendor.Service<Frankfurter>()({
+ *   name: "frankfurter",
+ *   api: Api,
+ *   baseUrl: "https://api.frankfurter.dev/v2"
+ * }) {}
+ *
+ * const latest = Effect.flatMap(Frankfurter, ({ rates }) => rates.latest())
+ * const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer()))
+ * console.log(await Effect.runPromise(Effect.provide(latest, layer))) // => { rate: 1.0842 }
+ * ```
  */
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"

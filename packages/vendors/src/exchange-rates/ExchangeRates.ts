@@ -1,6 +1,23 @@
 /**
  * What one unit of a currency is worth in another, as published by someone who should know. Rates are for display and
  * for pricing; each says for which day it was published and where it comes from.
+ *
+ * @example
+ * ```ts
+ * import { UndiciTransport } from "@breakwater/core"
+ * import { ExchangeRates, Frankfurter, FrankfurterSimulator } from "@breakwater/vendors"
+ * import { ConfigProvider, Effect, Layer } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { baseUrl } = yield* FrankfurterSimulator.serve()
+ *   const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({ FRANKFURTER_BASE_URL: baseUrl }))
+ *   const rates = Effect.flatMap(ExchangeRates.ExchangeRates, ({ latest }) => latest("EUR", "USD"))
+ *   const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer()), Layer.provide(environment))
+ *   return yield* Effect.provide(rates, layer)
+ * })
+ * const { provenance, rate } = await Effect.runPromise(Effect.scoped(program))
+ * console.log(rate, provenance._tag) // => 1.0842 Fresh
+ * ```
  */
 import type { Provenance, VendorError } from "@breakwater/core"
 import * as Context from "effect/Context"

@@ -1,6 +1,28 @@
 /**
  * Taking money and giving it back. A decline is an answer, not a failure; an unknown outcome is a failure that says so,
  * and is settled by making the same call again under the same idempotency key.
+ *
+ * @example
+ * ```ts
+ * import { UndiciTransport } from "@breakwater/core"
+ * import { Payments, Stripe, StripeSimulator } from "@breakwater/vendors"
+ * import { ConfigProvider, Effect, Layer } from "effect"
+ *
+ * const pay = Effect.gen(function*() {
+ *   const payments = yield* Payments.Payments
+ *   const order = { money: { amount: 1999, currency: "EUR" }, reference: "order-1" }
+ *   const payment = yield* payments.create({ ...order, paymentMethod: "pm_card_visa" }, { idempotencyKey: "order-1" })
+ *   const declined = yield* Effect.flip(payments.create({ ...order, paymentMethod: "pm_card_chargeDeclined" }))
+ *   console.log(payment.status, declined._tag) // => succeeded PaymentDeclined
+ * })
+ * const program = Effect.gen(function*() {
+ *   const { baseUrl } = yield* StripeSimulator.serve()
+ *   const environment = ConfigProvider.fromUnknown({ STRIPE_BASE_URL: baseUrl, STRIPE_API_KEY: "sk_simulated" })
+ *   const layer = Stripe.layer.pipe(Layer.provide(UndiciTransport.layer()))
+ *   yield* pay.pipe(Effect.provide(layer), Effect.provideService(ConfigProvider.ConfigProvider, environment))
+ * })
+ * await Effect.runPromise(Effect.scoped(program))
+ * ```
  */
 import type { VendorError } from "@breakwater/core"
 import * as Context from "effect/Context"

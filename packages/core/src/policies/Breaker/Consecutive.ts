@@ -30,6 +30,6 @@ export class Consecutive implements Window {
     return [this.inARow]
   }
   load(_now: number, content: ReadonlyArray<number>) {
-    this.inARow = Math.max(0, Math.trunc(content[0] ?? 0))
+    this.inARow = content.length === 1 ? Math.max(0, Math.trunc(content[0]!)) : 0
   }
 }

@@ -44,7 +44,8 @@ export class CountWindow implements Window {
   }
   load(_now: number, content: ReadonlyArray<number>) {
     this.clear()
-    for (const bits of content) this.push(bits & (failedBit | slowBit))
+    if (content.some((bits) => bits > (failedBit | slowBit))) return
+    for (const bits of content) this.push(bits)
   }
 
   private push(bits: number) {

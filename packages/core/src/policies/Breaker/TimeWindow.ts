@@ -4,6 +4,9 @@
  */
 import { exceeds, type Thresholds, type Window } from "./Window.ts"
 
+/** More than a bucket ever counts, with room below the end of its 32 bits. */
+const largestCount = 2 ** 31
+
 export class TimeWindow implements Window {
   private readonly thresholds: Thresholds
   private readonly bucketMillis: number
@@ -61,9 +64,9 @@ export class TimeWindow implements Window {
     this.clear()
     this.advance(now)
     if (content.length !== this.all.length * 3) return
-    for (let i = 0; i < this.all.length; i++) {
-      this.add(this.slot(this.newest + 1 + i), content[3 * i]!, content[3 * i + 1]!, content[3 * i + 2]!)
-    }
+    const buckets = Array.from(this.all, (_, i) => content.slice(3 * i, 3 * i + 3) as [number, number, number])
+    if (!buckets.every(([all, failed, slow]) => all <= largestCount && failed <= all && slow <= all)) return
+    buckets.forEach(([all, failed, slow], i) => this.add(this.slot(this.newest + 1 + i), all, failed, slow))
   }
 
   private slot(bucket: number) {

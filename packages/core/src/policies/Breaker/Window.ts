@@ -11,6 +11,7 @@ export interface Window {
   clear(): void
   /** The content as plain numbers, for {@link Window.load} of a window with the same settings. */
   dump(now: number): ReadonlyArray<number>
+  /** Takes over a content; one that this window could not have dumped counts as empty. */
   load(now: number, content: ReadonlyArray<number>): void
 }
 
@@ -23,7 +24,8 @@ export interface Thresholds {
 
 export const exceeds = (window: Window, thresholds: Thresholds, now: number): boolean => {
   const calls = window.calls(now)
+  // Quotients, because a product can miss the very share that was asked for: 0.07 * 100 is a little more than 7.
   return calls >= thresholds.minimumCalls && (
-    window.failures(now) >= thresholds.failureRate * calls || window.slowCalls(now) >= thresholds.slowCallRate * calls
+    window.failures(now) / calls >= thresholds.failureRate || window.slowCalls(now) / calls >= thresholds.slowCallRate
   )
 }

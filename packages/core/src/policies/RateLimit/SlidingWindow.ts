@@ -34,6 +34,7 @@ export class SlidingWindow implements Meter {
   }
   take(now: number, cost: number) {
     this.expire(now)
+    if (cost === 0) return
     if (this.length === this.times.length) this.grow()
     const at = this.index(this.length++)
     this.times[at] = now
@@ -41,15 +42,18 @@ export class SlidingWindow implements Meter {
     this.used += cost
   }
   giveBack(takenAt: number, cost: number) {
-    for (let i = this.length - 1; i >= 0; i--) {
+    let left = cost
+    for (let i = this.length - 1; i >= 0 && left > 0; i--) {
       const at = this.index(i)
-      if (this.times[at]! < takenAt) return
-      if (this.times[at] === takenAt && this.costs[at]! >= cost) {
-        this.costs[at]! -= cost
-        this.used -= cost
-        return
-      }
+      if (this.times[at]! < takenAt) break
+      if (this.times[at]! > takenAt) continue
+      const part = Math.min(this.costs[at]!, left)
+      this.costs[at]! -= part
+      this.used -= part
+      left -= part
     }
+    // Calls that are refused further on, as by an open breaker, give back at once: without this the log has no bound.
+    while (this.length > 0 && this.costs[this.index(this.length - 1)] === 0) this.length--
   }
   tighten(now: number, remaining: number) {
     this.expire(now)
@@ -66,6 +70,8 @@ export class SlidingWindow implements Meter {
       this.first = this.index(1)
       this.length--
     }
+    // What fractions leave behind in rounding would never expire.
+    if (this.length === 0) this.used = 0
   }
   private grow() {
     const times = new Float64Array(this.times.length * 2)

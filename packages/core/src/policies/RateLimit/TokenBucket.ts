@@ -10,8 +10,7 @@ export class TokenBucket implements Meter {
   readonly interval: number
   /** The theoretical arrival time: when the bucket will be full again. */
   private fullAgainAt = -Infinity
-  /** When the bucket was last seen full; what was taken before has flowed back since. */
-  private lastFullAt = -Infinity
+  private lastTakenAt = -Infinity
 
   constructor(limit: number, windowMillis: number, burst: number) {
     this.capacity = burst
@@ -23,11 +22,13 @@ export class TokenBucket implements Meter {
     return due <= resolution ? 0 : due
   }
   take(now: number, cost: number) {
-    if (this.fullAgainAt <= now) this.fullAgainAt = this.lastFullAt = now
-    this.fullAgainAt += cost * this.interval
+    this.fullAgainAt = Math.max(this.fullAgainAt, now) + cost * this.interval
+    this.lastTakenAt = now
   }
   giveBack(takenAt: number, cost: number) {
-    if (takenAt >= this.lastFullAt) this.fullAgainAt -= cost * this.interval
+    // Had it not been taken, the bucket might have been full for as long as that before the last taking, and what flows
+    // into a full bucket is lost. So what flowed in between the two is not given back.
+    this.fullAgainAt -= Math.max(0, cost * this.interval - (this.lastTakenAt - takenAt))
   }
   tighten(now: number, remaining: number) {
     this.fullAgainAt = Math.max(this.fullAgainAt, now + (this.capacity - remaining) * this.interval)

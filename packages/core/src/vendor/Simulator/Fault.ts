@@ -19,7 +19,7 @@ const fault = <const Kind extends string, const Fields extends Schema.Struct.Fie
   Schema.Struct({ kind: Schema.Literal(kind), ...fields, ...when })
 
 export const Fault = Schema.Union([
-  /** Answers that much later, and acts only then. */
+  /** Takes the request, and acts and answers only that much later. */
   fault("latency", { millis: Millis }),
   /** Nobody listens: the port is closed, and every connection with it. Knows no probability, times or operation. */
   fault("refuse", {}),
@@ -45,7 +45,7 @@ export const Fault = Schema.Union([
     headers: Schema.optional(Schema.Record(Schema.String, Schema.String)),
     body: Schema.optional(Schema.String)
   }),
-  /** More than `limit` requests in `windowMillis` are answered with 429, and do nothing. */
+  /** More than `limit` requests in `windowMillis` are answered as the vendor answers to too many, and do nothing. */
   fault("rateLimit", {
     limit: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
     windowMillis: Schema.Finite.check(Schema.isGreaterThan(0)),

@@ -36,7 +36,10 @@ export interface WireOptions {
   readonly journal: Journal
   /** The operation a request is for. */
   readonly operationOf: (request: WireRequest) => string | undefined
-  readonly handle: (request: WireRequest) => Effect.Effect<WireResponse>
+  /** Answers a request; its endpoint acts so many milliseconds after it was asked. */
+  readonly handle: (request: WireRequest, delayMillis: number) => Effect.Effect<WireResponse>
+  /** How the vendor says that its rate limit is reached. */
+  readonly limited: WireResponse
 }
 
 export interface Wire {
@@ -105,24 +108,23 @@ const answer = Effect.fnUntraced(
       case undefined:
       // The listener is closed; a request that was on its way when that happened is served.
       case "refuse":
-        return yield* reply(yield* options.handle(request))
+        return yield* reply(yield* options.handle(request, 0))
       case "latency":
-        yield* Effect.sleep(fault.millis)
-        return yield* reply(yield* options.handle(request))
+        return yield* reply(yield* options.handle(request, fault.millis))
       case "resetBefore":
         return reset(outgoing)
       case "resetAfter":
-        yield* options.handle(request)
+        yield* options.handle(request, 0)
         return reset(outgoing)
       case "halfBody": {
-        const { body, headers, status } = yield* options.handle(request)
+        const { body, headers, status } = yield* options.handle(request, 0)
         Object.assign(entry, { status })
         outgoing.writeHead(status, { ...headers, "content-length": body.byteLength })
         yield* writeChunk(outgoing, body.subarray(0, Math.ceil(body.byteLength / 2)))
         return reset(outgoing)
       }
       case "drip": {
-        const { body, headers, status } = yield* options.handle(request)
+        const { body, headers, status } = yield* options.handle(request, 0)
         Object.assign(entry, { status })
         outgoing.writeHead(status, { ...headers, "content-length": body.byteLength })
         const pause = Math.max(1, 1_000 / fault.bytesPerSecond)
@@ -135,7 +137,7 @@ const answer = Effect.fnUntraced(
         return
       }
       case "endless": {
-        const { headers, status } = yield* options.handle(request)
+        const { headers, status } = yield* options.handle(request, 0)
         Object.assign(entry, { status })
         const { "content-length": _, ...others } = headers
         outgoing.writeHead(status, others)
@@ -146,7 +148,7 @@ const answer = Effect.fnUntraced(
         return
       }
       case "malformed": {
-        const response = yield* options.handle(request)
+        const response = yield* options.handle(request, 0)
         const cut = response.body.subarray(0, Math.max(1, Math.floor(response.body.byteLength * 2 / 3)))
         return yield* reply({ ...response, body: cut.byteLength > 1 ? cut : Buffer.from("{") })
       }
@@ -159,7 +161,7 @@ const answer = Effect.fnUntraced(
           )
         })
       case "drift": {
-        const response = yield* options.handle(request)
+        const response = yield* options.handle(request, 0)
         const json = JSON.parse(Buffer.from(response.body).toString("utf8") || "null") as unknown
         return yield* reply({ ...response, body: Buffer.from(JSON.stringify(options.faults.drift(json))) })
       }
@@ -171,12 +173,11 @@ const answer = Effect.fnUntraced(
         })
       case "rateLimit":
         return yield* reply({
-          status: 429,
+          ...options.limited,
           headers: {
-            "content-type": "application/json",
+            ...options.limited.headers,
             ...(fault.retryAfterSeconds === undefined ? {} : { "retry-after": String(fault.retryAfterSeconds) })
-          },
-          body: Buffer.from(JSON.stringify({ message: "Too many requests" }))
+          }
         })
     }
   }

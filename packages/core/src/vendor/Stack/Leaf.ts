@@ -7,12 +7,15 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
 import type { Quota } from "../../Outcome.ts"
-import type { Phase, Reason } from "../../VendorError.ts"
+import { Deadline } from "../../policies/Deadline.ts"
+import type { Phase, Reason } from "../../Reason.ts"
 
 /** One attempt, as its leaf sees it. Exactly one of `answer` and `fail` is heard; what comes later is ignored. */
 export interface Attempt<A, E> {
   /** Which attempt this is: 1 for the first. */
   readonly attempt: number
+  /** When the operation must be over, on the fibre's timeline. */
+  readonly deadline: number
   /** The services of the fibre that made the call. */
   readonly context: Context.Context<never>
   /** The span of the attempt, when the fibre is traced. */
@@ -40,7 +43,10 @@ export const fromEffect = <A, E, R>(
 ): Leaf<A, E> =>
 (attempt) => {
   attempt.phase("Headers")
-  const fiber = Effect.runForkWith(attempt.context as Context.Context<R>)(effect)
+  // What is called within inherits the operation's deadline.
+  const fiber = Effect.runForkWith(attempt.context as Context.Context<R>)(
+    Effect.provideService(effect, Deadline, attempt.deadline)
+  )
   fiber.addObserver((exit) => {
     const error = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
     const reason = error === undefined ? undefined : classify(error.error)

@@ -5,9 +5,10 @@
 import { bracketForm, Operation, Policy } from "@breakwater/core"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import * as Schema from "effect/Schema"
+import { largestAmount } from "./amounts.ts"
 
-/** Minor units as Stripe counts them; see `amounts` in Stripe.ts. */
-const Amount = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 99_999_999 }))
+/** Minor units as Stripe counts them. */
+const Amount = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: largestAmount }))
 const Metadata = Schema.Record(Schema.String, Schema.String)
 
 export const PaymentIntent = Schema.Struct({
@@ -44,8 +45,13 @@ export const Charge = Schema.Struct({
   amount: Schema.Int,
   amount_captured: Schema.Int,
   amount_refunded: Schema.Int,
+  /** Personal, but for the country: the rest is not read. */
+  billing_details: Schema.optionalKey(Schema.Struct({
+    address: Schema.optionalKey(Schema.NullOr(Schema.Struct({ country: Schema.NullOr(Schema.String) })))
+  })),
   captured: Schema.Boolean,
   currency: Schema.String,
+  disputed: Schema.optionalKey(Schema.Boolean),
   paid: Schema.Boolean,
   payment_intent: Schema.optionalKey(Schema.NullOr(Schema.String)),
   refunded: Schema.Boolean,
@@ -128,7 +134,7 @@ export const StripeApi = HttpApi.make("stripe").add(
         currency: Schema.String,
         confirm: Schema.optionalKey(Schema.Boolean),
         payment_method: Schema.optionalKey(Schema.String),
-        payment_method_types: Schema.optionalKey(Schema.Array(Schema.String)),
+        allowed_payment_method_types: Schema.optionalKey(Schema.Array(Schema.String)),
         capture_method: Schema.optionalKey(Schema.Literals(["automatic", "automatic_async", "manual"])),
         automatic_payment_methods: Schema.optionalKey(Schema.Struct({
           enabled: Schema.Boolean,

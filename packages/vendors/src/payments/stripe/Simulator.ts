@@ -22,19 +22,21 @@ export interface StripeSimulator extends Simulator.Simulator {
 /** Serves Stripe's API until the scope ends. */
 export const serve = (
   options?: { readonly port?: number; readonly seed?: number }
-): Effect.Effect<StripeSimulator, never, Scope.Scope> => {
-  const books = new Books(options?.seed ?? 1)
-  return Effect.map(
-    Simulator.serve({
-      vendor: "stripe",
-      api: StripeApi,
-      handlers: Layer.mergeAll(paymentIntents(books), charges(books), refunds(books)),
-      front: front(books),
-      ...options
-    }),
-    (simulator) => ({ ...simulator, books })
-  )
-}
+): Effect.Effect<StripeSimulator, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const books = new Books(options?.seed ?? 1)
+    return Effect.map(
+      Simulator.serve({
+        vendor: "stripe",
+        api: StripeApi,
+        handlers: Layer.mergeAll(paymentIntents(books), charges(books), refunds(books)),
+        front: front(books),
+        limited,
+        ...options
+      }),
+      (simulator) => ({ ...simulator, books })
+    )
+  })
 
 // --------------------------------------------------------------------------------------------- before the endpoints
 
@@ -94,7 +96,15 @@ const unservedResponse = (unserved: Simulator.Unserved): Simulator.WireResponse 
   }
 }
 
-const problem = (status: number, error: object): Simulator.WireResponse => Simulator.json(status, { error })
+const problem = (status: number, error: object, headers?: Readonly<Record<string, string>>): Simulator.WireResponse =>
+  Simulator.json(status, { error }, headers)
+
+/** https://docs.stripe.com/rate-limits */
+const limited = problem(
+  429,
+  { type: "invalid_request_error", code: "rate_limit", message: "Request rate limit exceeded." },
+  { "stripe-rate-limited-reason": "global-rate" }
+)
 
 // --------------------------------------------------------------------------------------------------- the endpoints
 
@@ -128,11 +138,11 @@ const paymentIntents = (books: Books) =>
             capture_method: payload.capture_method ?? "automatic",
             confirmation_method: "automatic",
             payment_method: fate === undefined ? null : books.id("pm"),
-            payment_method_types: payload.payment_method_types ?? ["card"],
+            payment_method_types: payload.allowed_payment_method_types ?? ["card"],
             latest_charge: null,
             created: yield* seconds,
             livemode: false,
-            metadata: payload.metadata ?? {}
+            metadata: withoutUnset(payload.metadata)
           })
           return payload.confirm !== true || fate === undefined ? intent : yield* confirm(books, intent, fate)
         }))
@@ -170,8 +180,10 @@ const confirm = (books: Books, intent: PaymentIntent, fate: Fate) =>
       amount: intent.amount,
       amount_captured: isDeclined || isManual ? 0 : intent.amount,
       amount_refunded: 0,
+      billing_details: { address: { country: null } },
       captured: !isDeclined && !isManual,
       currency: intent.currency,
+      disputed: false,
       paid: !isDeclined,
       payment_intent: intent.id,
       refunded: false,
@@ -257,7 +269,7 @@ const refunds = (books: Books) =>
           charge: charge.id,
           reason: payload.reason ?? null,
           created: yield* seconds,
-          metadata: payload.metadata ?? {}
+          metadata: withoutUnset(payload.metadata)
         })
       })))
 
@@ -275,6 +287,10 @@ const page = <Item extends { readonly id: string }>(
   const end = begin + (query.limit ?? 10)
   return { object: "list" as const, data: items.slice(begin, end), has_more: end < items.length, url }
 }
+
+/** An empty value unsets a key: https://docs.stripe.com/api/metadata */
+const withoutUnset = (metadata: Readonly<Record<string, string>> = {}) =>
+  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== ""))
 
 const seconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1_000))
 

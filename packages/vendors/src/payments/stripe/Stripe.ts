@@ -155,9 +155,12 @@ export const layer: Layer.Layer<
   Transport.Transport
 > = payments.pipe(Layer.provide(Stripe.layer))
 
+/** What is no payment intent's id is not asked for. */
 const stripeIdOf = (id: string): Effect.Effect<{ readonly id: string }, PaymentNotFound> => {
   const stripeId = PaymentId.decode("pay", name, id)
-  return stripeId === undefined ? Effect.fail(new PaymentNotFound({ id })) : Effect.succeed({ id: stripeId })
+  return stripeId !== undefined && /^pi_\w{1,252}$/.test(stripeId)
+    ? Effect.succeed({ id: stripeId })
+    : Effect.fail(new PaymentNotFound({ id }))
 }
 
 const amountOf = (money: Money): Effect.Effect<number, InvalidPayment> => {
@@ -199,10 +202,10 @@ const isCardProblem = (problem: CardProblem | RequestProblem): problem is CardPr
 /** Decline codes: https://docs.stripe.com/declines/codes. Lost and stolen cards are plain declines to their bearer. */
 const declined = ({ error }: CardProblem): PaymentDeclined =>
   new PaymentDeclined({
-    reason: declineReasons[error.decline_code ?? ""] ?? declineReasons[error.code ?? ""] ?? "declined"
+    reason: declineReasons.get(error.decline_code) ?? declineReasons.get(error.code) ?? "declined"
   })
 
-const declineReasons: Readonly<Record<string, DeclineReason>> = {
+const declineReasons: ReadonlyMap<string | undefined, DeclineReason> = new Map(Object.entries<DeclineReason>({
   authentication_required: "authentication_required",
   authentication_not_handled: "authentication_required",
   expired_card: "expired_card",
@@ -219,15 +222,15 @@ const declineReasons: Readonly<Record<string, DeclineReason>> = {
   reenter_transaction: "processing_error",
   try_again_later: "processing_error",
   issuer_not_available: "processing_error"
-}
+}))
 
 /** Stripe refused to make a payment. */
 const invalid = (problem: RequestProblem): InvalidPayment | IdempotencyKeyReused => {
   const { code, param, type } = problem.error
   if (type === "idempotency_error") return new IdempotencyKeyReused()
   return new InvalidPayment({
-    field: fields[param ?? ""] ?? "request",
-    issue: issues[code ?? ""] ?? "is not accepted"
+    field: fields.get(param) ?? "request",
+    issue: issues.get(code) ?? "is not accepted"
   })
 }
 
@@ -242,18 +245,18 @@ const refused = (
 }
 
 /** Our names for Stripe's parameters. */
-const fields: Readonly<Record<string, string>> = {
+const fields: ReadonlyMap<string | undefined, string> = new Map(Object.entries({
   amount: "amount",
   currency: "currency",
   payment_method: "paymentMethod",
   "metadata[reference]": "reference",
   metadata: "reference"
-}
+}))
 
 /** Our words for Stripe's codes. */
-const issues: Readonly<Record<string, string>> = {
+const issues: ReadonlyMap<string | undefined, string> = new Map(Object.entries({
   amount_too_small: "is below the smallest amount",
   amount_too_large: "is above the largest amount",
   resource_missing: "is not known",
   parameter_missing: "is missing"
-}
+}))

@@ -28,6 +28,9 @@ const formerlyTwoDecimal = new Set(["ISK"])
 /** UGX stands in the list of zero-decimal currencies and among the special cases; the others are not offered. */
 const unsupported = new Set(["UGX", "IQD", "LYD", "CLF", "UYI", "UYW"])
 
+/** Eight digits, whatever the currency: https://docs.stripe.com/api/payment_intents/create */
+export const largestAmount = 99_999_999
+
 const decimals = (currency: Currency): number => zeroDecimal.has(currency) ? 0 : threeDecimal.has(currency) ? 3 : 2
 
 /** The amount as Stripe wants it, or what is wrong with the money. */
@@ -38,7 +41,7 @@ export const toStripe = (money: Money): number | { readonly field: "amount" | "c
   if (!Number.isInteger(scaled)) return { field: "amount", issue: `has no fraction in ${currency}` }
   // Three-decimal amounts go through card networks that know two.
   if (threeDecimal.has(currency) && scaled % 10 !== 0) return { field: "amount", issue: "must be a multiple of 10" }
-  return scaled
+  return scaled > largestAmount ? { field: "amount", issue: "is above the largest amount" } : scaled
 }
 
 /** The money that an amount of Stripe's stands for. */

@@ -17,7 +17,7 @@ const declines = (code: string, declineCode: string, message: string): Fate => (
   message
 })
 
-const fates: Readonly<Record<string, Fate>> = {
+const fates: ReadonlyMap<string, Fate> = new Map(Object.entries<Fate>({
   chargeDeclined: declines("card_declined", "generic_decline", "Your card was declined."),
   chargeDeclinedInsufficientFunds: declines("card_declined", "insufficient_funds", "Your card has insufficient funds."),
   chargeDeclinedLostCard: declines("card_declined", "lost_card", "Your card was declined."),
@@ -29,7 +29,7 @@ const fates: Readonly<Record<string, Fate>> = {
   threeDSecureRequired: { _tag: "NeedsAction" },
   threeDSecure2Required: { _tag: "NeedsAction" },
   simulatorBreaks: { _tag: "Breaks" }
-}
+}))
 
 const brands = new Set([
   "visa",
@@ -48,5 +48,5 @@ export const fateOf = (paymentMethod: string): Fate | undefined => {
   if (!paymentMethod.startsWith("pm_card_")) return undefined
   const name = paymentMethod.slice("pm_card_".length)
   if (brands.has(name)) return { _tag: "Succeeds" }
-  return fates[name.replace(/^(?:visa|mastercard|amex)_/, "")]
+  return fates.get(name.replace(/^(?:visa|mastercard|amex)_/, ""))
 }

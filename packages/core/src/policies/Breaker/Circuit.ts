@@ -1,0 +1,182 @@
+/** The state of one key of a breaker, and how it changes. */
+import type { Admission, Call, Permit } from "../../Gate.ts"
+import { freePermit, refuse } from "../../Gate.ts"
+import type { Outcome } from "../../Outcome.ts"
+import { CircuitOpen } from "../../Reason.ts"
+import type { Cell } from "../Keyed.ts"
+import type { Window } from "./Window.ts"
+
+export type State = "Closed" | "Open" | "HalfOpen"
+
+export interface Transition {
+  readonly key: string
+  readonly from: State
+  readonly to: State
+}
+
+/** A breaker's state as plain data that survives a restart; safe to write as JSON. */
+export interface Snapshot {
+  readonly key: string
+  readonly state: State
+  /** Unix time in milliseconds until which it stays open. */
+  readonly openUntil: number
+  /** How often in a row it has opened without having closed. */
+  readonly openings: number
+  /** The content of its window; see the window's `dump`. */
+  readonly window: ReadonlyArray<number>
+}
+
+/** What all circuits of a breaker have in common. */
+export interface CircuitSettings {
+  readonly slowCallMillis: number
+  readonly openForMillis: number
+  readonly growth: number
+  readonly maxOpenForMillis: number
+  readonly probes: ReadonlyArray<number>
+  readonly probeFailureRate: number
+  readonly probeTimeoutMillis: number
+  announce(transition: Transition): void
+}
+
+/** What a call hears that comes while all probes of a stage are out: their verdict is not far. */
+const probingPauseMillis = 1_000
+/** The longest a vendor's own `Retry-After` can keep the breaker open: one hour. */
+const longestHintMillis = 60 * 60 * 1_000
+
+/** The state of one key. */
+export class Circuit implements Cell {
+  readonly window: Window
+  private readonly settings: CircuitSettings
+  private readonly key: string
+  state: State = "Closed"
+  openUntil = -Infinity
+  openings = 0
+  /** Calls let through and not ended, of whatever generation. */
+  running = 0
+  touchedAt: number
+  placedAt: number
+  /** What is handed out now. A call that began under an earlier permit is no evidence for the present state. */
+  private permit: CircuitPermit = new CircuitPermit(this)
+  private stage = 0
+  private admitted = 0
+  private good = 0
+  private bad = 0
+  private lastProbeAt = -Infinity
+
+  constructor(settings: CircuitSettings, key: string, window: Window, now: number) {
+    this.settings = settings
+    this.key = key
+    this.window = window
+    this.touchedAt = this.placedAt = now
+  }
+
+  /** Probes of the present stage that have not ended. */
+  get probing(): number {
+    return this.state === "HalfOpen" ? this.admitted - this.good - this.bad : 0
+  }
+
+  admit(now: number): Admission {
+    if (this.state === "Closed") return this.pass()
+    if (this.state === "Open") {
+      if (now < this.openUntil) return refuse(new CircuitOpen(this.openUntil - now))
+      this.beginStage(0)
+      this.become("HalfOpen")
+    }
+    if (this.admitted >= this.settings.probes[this.stage]!) {
+      const lostAt = this.lastProbeAt + this.settings.probeTimeoutMillis
+      if (now < lostAt) return refuse(new CircuitOpen(probingPauseMillis))
+      this.beginStage(this.stage)
+    }
+    this.admitted++
+    this.lastProbeAt = now
+    return this.pass()
+  }
+
+  observe(now: number): Admission {
+    const admission = this.admit(now)
+    return admission._tag === "Permit" ? admission : freePermit
+  }
+
+  restore(snapshot: Snapshot, now: number, openForMillis: number): void {
+    this.window.load(now, snapshot.window.map((n) => Number.isFinite(n) ? Math.max(0, Math.trunc(n)) : 0))
+    this.openings = Number.isFinite(snapshot.openings) ? Math.max(0, Math.trunc(snapshot.openings)) : 0
+    if (snapshot.state === "Closed") return this.become("Closed")
+    // Half-open begins again with its first probe.
+    this.openUntil = now + Math.min(Math.max(0, openForMillis || 0), longestHintMillis)
+    this.become("Open")
+  }
+
+  settle(permit: CircuitPermit, call: Call, outcome: Outcome): void {
+    this.running--
+    if (permit !== this.permit) return
+    if (outcome._tag === "Ignored") {
+      if (this.state === "HalfOpen") this.admitted--
+      return
+    }
+    const failed = outcome._tag === "Failure"
+    const slow = outcome.durationMillis >= this.settings.slowCallMillis
+    if (this.state === "HalfOpen") return this.judgeProbe(call.now, failed || slow, outcome)
+    this.window.record(call.now, failed, slow)
+    if (this.window.isTripped(call.now)) this.open(call.now, outcome)
+  }
+
+  cancel(permit: CircuitPermit): void {
+    this.running--
+    if (permit === this.permit && this.state === "HalfOpen") this.admitted--
+  }
+
+  private pass(): Permit {
+    this.running++
+    return this.permit
+  }
+
+  private judgeProbe(now: number, failed: boolean, outcome: Outcome): void {
+    const planned = this.settings.probes[this.stage]!
+    if (failed) this.bad++
+    else this.good++
+    if (this.bad > 0 && this.bad / planned >= this.settings.probeFailureRate) return this.open(now, outcome)
+    if (this.good + this.bad < planned) return
+    if (this.stage + 1 < this.settings.probes.length) return this.beginStage(this.stage + 1)
+    this.window.clear()
+    this.openings = 0
+    this.become("Closed")
+  }
+
+  private beginStage(stage: number): void {
+    this.stage = stage
+    this.admitted = this.good = this.bad = 0
+    this.permit = new CircuitPermit(this)
+  }
+
+  private open(now: number, outcome: Outcome): void {
+    const { growth, maxOpenForMillis, openForMillis } = this.settings
+    // Not a number when the power has grown out of all bounds and openForMillis is 0.
+    const grown = Math.min(openForMillis * growth ** this.openings, maxOpenForMillis) || 0
+    const hint = Math.min(outcome.reason?.retryAfterMillis ?? 0, longestHintMillis)
+    this.openings++
+    this.openUntil = now + Math.max(grown, hint)
+    this.become("Open")
+  }
+
+  private become(to: State): void {
+    const from = this.state
+    this.state = to
+    this.permit = new CircuitPermit(this)
+    if (from !== to) this.settings.announce({ key: this.key, from, to })
+  }
+}
+
+/** One object for all calls that are let through in the same state: a healthy call allocates nothing here. */
+class CircuitPermit implements Permit {
+  readonly _tag = "Permit"
+  private readonly circuit: Circuit
+  constructor(circuit: Circuit) {
+    this.circuit = circuit
+  }
+  settle(call: Call, outcome: Outcome) {
+    this.circuit.settle(this, call, outcome)
+  }
+  cancel() {
+    this.circuit.cancel(this)
+  }
+}
