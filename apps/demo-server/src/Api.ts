@@ -6,7 +6,7 @@ import * as Problem from "./Problem.ts"
 
 const text = (maximum: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maximum))
 
-export const Rate = Schema.Struct({
+const Rate = Schema.Struct({
   base: Currency,
   quote: Currency,
   rate: Schema.Finite,
@@ -16,7 +16,7 @@ export const Rate = Schema.Struct({
   provenance: Schema.Struct({ kind: Schema.Literals(["Fresh", "Cached", "Stale", "Fallback"]) })
 })
 
-export const NewPayment = Schema.Struct({
+const NewPayment = Schema.Struct({
   /** Minor units: 1999 EUR is 19.99 €, 500 JPY is ¥500. */
   amount: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999_999 })),
   currency: Currency,
@@ -39,7 +39,7 @@ const Part = Schema.Struct({
   amount: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999_999 })))
 })
 
-export const Refund = Schema.Struct({
+const Refund = Schema.Struct({
   id: Schema.String,
   paymentId: Schema.String,
   status: Schema.Literals(["succeeded", "pending", "failed"]),
@@ -68,7 +68,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         params: { base: Currency, quote: Currency },
         success: Rate,
         error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
-      })
+      }).annotate(OpenApi.Summary, "The latest rate of a pair")
     ),
     HttpApiGroup.make("payments").add(
       HttpApiEndpoint.post("create", "/payments", {
@@ -76,12 +76,12 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         payload: NewPayment,
         success: Payment.pipe(HttpApiSchema.status(201)),
         error: [Problem.InvalidRequest, Problem.Declined, Problem.KeyReused, ...Problem.ofVendor]
-      }),
+      }).annotate(OpenApi.Summary, "Take money, or hold it"),
       HttpApiEndpoint.get("get", "/payments/:id", {
         params: id,
         success: Payment,
         error: [Problem.NotFound, ...Problem.ofVendor]
-      }),
+      }).annotate(OpenApi.Summary, "Look at a payment"),
       HttpApiEndpoint.post("capture", "/payments/:id/capture", {
         params: id,
         headers: idempotent,
@@ -95,13 +95,13 @@ export const DemoApi = HttpApi.make("breakwater-demo")
           Problem.KeyReused,
           ...Problem.ofVendor
         ]
-      }),
+      }).annotate(OpenApi.Summary, "Take held money"),
       HttpApiEndpoint.post("cancel", "/payments/:id/cancel", {
         params: id,
         headers: idempotent,
         success: Payment,
         error: [Problem.NotFound, Problem.StateConflict, Problem.KeyReused, ...Problem.ofVendor]
-      }),
+      }).annotate(OpenApi.Summary, "Let held money go"),
       HttpApiEndpoint.post("refund", "/payments/:id/refunds", {
         params: id,
         headers: idempotent,
@@ -114,13 +114,16 @@ export const DemoApi = HttpApi.make("breakwater-demo")
           Problem.KeyReused,
           ...Problem.ofVendor
         ]
-      })
+      }).annotate(OpenApi.Summary, "Give money back")
     ),
     HttpApiGroup.make("health").add(
-      HttpApiEndpoint.get("live", "/live", { success: Schema.Struct({ status: Schema.Literal("live") }) }),
+      HttpApiEndpoint.get("live", "/live", { success: Schema.Struct({ status: Schema.Literal("live") }) }).annotate(
+        OpenApi.Summary,
+        "Whether the process runs"
+      ),
       HttpApiEndpoint.get("ready", "/ready", {
         success: Schema.Struct({ status: Schema.Literal("ready"), dependencies: Schema.Array(Dependency) })
-      })
+      }).annotate(OpenApi.Summary, "Whether it can serve, and how its vendors are")
     ).prefix("/health")
   )
   .annotateMerge(OpenApi.annotations({

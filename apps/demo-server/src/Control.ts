@@ -3,15 +3,13 @@
  * them.
  */
 import { Simulator } from "@breakwater/core"
-import { NodeHttpServer } from "@effect/platform-node"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createServer } from "node:http"
 import * as Failures from "./Failures.ts"
+import * as Listen from "./Listen.ts"
 import * as Problem from "./Problem.ts"
 import { Simulators } from "./Simulators.ts"
 
@@ -100,8 +98,5 @@ export const layer = HttpRouter.serve(
   { disableLogger: true, disableListenLog: true }
 ).pipe(
   HttpServer.withLogAddress,
-  Layer.provide(Layer.unwrap(Effect.map(
-    Config.withDefault(Config.Port("SIMULATORS_PORT"), 4000),
-    (port) => NodeHttpServer.layer(createServer, { port, host: "127.0.0.1" })
-  )))
+  Layer.provide(Listen.layer("SIMULATORS_PORT", 4000, "127.0.0.1"))
 )

@@ -24,12 +24,12 @@ export const Declined = plain(402, "PAYMENT_DECLINED", { reason: Schema.String }
 export const NotFound = plain(404, "NOT_FOUND", {})
 export const StateConflict = plain(409, "STATE_CONFLICT", {})
 export const KeyReused = plain(422, "IDEMPOTENCY_KEY_REUSED", {})
-export const InProgress = plain(409, "REQUEST_IN_PROGRESS", outcome)
-export const TooManyRequests = comeBack(plain(429, "TOO_MANY_REQUESTS", {}))
-export const Internal = plain(500, "INTERNAL_ERROR", {})
-export const BadGateway = plain(502, "BAD_GATEWAY", outcome)
-export const Unavailable = comeBack(plain(503, "SERVICE_UNAVAILABLE", outcome))
-export const GatewayTimeout = plain(504, "GATEWAY_TIMEOUT", outcome)
+const InProgress = plain(409, "REQUEST_IN_PROGRESS", outcome)
+const TooManyRequests = comeBack(plain(429, "TOO_MANY_REQUESTS", {}))
+const Internal = plain(500, "INTERNAL_ERROR", {})
+const BadGateway = plain(502, "BAD_GATEWAY", outcome)
+const Unavailable = comeBack(plain(503, "SERVICE_UNAVAILABLE", outcome))
+const GatewayTimeout = plain(504, "GATEWAY_TIMEOUT", outcome)
 
 /** Every way a vendor call can end for our clients. */
 export const ofVendor = [InProgress, TooManyRequests, Internal, BadGateway, Unavailable, GatewayTimeout] as const

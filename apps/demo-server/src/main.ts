@@ -5,19 +5,17 @@
 import { UndiciTransport } from "@breakwater/core"
 import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Frankfurter"
 import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
-import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import * as Cause from "effect/Cause"
-import * as Config from "effect/Config"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Layer from "effect/Layer"
-import { createServer } from "node:http"
 import { DemoApi } from "./Api.ts"
 import * as Control from "./Control.ts"
 import * as Failures from "./Failures.ts"
 import * as Health from "./Health.ts"
+import * as Listen from "./Listen.ts"
 import * as Observability from "./Observability.ts"
 import * as Payments from "./Payments.ts"
 import * as Rates from "./Rates.ts"
@@ -25,18 +23,13 @@ import * as Simulators from "./Simulators.ts"
 
 const routes = Layer.mergeAll(
   HttpApiBuilder.layer(DemoApi, { openapiPath: "/openapi.json" }),
-  HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false } }),
+  HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false, defaultOpenAllTags: true } }),
   Observability.layerMetrics,
   Failures.layer
 ).pipe(Layer.provide([Rates.layer, Payments.layer, Health.layer]))
 
-const server = Layer.unwrap(Effect.map(
-  Config.withDefault(Config.Port("PORT"), 3000),
-  (port) => NodeHttpServer.layer(createServer, { port })
-))
-
 const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
-  Layer.provide(server),
+  Layer.provide(Listen.layer("PORT", 3000)),
   Layer.provide([Stripe.layer, Frankfurter.layer]),
   Layer.provide(UndiciTransport.layer()),
   Layer.merge(Control.layer),
