@@ -1,0 +1,51 @@
+import * as Outcome from "@breakwater/core/Outcome"
+import type { Reason } from "@breakwater/core/Reason"
+import { assert, describe, it } from "@effect/vitest"
+import { reasons } from "../support/reasons.ts"
+
+/** What each reason says about the vendor's health, and why. */
+const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {
+  // It did not answer, or not with an answer of the contract.
+  Timeout: "Failure",
+  ConnectFailed: "Failure",
+  ConnectionLost: "Failure",
+  Unavailable: "Failure",
+  InvalidResponse: "Failure",
+  ResponseTooLarge: "Failure",
+  DeadlineExceeded: "Failure",
+  // It is up, and said no.
+  Conflict: "Success",
+  Unauthorized: "Success",
+  RequestRejected: "Success",
+  // It was not asked, or is up and has had enough of us.
+  RateLimited: "Ignored",
+  CircuitOpen: "Ignored",
+  RateLimitExceeded: "Ignored",
+  BulkheadFull: "Ignored",
+  InvalidRequest: "Ignored",
+  CredentialUnavailable: "Ignored"
+}
+
+describe("Outcome", () => {
+  for (const reason of Object.values(reasons)) {
+    it(`takes ${reason._tag} for a ${expected[reason._tag]} of the vendor`, () => {
+      assert.strictEqual(Outcome.classify(reason), expected[reason._tag])
+      const quota = { remaining: 3, resetMillis: 1_000 }
+      const outcome = Outcome.failed(12.5, reason, quota)
+      assert.strictEqual(outcome._tag, expected[reason._tag])
+      assert.strictEqual(outcome.reason, reason)
+      assert.strictEqual(outcome.durationMillis, 12.5)
+      assert.strictEqual(outcome.quota, quota)
+    })
+  }
+
+  it("takes an answer of the contract for a success without a reason", () => {
+    const quota = { remaining: 0, resetMillis: 60_000 }
+    assert.deepStrictEqual(Outcome.answered(7, quota), new Outcome.Outcome("Success", 7, undefined, quota))
+    assert.strictEqual(Outcome.answered(7).quota, undefined)
+  })
+
+  it("takes a call that the caller gave up for no evidence at all", () => {
+    assert.deepStrictEqual(Outcome.abandoned(7), new Outcome.Outcome("Ignored", 7, undefined, undefined))
+  })
+})

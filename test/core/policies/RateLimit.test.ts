@@ -1,0 +1,502 @@
+import type { Admission, Permit, Refusal, Wait } from "@breakwater/core/Gate"
+import * as Outcome from "@breakwater/core/Outcome"
+import * as RateLimit from "@breakwater/core/policies/RateLimit"
+import { SlidingWindow } from "@breakwater/core/policies/RateLimit/SlidingWindow"
+import { TokenBucket } from "@breakwater/core/policies/RateLimit/TokenBucket"
+import { Waiter } from "@breakwater/core/policies/WaitQueue"
+import { RateLimited, RateLimitExceeded, Unavailable } from "@breakwater/core/Reason"
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { countLinks } from "../../support/countLinks.ts"
+import { AnsweredScript, DrivenRateLimit, Script, Settings } from "../../support/drivenRateLimit.ts"
+import { type FakeCall, fakeCall } from "../../support/fakeCall.ts"
+import { intBetween } from "../../support/intBetween.ts"
+
+const long = { arbitrary: { runs: 800, size: 120 } }
+const algorithms = ["TokenBucket", "SlidingWindow"] as const
+
+const admit = (gate: RateLimit.RateLimit, call: FakeCall, times: number): ReadonlyArray<Admission> =>
+  Array.from({ length: times }, () => gate.admit(call))
+/** What becomes of so many calls at one moment: `P` is admitted, `W` waits, `R` is refused. */
+const tags = (gate: RateLimit.RateLimit, call: FakeCall, times: number): string =>
+  admit(gate, call, times).map((admission) => admission._tag[0]).join("")
+const permit = (gate: RateLimit.RateLimit, call: FakeCall): Permit => {
+  const admission = gate.admit(call)
+  assert.strictEqual(admission._tag, "Permit")
+  return admission as Permit
+}
+/** Makes a call that the vendor answers like this. */
+const hear = (gate: RateLimit.RateLimit, call: FakeCall, outcome: Outcome.Outcome): void =>
+  permit(gate, call).settle(call, outcome)
+const refused = (retryAfterMillis: number | undefined): Refusal => ({
+  _tag: "Refusal",
+  reason: new RateLimitExceeded(retryAfterMillis)
+})
+
+describe("RateLimit", () => {
+  it.prop(
+    "admits, lines up, calls up and refuses as somebody would who keeps a list of all that was granted",
+    { settings: Settings, script: Script },
+    ({ script, settings }) => {
+      const rateLimit = new DrivenRateLimit(settings, "exact")
+      for (const step of script) {
+        rateLimit.step(step)
+        rateLimit.check()
+        rateLimit.checkPunctual()
+      }
+    },
+    long
+  )
+
+  for (
+    const [algorithm, law] of [
+      ["SlidingWindow", "grants no more than its limit in any span of its window, wherever that begins"],
+      ["TokenBucket", "grants no more than its burst and what flows in meanwhile in any span of time"]
+    ] as const
+  ) {
+    it.prop(
+      `as a ${algorithm} ${law}, whatever is cancelled when`,
+      { settings: Settings, script: Script },
+      ({ script, settings }) => {
+        const rateLimit = new DrivenRateLimit({ ...settings, algorithm }, "lawful")
+        for (const step of script) rateLimit.step(step)
+      },
+      long
+    )
+  }
+
+  it.prop(
+    "serves who waits in the order of arrival, each at the moment it was told",
+    { settings: Settings, script: Script },
+    ({ script, settings }) => {
+      const rateLimit = new DrivenRateLimit({ ...settings, queue: 6, maxWait: 120_000 }, "exact")
+      for (const step of script) rateLimit.step(step)
+      rateLimit.advance(1e7)
+      assert.deepStrictEqual(rateLimit.in("waiting"), [])
+      for (const key of ["", "a", "b"]) {
+        const granted = rateLimit.granted.filter((caller) => caller.call.key === key)
+        assert.deepStrictEqual(
+          granted.map((caller) => caller.number),
+          granted.map((caller) => caller.number).toSorted((a, b) => a - b)
+        )
+      }
+    },
+    long
+  )
+
+  it.prop(
+    "gives back all that its waiters held when they go away",
+    { settings: Settings, script: Script, weight: Schema.Literals([0.5, 1, 2]) },
+    ({ script, settings, weight }) => {
+      const rateLimit = new DrivenRateLimit(settings, "exact")
+      for (const step of script) rateLimit.step(step)
+      for (const caller of rateLimit.in("waiting")) rateLimit.cancelWait(caller)
+      rateLimit.check()
+      for (const key of ["", "a", "b"]) {
+        assert.strictEqual(rateLimit.estimate(key, weight), rateLimit.delay(key, weight))
+        rateLimit.arrive(key, weight)
+        rateLimit.check()
+        rateLimit.checkPunctual()
+      }
+    },
+    long
+  )
+
+  it.prop(
+    "grants nothing before the vendor wants to hear from us again, and no more than it says is left",
+    { settings: Settings, script: AnsweredScript },
+    ({ script, settings }) => {
+      const rateLimit = new DrivenRateLimit(settings, "exact")
+      for (const step of script) {
+        rateLimit.step(step)
+        rateLimit.check()
+      }
+    },
+    long
+  )
+
+  describe("admission", () => {
+    it.prop(
+      "admits the first calls of a burst at once, at whatever moment and rate, and the next one not",
+      {
+        algorithm: Schema.Literals(algorithms),
+        limit: Schema.Union([intBetween(1, 500), Schema.Literals([7, 90])]),
+        window: Schema.Union([intBetween(1_000, 100_000), Schema.Literals([1_000, 60_000])]),
+        now: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1e9 }))
+      },
+      ({ algorithm, limit, now, window }) => {
+        const gate = RateLimit.make({ algorithm, limit, window, queue: 0 })
+        assert.strictEqual(tags(gate, fakeCall({ now }), limit + 1), "P".repeat(limit) + "R")
+      }
+    )
+
+    it("admits the whole first burst at once where Effect's limiter tells a 1e-5 ms wait", () => {
+      for (const now of [0, 0.1, 1_234.567_89, 987_654_321.123]) {
+        for (const [limit, window] of [[7, "1 second"], [90, "1 minute"], [100_000, "1 second"]] as const) {
+          for (const algorithm of algorithms) {
+            const gate = RateLimit.make({ algorithm, limit, window })
+            const admissions = admit(gate, fakeCall({ now }), limit)
+            assert.isTrue(admissions.every((admission) => admission._tag === "Permit"), `${limit} per ${window}`)
+          }
+        }
+      }
+    })
+
+    it("never tells a wait of less than a microsecond", () => {
+      for (const limit of [7, 90, 999, 100_000]) {
+        const gate = RateLimit.make({ algorithm: "TokenBucket", limit, burst: 1, queue: 0 })
+        const call = fakeCall({ now: 123_456.789 })
+        for (let i = 0; i < 1_000; i++) {
+          permit(gate, call)
+          const { reason } = gate.admit(call) as Refusal
+          assert.isAtLeast(reason.retryAfterMillis ?? 0, 1e-3)
+          call.now += reason.retryAfterMillis ?? 0
+        }
+      }
+    })
+
+    it("says how long is missing to who claims too early, and grants at the moment it told", () => {
+      for (const algorithm of algorithms) {
+        const gate = RateLimit.make({ algorithm, limit: 7, burst: 7 })
+        const call = fakeCall({ now: 5_000, cost: 7 })
+        permit(gate, call)
+        const wait = gate.admit(call) as Wait
+        let told = Number.NaN
+        wait.onTurn((delay) => {
+          told = delay
+        })
+        assert.approximately(told, 1_000, 1e-9)
+        call.now = 5_000 + told - 0.002
+        assert.approximately(wait.claim(call) as number, 0.002, 1e-9)
+        call.now = 5_000 + told
+        assert.propertyVal(wait.claim(call), "_tag", "Permit")
+      }
+    })
+
+    it("lets no newcomer overtake a queue, although its permit is due", () => {
+      const gate = RateLimit.make({ limit: 2 })
+      const [small, large] = [fakeCall(), fakeCall({ cost: 2 })]
+      permit(gate, small)
+      const first = gate.admit(large) as Wait
+      const second = gate.admit(small) as Wait
+      assert.deepStrictEqual([first._tag, second._tag], ["Wait", "Wait"])
+      assert.strictEqual(second.claim(small), Infinity)
+      first.cancel(large)
+      assert.propertyVal(second.claim(small), "_tag", "Permit")
+    })
+
+    it("refuses at once, with the delay to expect, when the queue is full", () => {
+      const gate = RateLimit.make({ limit: 2, queue: 3 })
+      assert.strictEqual(tags(gate, fakeCall(), 5), "PPWWW")
+      assert.deepStrictEqual(gate.admit(fakeCall({ now: 400 })), refused(1_100))
+      assert.strictEqual(gate.waiting("acme"), 3)
+    })
+
+    it("refuses at once, with the delay to expect, a call that would wait longer than maxWait", () => {
+      const gate = RateLimit.make({ limit: 1, maxWait: "2 seconds" })
+      assert.strictEqual(tags(gate, fakeCall(), 3), "PWW")
+      assert.deepStrictEqual(gate.admit(fakeCall({ now: 500 })), refused(2_500))
+      assert.strictEqual(gate.admit(fakeCall({ now: 1_000 }))._tag, "Wait")
+    })
+
+    it("refuses at once a call whose deadline is nearer than its permit", () => {
+      const gate = RateLimit.make({ limit: 1 })
+      permit(gate, fakeCall())
+      assert.deepStrictEqual(gate.admit(fakeCall({ now: 100, deadline: 999 })), refused(900))
+      assert.strictEqual(gate.admit(fakeCall({ now: 100, deadline: 1_000 }))._tag, "Wait")
+    })
+
+    it("refuses a call that weighs more than can ever be due at once, without a time to come back", () => {
+      assert.deepStrictEqual(RateLimit.make({ limit: 3 }).admit(fakeCall({ cost: 4 })), refused(undefined))
+      const gate = RateLimit.make({ algorithm: "TokenBucket", limit: 3, burst: 2 })
+      assert.deepStrictEqual(gate.admit(fakeCall({ cost: 3 })), refused(undefined))
+      assert.strictEqual(gate.admit(fakeCall({ cost: 2 }))._tag, "Permit")
+    })
+
+    it("tells a wait that has lasted too long when a newcomer would come to its turn", () => {
+      const gate = RateLimit.make({ limit: 1, maxWait: "5 seconds" })
+      const call = fakeCall()
+      const [, first] = admit(gate, call, 4) as [Permit, Wait, Wait, Wait]
+      assert.strictEqual(first.limitMillis, 5_000)
+      call.now = 700
+      assert.deepStrictEqual(first.expired(call), refused(2_300))
+    })
+
+    it("serves a hundred thousand waiters touching a dozen links for each", () => {
+      const n = 100_000
+      const gate = RateLimit.make({ algorithm: "TokenBucket", limit: 1_000, burst: 1, queue: n, maxWait: "1 hour" })
+      const call = fakeCall()
+      const count = { links: 0, atMost: 12 * n }
+      permit(gate, call)
+      const waits = admit(gate, call, n).map((admission) => {
+        if (!(admission instanceof Waiter) || admission._tag !== "Wait") throw new Error("this call does not wait")
+        countLinks(admission, count)
+        return admission
+      })
+      for (let i = n - 1; i > 0; i -= 2) waits[i]!.cancel(call)
+      for (let i = 0; i < n; i += 2) {
+        call.now++
+        assert.propertyVal(waits[i]!.claim(call), "_tag", "Permit")
+      }
+      assert.strictEqual(gate.waiting("acme"), 0)
+    })
+  })
+
+  describe("what was not used", () => {
+    it("is given back in full, whatever else of whatever weight was taken at the same moment", () => {
+      for (const algorithm of algorithms) {
+        for (const order of [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] as const) {
+          const gate = RateLimit.make({ algorithm, limit: 6, queue: 0 })
+          const calls = [fakeCall({ cost: 2 }), fakeCall({ cost: 3 }), fakeCall({ cost: 1 })]
+          const permits = calls.map((call) => permit(gate, call))
+          assert.strictEqual(gate.admit(fakeCall())._tag, "Refusal")
+          for (const i of order) permits[i]!.cancel(calls[i]!)
+          assert.strictEqual(tags(gate, fakeCall(), 7), "PPPPPPR")
+        }
+      }
+    })
+
+    it("is not given back twice when the bucket would have been full without it", () => {
+      const bucket = new TokenBucket(1, 1_000, 2)
+      bucket.take(0, 1)
+      bucket.take(900, 1)
+      bucket.giveBack(0, 1)
+      // Had the first never been taken, the second would have left 1 permit, and 1.1 by now.
+      assert.strictEqual(bucket.delay(1_000, 1), 0)
+      assert.approximately(bucket.delay(1_000, 2), 900, 1e-9)
+    })
+
+    it("leaves no trace in the log of a sliding window, so that refusals further on cannot fill it", () => {
+      const log = new SlidingWindow(10, 60_000)
+      const sizes = () => Object.values(log).filter((part) => part instanceof Float64Array).map((part) => part.length)
+      const before = sizes()
+      assert.isNotEmpty(before)
+      log.take(0, 1)
+      for (let now = 0; now < 1_000; now++) {
+        log.take(now, 1)
+        log.take(now, 2)
+        log.giveBack(now, 2)
+        log.giveBack(now, 1)
+        log.take(now, 0)
+      }
+      assert.deepStrictEqual(sizes(), before)
+      assert.strictEqual(log.delay(1_000, 9), 0)
+      assert.strictEqual(log.delay(1_000, 10), 59_000)
+    })
+
+    it("leaves no rest when weights are fractions that do not add up", () => {
+      const gate = RateLimit.make({ limit: 1 })
+      const weights = [0.7, 0.1, 0.2]
+      for (let now = 0; now < 100_000; now += 1_000) {
+        for (const cost of weights) permit(gate, fakeCall({ now, cost }))
+      }
+      permit(gate, fakeCall({ now: 200_000, cost: 1 }))
+    })
+
+    it("tells the first in the queue that it may come sooner", () => {
+      const gate = RateLimit.make({ limit: 2 })
+      const call = fakeCall()
+      const [first] = admit(gate, call, 2) as [Permit, Permit]
+      call.now = 300
+      const wait = gate.admit(call) as Wait
+      const told: Array<number> = []
+      wait.onTurn((delay) => told.push(delay))
+      call.now = 400
+      first.cancel(call)
+      assert.deepStrictEqual(told, [700, 0])
+      assert.propertyVal(wait.claim(call), "_tag", "Permit")
+    })
+  })
+
+  describe("learning", () => {
+    const limited = (retryAfterMillis?: number) => Outcome.failed(1, new RateLimited(429, { retryAfterMillis }))
+    const quota = (remaining: number, resetMillis: number) => Outcome.answered(1, { remaining, resetMillis })
+
+    it("stops a key until the time a 429 names, and no other key", () => {
+      const gate = RateLimit.make({ limit: 10 })
+      const [call, other] = [fakeCall({ key: "a", now: 1_000 }), fakeCall({ key: "b", now: 1_000 })]
+      hear(gate, call, limited(30_000))
+      assert.deepStrictEqual(gate.admit(call), refused(30_000))
+      assert.strictEqual(gate.admit(other)._tag, "Permit")
+      call.now = 30_999
+      assert.deepStrictEqual((gate.admit(call) as Wait).claim(call), 1)
+      call.now = 31_000
+      assert.strictEqual(gate.waiting("acme/a"), 1)
+    })
+
+    it("stops a key for a second after a 429 that names no time, or until the reset it names instead", () => {
+      const call = fakeCall()
+      const gate = RateLimit.make({ limit: 10, queue: 0 })
+      hear(gate, call, limited())
+      assert.deepStrictEqual(gate.admit(call), refused(1_000))
+      const another = RateLimit.make({ limit: 10, queue: 0 })
+      hear(another, call, Outcome.failed(1, new RateLimited(429), { remaining: 0, resetMillis: 4_000 }))
+      assert.deepStrictEqual(another.admit(call), refused(4_000))
+    })
+
+    it("never shortens a stop by what it hears later", () => {
+      const gate = RateLimit.make({ limit: 10, queue: 0 })
+      const call = fakeCall()
+      const permits = admit(gate, call, 3) as [Permit, Permit, Permit]
+      permits[0].settle(call, limited(9_000))
+      permits[1].settle(call, limited(2_000))
+      permits[2].settle(call, quota(0, 1_000))
+      assert.deepStrictEqual(gate.admit(call), refused(9_000))
+    })
+
+    it("stops no longer than a day at a time", () => {
+      const gate = RateLimit.make({ limit: 10, queue: 0 })
+      const call = fakeCall()
+      hear(gate, call, limited(1e12))
+      assert.deepStrictEqual(gate.admit(call), refused(24 * 60 * 60 * 1_000))
+    })
+
+    it("makes those stay who were told to come while it is stopped", () => {
+      const gate = RateLimit.make({ limit: 1 })
+      const call = fakeCall()
+      const [first, wait] = admit(gate, call, 2) as [Permit, Wait]
+      call.now = 10
+      first.settle(call, limited(5_000))
+      call.now = 1_000
+      assert.strictEqual(wait.claim(call), 4_010)
+      call.now = 5_010
+      assert.propertyVal(wait.claim(call), "_tag", "Permit")
+    })
+
+    it("stops until the reset when nothing remains", () => {
+      const gate = RateLimit.make({ limit: 10, queue: 0 })
+      const call = fakeCall()
+      hear(gate, call, quota(0, 7_000))
+      assert.deepStrictEqual(gate.admit(call), refused(7_000))
+      call.now = 7_000
+      assert.strictEqual(gate.admit(call)._tag, "Permit")
+    })
+
+    it("lowers what is due to what remains, and never raises it", () => {
+      for (const algorithm of algorithms) {
+        const gate = RateLimit.make({ algorithm, limit: 10, queue: 0 })
+        const call = fakeCall()
+        hear(gate, call, quota(3, 60_000))
+        const permits = admit(gate, call, 4)
+        assert.deepStrictEqual(permits.map((permit) => permit._tag), ["Permit", "Permit", "Permit", "Refusal"])
+        ;(permits[0] as Permit).settle(call, quota(1_000, 60_000))
+        assert.strictEqual(gate.admit(call)._tag, "Refusal")
+        call.now = 1_000
+        assert.strictEqual(tags(gate, call, 11), "PPPPPPPPPPR")
+      }
+    })
+
+    it("learns nothing from other failures", () => {
+      const gate = RateLimit.make({ limit: 10, queue: 0 })
+      const call = fakeCall()
+      hear(gate, call, Outcome.failed(1, new Unavailable(503, { retryAfterMillis: 60_000 })))
+      hear(gate, call, Outcome.abandoned(1))
+      assert.strictEqual(tags(gate, call, 9), "PPPPPPPPR")
+    })
+  })
+
+  describe("memory", () => {
+    const idle = { limit: 5, queue: 0, idle: "2 seconds" } as const
+
+    it("forgets a key that is idle", () => {
+      const gate = RateLimit.make(idle)
+      for (let i = 0; i < 50; i++) {
+        const call = fakeCall({ key: `${i}` })
+        hear(gate, call, Outcome.answered(1))
+      }
+      assert.strictEqual(gate.size, 50)
+      for (let i = 0; i < 50; i++) gate.admit(fakeCall({ key: `new ${i}`, now: 2_000 }))
+      assert.strictEqual(gate.size, 50)
+    })
+
+    it("remembers no more keys than maxKeys, besides those in use", () => {
+      const gate = RateLimit.make({ ...idle, maxKeys: 10 })
+      for (let i = 0; i < 100; i++) {
+        hear(gate, fakeCall({ key: `${i}`, now: i }), Outcome.answered(1))
+        assert.isAtMost(gate.size, 10)
+      }
+    })
+
+    it("forgets no key whose calls wait or run, so that it hears what they come to", () => {
+      const gate = RateLimit.make({ ...idle, limit: 1, queue: 1, maxKeys: 3 })
+      const [running, waiting] = [fakeCall({ key: "runs" }), fakeCall({ key: "waits" })]
+      const held = permit(gate, running)
+      hear(gate, waiting, Outcome.answered(1))
+      const wait = gate.admit(waiting) as Wait
+      for (let i = 0; i < 100; i++) hear(gate, fakeCall({ key: `${i}`, now: 9_000 }), Outcome.answered(1))
+      waiting.now = running.now = 9_000
+      assert.strictEqual(gate.waiting("acme/waits"), 1)
+      assert.propertyVal(wait.claim(waiting), "_tag", "Permit")
+      held.settle(running, Outcome.failed(1, new RateLimited(429, { retryAfterMillis: 30_000 })))
+      assert.deepStrictEqual(gate.admit(running), refused(30_000))
+    })
+
+    it("does not forget that a vendor wants to hear nothing, however long nobody asks", () => {
+      const gate = RateLimit.make(idle)
+      const call = fakeCall({ key: "stopped" })
+      hear(gate, call, Outcome.failed(1, new RateLimited(429, { retryAfterMillis: 60_000 })))
+      call.now = 59_000
+      for (let i = 0; i < 100; i++) gate.admit(fakeCall({ key: `${i}`, now: 59_000 }))
+      assert.deepStrictEqual(gate.admit(call), refused(1_000))
+    })
+
+    it("does not forget what was taken from a bucket that takes long to be whole again", () => {
+      const gate = RateLimit.make({ ...idle, algorithm: "TokenBucket", limit: 1, burst: 60 })
+      const call = fakeCall({ key: "spent" })
+      for (const admission of admit(gate, call, 60)) (admission as Permit).settle(call, Outcome.answered(1))
+      call.now = 10_000
+      for (let i = 0; i < 100; i++) gate.admit(fakeCall({ key: `${i}`, now: 10_000 }))
+      assert.strictEqual(tags(gate, call, 11), "PPPPPPPPPPR")
+    })
+  })
+
+  describe("options", () => {
+    it("counts the calls of a vendor and key together, unless told otherwise", () => {
+      const [call, refund] = [fakeCall({ key: "a" }), fakeCall({ key: "a", operation: "refund" })]
+      const gate = RateLimit.make({ limit: 1, queue: 0 })
+      assert.strictEqual(tags(gate, call, 1) + tags(gate, refund, 1), "PR")
+      assert.strictEqual(tags(gate, fakeCall(), 1) + tags(gate, fakeCall({ key: "a", vendor: "other" }), 1), "PP")
+      const byOperation = RateLimit.make({ limit: 1, queue: 0, by: (call) => call.operation })
+      assert.strictEqual(tags(byOperation, call, 1) + tags(byOperation, refund, 1), "PP")
+    })
+
+    it("is a sliding window up to 1000 permits, and a token bucket beyond", () => {
+      const halfway = (limit: number) => {
+        const gate = RateLimit.make({ limit, queue: 0 })
+        admit(gate, fakeCall(), limit)
+        return gate.admit(fakeCall({ now: 500 }))._tag
+      }
+      assert.deepStrictEqual([halfway(1_000), halfway(1_001)], ["Refusal", "Permit"])
+    })
+
+    it("is bounded by default: 256 wait for up to two seconds, the next is refused", () => {
+      const gate = RateLimit.make({ limit: 300 })
+      assert.strictEqual(tags(gate, fakeCall(), 557), "P".repeat(300) + "W".repeat(256) + "R")
+      const slow = RateLimit.make({ limit: 1 })
+      assert.strictEqual(tags(slow, fakeCall(), 4), "PWWR")
+    })
+
+    it("refuses options outside their range, and says which", () => {
+      for (const limit of [0, -1, Number.NaN, Infinity]) {
+        assert.throws(() => RateLimit.make({ limit }), `limit must be more than 0 and finite, got ${limit}`)
+      }
+      assert.throws(() => RateLimit.make({ limit: 0.5 }), "limit of a SlidingWindow must be at least 1, got 0.5")
+      for (const window of [0, Infinity]) {
+        assert.throws(
+          () => RateLimit.make({ limit: 1, window }),
+          `window must be longer than 0 and finite, got ${window}`
+        )
+      }
+      for (const burst of [0.5, Number.NaN, Infinity]) {
+        const make = () => RateLimit.make({ algorithm: "TokenBucket", limit: 1, burst })
+        assert.throws(make, `burst must be at least 1 and finite, got ${burst}`)
+      }
+      for (const queue of [-1, Number.NaN]) {
+        assert.throws(() => RateLimit.make({ limit: 1, queue }), `queue must be at least 0, got ${queue}`)
+      }
+      for (const maxKeys of [0, Number.NaN]) {
+        assert.throws(() => RateLimit.make({ limit: 1, maxKeys }), `maxKeys must be at least 1, got ${maxKeys}`)
+      }
+    })
+  })
+})

@@ -1,0 +1,98 @@
+/** The demo server as anyone would start it: a process of its own, on free ports, stopped by a signal. */
+import { Data, Effect } from "effect"
+import type { Scope } from "effect"
+import { type ChildProcess, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+class DidNotStart extends Data.TaggedError("DidNotStart")<{ readonly output: string }> {}
+
+export interface DemoServer {
+  readonly url: string
+  readonly control: string
+  readonly pid: number
+  /** What it has printed so far. */
+  readonly output: () => string
+  /** Sends SIGTERM and waits for the end; the exit code. */
+  readonly stop: Effect.Effect<number | null>
+}
+
+/** Starts the server and waits until both its ports listen. */
+export const start = (
+  environment: Record<string, string> = {}
+): Effect.Effect<DemoServer, DidNotStart, Scope.Scope> =>
+  Effect.gen(function*() {
+    let output = ""
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, ["apps/demo-server/src/main.ts"], {
+          cwd: root,
+          env: { PATH: process.env["PATH"], PORT: "0", SIMULATORS_PORT: "0", NO_COLOR: "1", ...environment },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+      ),
+      (child) => ended(child, () => child.kill("SIGKILL"))
+    )
+    const ports = yield* Effect.callback<{ readonly main: string; readonly control: string }, DidNotStart>((resume) => {
+      const read = (chunk: Buffer) => {
+        output += chunk.toString()
+        const main = /Listening on http:\/\/(?:\[::\]|0\.0\.0\.0):(\d+)/.exec(output)?.[1]
+        const control = /Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
+        if (main !== undefined && control !== undefined) resume(Effect.succeed({ main, control }))
+      }
+      child.stdout.on("data", read)
+      child.stderr.on("data", read)
+      child.once("exit", () => resume(Effect.suspend(() => Effect.fail(new DidNotStart({ output })))))
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: "20 seconds",
+        orElse: () => Effect.suspend(() => Effect.fail(new DidNotStart({ output })))
+      })
+    )
+    return {
+      url: `http://127.0.0.1:${ports.main}`,
+      control: `http://127.0.0.1:${ports.control}`,
+      pid: child.pid!,
+      output: () => output,
+      stop: ended(child, () => child.kill("SIGTERM"))
+    }
+  })
+
+const ended = (child: ChildProcess, signal: () => void): Effect.Effect<number | null> =>
+  Effect.callback((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.succeed(child.exitCode))
+    child.once("exit", (code) => resume(Effect.succeed(code)))
+    signal()
+  })
+
+/** What came back from a request. */
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly json: unknown
+}
+
+/** Makes a request; a body is sent as JSON. */
+export const request = (
+  method: string,
+  url: string,
+  options: { readonly body?: unknown; readonly headers?: Record<string, string> } = {}
+): Effect.Effect<Reply> =>
+  Effect.promise(async (signal) => {
+    const response = await fetch(url, {
+      method,
+      signal,
+      headers: { ...(options.body === undefined ? {} : { "content-type": "application/json" }), ...options.headers },
+      body: options.body === undefined ? null : JSON.stringify(options.body)
+    })
+    const text = await response.text()
+    const isJson = response.headers.get("content-type")?.startsWith("application/json") === true
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson ? JSON.parse(text) as unknown : undefined
+    }
+  })

@@ -1,0 +1,20 @@
+/** Waiting for something that is seen and not told, with a limit. */
+import { Duration, Effect } from "effect"
+
+/** Waits, on the real clock, until a condition holds; dies when it does not in time. */
+export const until = (
+  what: string,
+  condition: () => boolean,
+  limit: Duration.Input = Duration.seconds(10)
+): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const due = performance.now() + Duration.toMillis(limit)
+    const look = () => {
+      if (condition()) return resume(Effect.void)
+      if (performance.now() > due) return resume(Effect.die(new Error(`waited in vain until ${what}`)))
+      timer = setTimeout(look, 1)
+    }
+    let timer: NodeJS.Timeout | undefined
+    look()
+    return Effect.sync(() => clearTimeout(timer))
+  })
