@@ -85,8 +85,9 @@ const optionsOf = (headers: { readonly "idempotency-key"?: string }): Domain.Wri
   idempotencyKey: headers["idempotency-key"]
 })
 
-const toView = ({ money, reference, ...payment }: Domain.Payment): typeof Payment.Type => ({
-  ...payment,
+const toView = ({ id, money, reference, status }: Domain.Payment): typeof Payment.Type => ({
+  id,
+  status,
   ...money,
   reference: reference ?? null
 })

@@ -26,7 +26,7 @@
  */
 import type { VendorError } from "@breakwater/core"
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Money } from "../Money.ts"
 
@@ -44,7 +44,10 @@ export interface Payment {
   /** Ours; says nothing to anyone else. */
   readonly id: string
   readonly status: PaymentStatus
+  /** What was asked for. */
   readonly money: Money
+  /** What has been taken of it: nothing yet, all, or the part that was captured. Refunds do not lower it. */
+  readonly captured: Money
   /** What the caller knows it by: an order, an invoice. */
   readonly reference: string | undefined
 }
@@ -60,7 +63,7 @@ export interface PaymentRequest {
   readonly money: Money
   /** The payer's instrument, as the vendor tokenised it. */
   readonly paymentMethod: string
-  /** What the caller knows it by; up to 200 characters. */
+  /** What the caller knows it by; 1 to 200 characters. */
   readonly reference: string
   /** `Automatic` takes the money now; `Manual` holds it until {@link Payments} `capture`. @default "Automatic" */
   readonly capture?: "Automatic" | "Manual" | undefined
@@ -125,6 +128,12 @@ export class InvalidPayment
     return `${this.field}: ${this.issue}`
   }
 }
+
+/** A reference, within the length that every vendor keeps. */
+export const checkReference = (reference: string): Effect.Effect<string, InvalidPayment> =>
+  reference.length >= 1 && reference.length <= 200
+    ? Effect.succeed(reference)
+    : Effect.fail(new InvalidPayment({ field: "reference", issue: "must be 1 to 200 characters long" }))
 
 /** The idempotency key was used before, for something else. */
 export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReused>()("IdempotencyKeyReused", {}) {

@@ -3,7 +3,14 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/ht
 import * as Schema from "effect/Schema"
 import { Currency } from "../../Money.ts"
 
-const Day = Schema.String.check(Schema.isPattern(/^\d{4}-\d{2}-\d{2}$/, { expected: "a day as YYYY-MM-DD" }))
+/** One that there is: the 30th of February has the form of a day, and is none. */
+const Day = Schema.String.check(
+  Schema.makeFilter(
+    (day) =>
+      /^\d{4}-\d{2}-\d{2}$/.test(day) && !Number.isNaN(Date.parse(day)) && new Date(day).toISOString().startsWith(day),
+    { expected: "a day as YYYY-MM-DD" }
+  )
+)
 
 export const Rate = Schema.Struct({
   /** On or before the day asked for: none is published at a weekend. */

@@ -18,6 +18,7 @@ import * as Predicate from "effect/Predicate"
 import type { Money } from "../../Money.ts"
 import * as PaymentId from "../PaymentId.ts"
 import {
+  checkReference,
   type DeclineReason,
   IdempotencyKeyReused,
   InvalidPayment,
@@ -42,8 +43,8 @@ const name = "stripe"
 
 /**
  * What Stripe says beyond the status (https://docs.stripe.com/error-low-level, https://docs.stripe.com/rate-limits):
- * `Stripe-Should-Retry` goes before everything; a 409 is a key or an object in use; a 429 is a limit, or a lock on an
- * object, which is no reason to stop calling.
+ * `Stripe-Should-Retry` goes before it, except for a declined card, which is an answer; a 409 is a key or an object in
+ * use; a 429 is a limit, or a lock on an object, which is no reason to stop calling.
  */
 const classify = (answer: Answer.Answer): Reason | undefined => {
   const { retryAfterMillis, status } = answer
@@ -104,7 +105,7 @@ export const payments: Layer.Layer<Payments, never, Stripe> = Layer.effect(
           payment_method: request.paymentMethod,
           capture_method: request.capture === "Manual" ? "manual" : "automatic",
           automatic_payment_methods: { enabled: true, allow_redirects: "never" },
-          metadata: { reference: request.reference }
+          metadata: { reference: yield* checkReference(request.reference) }
         } as const
         const intent = yield* Effect.mapError(
           paymentIntents.create({ payload }, options),
@@ -172,6 +173,11 @@ const toPayment = (intent: PaymentIntent): Payment => ({
   id: PaymentId.encode("pay", name, intent.id),
   status: statuses[intent.status],
   money: fromStripe(intent.amount, intent.currency),
+  // Its description does not promise the field.
+  captured: fromStripe(
+    intent.amount_received ?? (intent.status === "succeeded" ? intent.amount : 0),
+    intent.currency
+  ),
   reference: intent.metadata?.["reference"]
 })
 
