@@ -117,12 +117,12 @@ export class DrivenRateLimit {
   // ------------------------------------------------------------------------------------------- what the ledger says
 
   /** Milliseconds until so many permits are due. */
-  delay(key: string, weight: number): number {
+  private delay(key: string, weight: number): number {
     const pause = (this.pausedUntil.get(key) ?? -Infinity) - this.now
     return Math.max(pause, this.settings.algorithm === "TokenBucket" ? this.bucket(key, weight) : this.log(key, weight))
   }
   /** Milliseconds until so many permits were due, if all who wait came to their turn. */
-  estimate(key: string, weight: number): number {
+  private estimate(key: string, weight: number): number {
     const total = sum(this.in("waiting", key).map((caller) => caller.call.cost)) + weight
     const beyond = Math.max(0, total - this.capacity)
     return this.delay(key, total - beyond) + beyond * this.interval
@@ -139,7 +139,7 @@ export class DrivenRateLimit {
   }
   private log(key: string, weight: number): number {
     const candidates = this.ledger(key).map((entry) => entry.at + this.settings.window)
-    const soonest = [this.now, ...candidates.filter((at) => at > this.now + nanosecond)].sort((a, b) => a - b)
+    const soonest = [this.now, ...candidates.filter((at) => at > this.now + nanosecond)].toSorted((a, b) => a - b)
     return soonest.find((at) => this.used(key, at) + weight <= this.capacity)! - this.now
   }
   /** What counts in the window that ends at a time. */
@@ -192,7 +192,7 @@ export class DrivenRateLimit {
       const { retryAfterMillis } = admission.reason
       if (estimate === undefined) assert.isUndefined(retryAfterMillis)
       else if (this.isExact) assert.approximately(retryAfterMillis ?? Number.NaN, estimate, microsecond)
-      return admission.reason as RateLimitExceeded
+      return admission.reason
     }
     const caller: Caller = {
       number: this.callers.length,
@@ -280,8 +280,9 @@ export class DrivenRateLimit {
     for (;;) {
       const next = this.in("waiting")
         .filter((caller) => caller.due !== undefined && caller.due <= end)
-        .sort((a, b) => a.due! - b.due!)[0]
+        .toSorted((a, b) => a.due! - b.due!)[0]
       if (next === undefined) break
+      assert.strictEqual(this.in("waiting", next.call.key)[0], next)
       this.now = Math.max(this.now, next.due!)
       this.claim(next)
     }

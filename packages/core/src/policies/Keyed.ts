@@ -81,8 +81,6 @@ export class Keyed<C extends Cell> {
       if (cell === current || this.isBusy(cell) || (!idle && spared)) {
         cell.placedAt = now
         this.cells.set(key, cell)
-      } else if (key === this.lastKey) {
-        this.lastKey = this.lastCell = undefined
       }
       if (lastChance) return
     }
