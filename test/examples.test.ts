@@ -72,7 +72,7 @@ writeFileSync(
 )
 
 describe("the examples", () => {
-  const scope = Effect.runSync(Scope.make())
+  const scope = Scope.makeUnsafe()
   beforeAll(async () => {
     // What the examples call is on this machine.
     const { baseUrl } = await Effect.runPromise(Scope.provide(FrankfurterSimulator.serve(), scope))

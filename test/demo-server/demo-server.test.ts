@@ -58,7 +58,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       const { json, status } = yield* get("/rates/EUR/USD")
       assert.strictEqual(status, 200)
       const { asOf, ...rate } = json as { readonly asOf: string }
-      assert.deepStrictEqual(rate as unknown, {
+      assert.deepStrictEqual<object>(rate, {
         base: "EUR",
         quote: "USD",
         rate: 1.0842,
@@ -72,7 +72,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       const created = yield* post("/payments", { ...order, reference: "refunded" })
       assert.strictEqual(created.status, 201)
       const { id, ...payment } = created.json as { readonly id: string }
-      assert.deepStrictEqual(payment as unknown, {
+      assert.deepStrictEqual<object>(payment, {
         status: "succeeded",
         amount: 1999,
         currency: "EUR",

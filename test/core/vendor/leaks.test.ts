@@ -23,7 +23,7 @@ const simulator = Simulator.serve({
   vendor: "acme",
   api: Api,
   handlers,
-  front: (_request, next) => Effect.catch(next, () => Effect.succeed(Simulator.json(500, {})))
+  front: (_request, next) => Effect.orElseSucceed(next, () => Simulator.json(500, {}))
 })
 
 const acmeWith = (policy: Policy.Policy) =>

@@ -3,15 +3,17 @@
  * Limits that undici leaves to its callers are kept here: the size of a body, and the end of a connection nobody waits
  * for any more. Redirects are not followed.
  */
-import { Agent, type Dispatcher } from "@effect/platform-node/Undici"
+import { Agent, buildConnector, type Dispatcher, errors } from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Socket } from "node:net"
 import {
   ConnectFailed,
   type ConnectFailure,
   ConnectionLost,
   InvalidRequest,
   InvalidResponse,
+  type Phase,
   type Reason,
   ResponseTooLarge,
   Timeout
@@ -51,6 +53,8 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
 class Agents {
   private readonly options: UndiciTransportOptions
   private readonly agents = new Map<number, Agent>()
+  private readonly connecting = new Set<Socket>()
+  private isClosed = false
 
   constructor(options: UndiciTransportOptions) {
     this.options = options
@@ -64,17 +68,35 @@ class Agents {
         maxHeaderSize: this.options.maxHeaderBytes ?? 16_384,
         pipelining: 1,
         allowH2: false,
-        connectTimeout: connectTimeoutMillis,
+        connect: this.connector(connectTimeoutMillis),
         // The attempt's own timers bound both; undici's would only race them.
         headersTimeout: 0,
         bodyTimeout: 0
       })
       this.agents.set(connectTimeoutMillis, agent)
+      if (this.isClosed) void agent.destroy()
     }
     return agent
   }
   async destroy(): Promise<void> {
-    await Promise.all(Array.from(this.agents.values(), (agent) => agent.destroy()))
+    this.isClosed = true
+    const destroyed = Promise.all(Array.from(this.agents.values(), (agent) => agent.destroy()))
+    // A destroyed agent leaves the connections that are still coming about to their timeout.
+    for (const socket of this.connecting) socket.destroy(abandoned)
+    await destroyed
+  }
+  private connector(timeout: number): buildConnector.connector {
+    // It returns its socket, which only its types keep secret (undici 8.12).
+    const connect = buildConnector({ allowH2: false, timeout }) as (
+      ...call: Parameters<buildConnector.connector>
+    ) => Socket
+    return (options, callback) => {
+      const socket = connect(options, (...outcome) => {
+        this.connecting.delete(socket)
+        callback(...outcome)
+      })
+      this.connecting.add(socket)
+    }
   }
 }
 
@@ -98,21 +120,16 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   start(agent: Agent): void {
     const { body, headers, method, origin, path } = this.request
-    try {
-      agent.dispatch(
-        {
-          method,
-          origin,
-          path,
-          headers: headers as Array<string>,
-          body: body ?? null
-        },
-        this
-      )
-    } catch {
-      // undici throws for what it would not write: control characters in a header, a malformed path.
-      this.settle(() => this.receiver.onError(new InvalidRequest("a header or the path holds characters HTTP forbids")))
-    }
+    agent.dispatch(
+      {
+        method,
+        origin,
+        path,
+        headers: headers as Array<string>,
+        body: body ?? null
+      },
+      this
+    )
   }
 
   cancel(): void {
@@ -160,8 +177,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * The end of an exchange is told a microtask later: the receiver may start the next request at once, and inside
-   * undici's callback the socket still counts as busy.
+   * The end of an exchange is told a microtask later: undici refuses some requests while it is being asked, and the
+   * receiver may start its next request at once, which inside undici's callback would be a call within a call.
    */
   private settle(tell: () => void): void {
     if (this.over) return
@@ -175,15 +192,34 @@ class Exchange implements Dispatcher.DispatchHandler {
   private reason(error: Error & { readonly code?: unknown }): Reason {
     const code = typeof error.code === "string" ? error.code : ""
     if (this.phase === "Connect") {
-      return code === "UND_ERR_CONNECT_TIMEOUT"
-        ? new Timeout("Connect", this.request.connectTimeoutMillis)
-        : new ConnectFailed(connectFailure(code))
+      switch (code) {
+        case "UND_ERR_CONNECT_TIMEOUT":
+          return new Timeout("Connect", this.request.connectTimeoutMillis)
+        // What undici would not write: control characters in a header, a malformed path.
+        case "UND_ERR_INVALID_ARG":
+        case "UND_ERR_NOT_SUPPORTED":
+        case "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH":
+          return new InvalidRequest("a header or the path holds characters HTTP forbids")
+        default:
+          return new ConnectFailed(connectFailure(code))
+      }
     }
-    if (code.startsWith("HPE_") || code === "UND_ERR_HEADERS_OVERFLOW") {
-      return new InvalidResponse(this.status === 0 ? undefined : this.status, `not HTTP (${code})`)
-    }
-    return new ConnectionLost(this.phase)
+    const issue = protocolIssue(error, code, this.phase)
+    return issue === undefined
+      ? new ConnectionLost(this.phase)
+      : new InvalidResponse(this.status === 0 ? undefined : this.status, `not HTTP (${issue})`)
   }
+}
+
+/** What about an answer is not HTTP, in the parser's words; `undefined` when it was cut short. */
+const protocolIssue = (error: Error, code: string, phase: Phase): string | undefined => {
+  if (code === "UND_ERR_HEADERS_OVERFLOW") return "the headers are too large"
+  // What undici (8.12) says of headers that it cannot parse, when there was a length among them.
+  if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" && phase === "Headers") return "the headers cannot be parsed"
+  // The parser's errors ought to have codes, but have none (undici 8.12).
+  if (!(error instanceof errors.HTTPParserError)) return undefined
+  const words = /\(([^()]*)\)$/.exec(error.message)?.[1] ?? "no reason given"
+  return words === "Invalid EOF state" ? undefined : words
 }
 
 const connectFailure = (code: string): ConnectFailure => {

@@ -9,6 +9,7 @@ import * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as HttpMethod from "effect/http/HttpMethod"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
@@ -77,7 +78,7 @@ export const compile = (api: HttpApi.Top): ReadonlyArray<CompiledOperation> => {
         safety: safetyOf(id, endpoint, mergedAnnotations),
         cost: Context.getOrUndefined(mergedAnnotations, Operation.Cost) ?? 1,
         policy: Context.getOrUndefined(mergedAnnotations, Operation.Policy),
-        encode: makeEncoder(endpoint, url),
+        encode: makeEncoder(id, endpoint, url),
         decode: makeDecoder(successes, errors)
       })
     }
@@ -113,17 +114,22 @@ const refuseStreams = (id: string, endpoint: HttpApiEndpoint.Top, successes: Sch
 // -------------------------------------------------------------------------------------------------------- requests
 
 const makeEncoder = (
+  id: string,
   endpoint: HttpApiEndpoint.Top,
   url: UrlOf
 ): (input: Input | undefined) => Encoded | InvalidRequest => {
+  if (endpoint.payload.size > 0 && !HttpMethod.hasBody(endpoint.method)) {
+    throw new Error(`Vendor: ${id} is a ${endpoint.method} with a payload; declare it as its query`)
+  }
   const encodeHeaders = endpoint.headers === undefined ? undefined : encoder(endpoint.headers)
   const payloads = Array.from(endpoint.payload.values(), ({ encoding, schemas }) => ({
     contentType: encoding.contentType,
-    write: writerOf(encoding._tag),
+    write: writerOf(id, encoding._tag),
     encode: encoder(schemas.length === 1 ? schemas[0] : Schema.Union(schemas))
   }))
   return (input = {}) => {
     try {
+      refuseEmptySegments(input.params)
       const path = url(input)
       const headers: Array<string> = []
       if (encodeHeaders !== undefined) {
@@ -150,10 +156,17 @@ const makeEncoder = (
   }
 }
 
+/** Without its last segment a path is another one, that of the whole collection perhaps. */
+const refuseEmptySegments = (params: unknown): void => {
+  for (const [name, value] of Object.entries(params ?? {})) {
+    if (value === "") throw new Error(`Missing path parameter: ${name}`)
+  }
+}
+
 const encoder = (schema: Schema.Top): (input: unknown) => unknown =>
   Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)
 
-const writerOf = (encoding: string): (encoded: unknown) => string | Uint8Array => {
+const writerOf = (id: string, encoding: string): (encoded: unknown) => string | Uint8Array => {
   switch (encoding) {
     case "Json":
       return (encoded) => JSON.stringify(encoded)
@@ -163,7 +176,9 @@ const writerOf = (encoding: string): (encoded: unknown) => string | Uint8Array =
     case "Uint8Array":
       return (encoded) => encoded as string | Uint8Array
     default:
-      throw new Error(`Vendor: a payload encoded as ${encoding} is not supported`)
+      throw new Error(
+        `Vendor: ${id} declares a payload as ${encoding}; a guarded call can send JSON, a form, text or bytes`
+      )
   }
 }
 
@@ -223,7 +238,11 @@ const readerOf = (schema: Schema.Top): Reader => {
 
 const bodyReader = (schema: Schema.Top): Reader => {
   const decode = decoder(schema)
-  if (HttpApiSchema.isNoContent(schema.ast)) return () => decode(undefined)
+  if (HttpApiSchema.isNoContent(schema.ast)) {
+    // The contract's JSON codec stands between: it has null for what is nothing.
+    const nothing = SchemaAST.isNull(SchemaAST.toEncoded(schema.ast)) ? null : undefined
+    return () => decode(nothing)
+  }
   const encoding = encodingOf(schema.ast)
   switch (encoding) {
     case "Json":
@@ -260,18 +279,26 @@ const notJson = new Error("Expected a JSON body")
 // ---------------------------------------------------------------------------------------------------------- issues
 
 /** What is wrong, and where; a schema's issue holds no value unless `reportInput` asks for it, which nobody does here. */
-const formatIssue = SchemaIssue.makeFormatterDefault()
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const issueOf = (error: unknown): string => {
   const message = Schema.isSchemaError(error)
-    ? formatIssue(error.issue)
+    ? formatIssues(error.issue).issues.map(({ message, path = [] }) => message + placeOf(path)).join(" ")
     : error === notJson
     ? notJson.message
     : describe(error)
   return message.replaceAll(/\s*\n\s*/g, " ").slice(0, 500)
 }
 
-/** A path parameter that is missing or `..`: the message names the parameter. Anything else is a codec that threw. */
+/** The keys that lead to a value, as far as they are names: the keys of a record are values themselves. */
+const placeOf = (path: ReadonlyArray<unknown>): string =>
+  path.length === 0
+    ? ""
+    : ` at ${path.map((key) => `[${typeof key === "number" ? key : nameOf(String(key))}]`).join("")}`
+
+const nameOf = (key: string): string => Sample.isName(key) ? `"${key}"` : "<key>"
+
+/** A path parameter that is missing, empty or `..`: the message names the parameter. Anything else is a codec that threw. */
 const describe = (error: unknown): string =>
   error instanceof Error && /^(?:Invalid|Missing) path parameter: \w+$/.test(error.message)
     ? error.message

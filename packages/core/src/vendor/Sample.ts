@@ -29,12 +29,12 @@ const shape = (json: unknown, depth: number): string => {
   if (depth >= maxDepth) return "{…}"
   const keys = Object.keys(json)
   const shown = keys.slice(0, maxItems).map((key) =>
-    `${nameOf(key)}: ${shape((json as Record<string, unknown>)[key], depth + 1)}`
+    `${isName(key) ? key : "<key>"}: ${shape((json as Record<string, unknown>)[key], depth + 1)}`
   )
   return `{ ${[...shown, ...(keys.length > maxItems ? ["…"] : [])].join(", ")} }`
 }
 
-/** A key can be data (an id, an address); only what looks like a field's name is repeated. */
-const nameOf = (key: string): string => /^[A-Za-z_$][\w$-]{0,39}$/.test(key) ? key : "<key>"
+/** Whether a key looks like a field's name. It can also be data (an id, an address), which is not to be repeated. */
+export const isName = (key: string): boolean => /^[A-Za-z_$][\w$-]{0,39}$/.test(key)
 
 const clip = (text: string): string => text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`

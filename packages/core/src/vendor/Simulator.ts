@@ -109,7 +109,8 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
       operationOf: matcher(options.api as unknown as HttpApi.Top, basePath),
       // Who is slow has taken the request first: its key is in use and its caller is known while the endpoint waits.
       handle: (request, delayMillis) => {
-        const served = endpoints(withoutBase(request, basePath))
+        const inside = withoutBase(request, basePath)
+        const served = inside === undefined ? Effect.fail<Unserved>({ _tag: "NoEndpoint" }) : endpoints(inside)
         return options.front(request, delayMillis === 0 ? served : Effect.delay(served, delayMillis))
       },
       limited: options.limited ?? json(429, { message: "Too many requests" })
@@ -134,10 +135,9 @@ export const json = (status: number, body: unknown, headers?: Readonly<Record<st
   body: Buffer.from(JSON.stringify(body))
 })
 
-const withoutBase = (request: Wire.WireRequest, basePath: string): Wire.WireRequest => ({
-  ...request,
-  path: request.path.startsWith(`${basePath}/`) ? request.path.slice(basePath.length) : request.path
-})
+/** The request as the contract knows it; `undefined` for what is outside the vendor's base URL. */
+const withoutBase = (request: Wire.WireRequest, basePath: string): Wire.WireRequest | undefined =>
+  request.path.startsWith(`${basePath}/`) ? { ...request, path: request.path.slice(basePath.length) } : undefined
 
 /** The contract's endpoints as a function of a request. */
 const endpointsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(

@@ -60,6 +60,7 @@ export const make = <Api extends HttpApi.Constraint>(
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
     }
+    Policy.limits({ ...policy, ...operation.policy })
   }
   return Effect.gen(function*() {
     const transport = yield* Transport
@@ -67,13 +68,15 @@ export const make = <Api extends HttpApi.Constraint>(
     if (declaration.auth !== undefined) yield* requireCredential(name)
     const context = yield* Effect.context<never>()
     const gates = Policy.makeGates(policy)
-    const used = new Set<Breaker.Breaker>()
+    /** The operations of each breaker. */
+    const guarded = new Map<Breaker.Breaker, Array<string>>()
     yield* observeGates(name, gates)
 
     const methods = operations.map((operation) => {
       const own = { ...policy, ...operation.policy }
       const operationGates = Policy.overrideGates(gates, policy, operation.policy)
-      if (operationGates.breaker !== undefined) used.add(operationGates.breaker)
+      const { breaker } = operationGates
+      if (breaker !== undefined) guarded.set(breaker, [...guarded.get(breaker) ?? [], operation.id])
       const stack = Stack.make({
         vendor: name,
         operation: operation.id,
@@ -100,7 +103,7 @@ export const make = <Api extends HttpApi.Constraint>(
       })
       return { operation, call: Client.makeMethod({ declaration, operation, stack, transport, baseUrl, own }) }
     })
-    for (const breaker of used) yield* observeBreaker(name, operations, breaker)
+    for (const [breaker, operations] of guarded) yield* observeBreaker(name, operations, breaker)
     return Client.assemble<Api>(methods)
   })
 }
@@ -154,18 +157,18 @@ const stateNumber: Record<Breaker.State, number> = { Closed: 0, HalfOpen: 1, Ope
 /** A breaker's changes are logged and counted; the state of each operation is shown. */
 const observeBreaker = (
   vendor: string,
-  operations: ReadonlyArray<Contract.CompiledOperation>,
+  operations: ReadonlyArray<string>,
   breaker: Breaker.Breaker
 ): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
     const { context } = fiber
     const timeline = Timeline.of(fiber)
-    for (const { id } of operations) {
+    for (const operation of operations) {
       Telemetry.gauge(
         context,
         Telemetry.breakerState,
-        { vendor, operation: id },
-        () => stateNumber[breaker.state(`${vendor}/${id}`, timeline.now())]
+        { vendor, operation },
+        () => stateNumber[breaker.state(`${vendor}/${operation}`, timeline.now())]
       )
     }
     breaker.onTransition(({ from, key, to }) => {

@@ -2,8 +2,11 @@
  * A real HTTP server on a loopback port that can misbehave on the wire. It knows bytes and sockets, and leaves what is
  * answered to its handler.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
@@ -60,8 +63,14 @@ export const serve = (options: WireOptions): Effect.Effect<Wire, never, Scope.Sc
     const context = yield* Effect.context<never>()
     const sockets = new Set<Socket>()
     const server = createServer((request, response) => {
+      const answering = answer(options, request, response).pipe(
+        // Whatever is broken here, nobody is left to wait for it.
+        Effect.catchCause((cause) =>
+          Effect.andThen(Effect.logDebug("a simulator died", cause), Effect.sync(() => reset(response)))
+        )
+      )
       // A caller that goes away stops nothing: a vendor acts on what it has received.
-      Fiber.runIn(Effect.runForkWith(context)(answer(options, request, response)), scope)
+      Fiber.runIn(Effect.runForkWith(context)(answering), scope)
     })
     server.on("connection", (socket) => {
       sockets.add(socket)
@@ -95,15 +104,21 @@ const answer = Effect.fnUntraced(
   function*(options: WireOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
     const request = yield* read(incoming)
     if (request === "TooLarge") return yield* write(outgoing, { status: 413, headers: {}, body: new Uint8Array() })
-    const now = new Date()
+    const now = yield* Clock.currentTimeMillis
     const operation = options.operationOf(request)
-    const entry = { at: now.toISOString(), method: request.method, path: request.path, operation, status: null }
+    const entry = {
+      at: new Date(now).toISOString(),
+      method: request.method,
+      path: request.path,
+      operation,
+      status: null
+    }
     options.journal.add(entry)
     const reply = (response: WireResponse) => {
       Object.assign(entry, { status: response.status })
       return write(outgoing, response)
     }
-    const fault = options.faults.meet(operation, now.getTime())
+    const fault = options.faults.meet(operation, now)
     switch (fault?.kind) {
       case undefined:
       // The listener is closed; a request that was on its way when that happened is served.
@@ -117,16 +132,18 @@ const answer = Effect.fnUntraced(
         yield* options.handle(request, 0)
         return reset(outgoing)
       case "halfBody": {
-        const { body, headers, status } = yield* options.handle(request, 0)
+        const response = yield* options.handle(request, 0)
+        const { body, status } = response
         Object.assign(entry, { status })
-        outgoing.writeHead(status, { ...headers, "content-length": body.byteLength })
+        outgoing.writeHead(status, withLength(response))
         yield* writeChunk(outgoing, body.subarray(0, Math.ceil(body.byteLength / 2)))
         return reset(outgoing)
       }
       case "drip": {
-        const { body, headers, status } = yield* options.handle(request, 0)
+        const response = yield* options.handle(request, 0)
+        const { body, status } = response
         Object.assign(entry, { status })
-        outgoing.writeHead(status, { ...headers, "content-length": body.byteLength })
+        outgoing.writeHead(status, withLength(response))
         const pause = Math.max(1, 1_000 / fault.bytesPerSecond)
         const slice = Math.max(1, Math.round(fault.bytesPerSecond * pause / 1_000))
         for (let at = 0; at < body.byteLength && !outgoing.destroyed; at += slice) {
@@ -162,8 +179,8 @@ const answer = Effect.fnUntraced(
         })
       case "drift": {
         const response = yield* options.handle(request, 0)
-        const json = JSON.parse(Buffer.from(response.body).toString("utf8") || "null") as unknown
-        return yield* reply({ ...response, body: Buffer.from(JSON.stringify(options.faults.drift(json))) })
+        const drifted = options.faults.drift(jsonOf(response.body))
+        return yield* reply({ ...response, body: Buffer.from(JSON.stringify(drifted)) })
       }
       case "status":
         return yield* reply({
@@ -211,9 +228,21 @@ const read = (incoming: IncomingMessage): Effect.Effect<WireRequest | "TooLarge"
 
 const write = (outgoing: ServerResponse, response: WireResponse): Effect.Effect<void> =>
   Effect.sync(() => {
-    outgoing.writeHead(response.status, { ...response.headers, "content-length": response.body.byteLength })
+    outgoing.writeHead(response.status, withLength(response))
     outgoing.end(response.body)
   })
+
+/** The headers of a response with the length of its body, which a 204 must not have (RFC 9110, section 8.6). */
+const withLength = ({ body, headers, status }: WireResponse): Record<string, string | number> =>
+  status === 204 ? { ...headers } : { ...headers, "content-length": body.byteLength }
+
+const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+
+/** The value of a body: nothing is null, and what is no JSON is text. */
+const jsonOf = (body: Uint8Array): unknown => {
+  const text = Buffer.from(body).toString("utf8")
+  return text === "" ? null : Option.getOrElse(parseJson(text), () => text)
+}
 
 const writeChunk = (outgoing: ServerResponse, chunk: Uint8Array): Effect.Effect<void> =>
   Effect.callback((resume) => {

@@ -136,9 +136,10 @@ class Run<A, E> implements Call, Attempt<A, E> {
     this.tick()
     this.wait?.cancel(this)
     this.wait = undefined
-    if (this.isRunning) this.endAttempt(Outcome.abandoned(this.now - this.attemptAt), "interrupted", exit)
+    const label = Exit.hasInterrupts(exit) ? "interrupted" : "defect"
+    if (this.isRunning) this.endAttempt(Outcome.abandoned(this.now - this.attemptAt), label, exit)
     else this.cancelAttemptPermits()
-    this.end(exit, Exit.hasInterrupts(exit) ? "interrupted" : "defect", Outcome.abandoned(this.now - this.beganAt))
+    this.end(exit, label, Outcome.abandoned(this.now - this.beganAt))
   }
 
   // ------------------------------------------------------------------------------------------------------ the gates
@@ -252,9 +253,13 @@ class Run<A, E> implements Call, Attempt<A, E> {
   answer(exit: Exit.Exit<A, E>, quota?: Outcome.Quota): void {
     if (!this.isRunning) return
     this.tick()
-    const outcome = Outcome.answered(this.now - this.attemptAt, quota)
-    this.endAttempt(outcome, this.errorType(undefined), exit)
-    this.resume!(this.end(exit, Exit.isSuccess(exit) ? "success" : "declared", outcome))
+    const label = labelOf(exit)
+    const isAnswer = label === "success" || label === "declared"
+    const duration = this.now - this.attemptAt
+    // What is broken on our side says nothing about the vendor.
+    const outcome = isAnswer ? Outcome.answered(duration, quota) : Outcome.abandoned(duration)
+    this.endAttempt(outcome, isAnswer ? this.errorType(undefined) : label, exit)
+    this.resume!(this.end(exit, label, outcome))
   }
 
   fail(reason: Reason, quota?: Outcome.Quota, exit?: Exit.Exit<A, E>): void {
@@ -414,3 +419,13 @@ class Run<A, E> implements Call, Attempt<A, E> {
     return exit
   }
 }
+
+/** What telemetry calls the end of a call that its leaf has answered. */
+const labelOf = (exit: Exit.Exit<unknown, unknown>): "success" | "declared" | "interrupted" | "defect" =>
+  Exit.isSuccess(exit)
+    ? "success"
+    : Exit.hasFails(exit)
+    ? "declared"
+    : Exit.hasInterrupts(exit)
+    ? "interrupted"
+    : "defect"

@@ -1,0 +1,20 @@
+/** A tracer that keeps every span, for tests that look at them. */
+import { Layer, Tracer } from "effect"
+
+export interface MemoryTracer {
+  /** In the order in which they began. */
+  readonly spans: ReadonlyArray<Tracer.NativeSpan>
+  readonly layer: Layer.Layer<never>
+}
+
+export const make = (): MemoryTracer => {
+  const spans: Array<Tracer.NativeSpan> = []
+  const tracer = Tracer.make({
+    span(options) {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, layer: Layer.succeed(Tracer.Tracer, tracer) }
+}
