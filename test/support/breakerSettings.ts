@@ -22,7 +22,7 @@ export const Settings = Schema.Struct({
   ]),
   openFor: intBetween(0, 2_000),
   growth: Schema.Literals([1, 1.5, 2, 3]),
-  maxOpenFor: intBetween(0, 8_000),
+  maxOpenFor: intBetween(2_000, 8_000),
   probes: Schema.Array(intBetween(1, 5)).check(Schema.isBetweenLength(1, 3)),
   probeTimeout: intBetween(1, 3_000)
 })

@@ -127,10 +127,11 @@ describe("Breaker", () => {
       {
         openFor: intBetween(1, 10_000),
         growth: Schema.Literals([1, 1.5, 2, 4]),
-        maxOpenFor: intBetween(1, 100_000),
+        room: intBetween(0, 100_000),
         failedProbes: intBetween(0, 8)
       },
-      ({ failedProbes, growth, maxOpenFor, openFor }) => {
+      ({ failedProbes, growth, openFor, room }) => {
+        const maxOpenFor = openFor + room
         const { call, make, refusal, state } = drive({
           trip: consecutive(1),
           openFor,
@@ -176,6 +177,15 @@ describe("Breaker", () => {
         make("failure")
         assert.strictEqual(refusal().retryAfterMillis, seconds * 1_000)
         call.now += seconds * 1_000
+      }
+    })
+
+    it("stays open as long as it is told to, also for longer than it grows to by default", () => {
+      const { call, make, refusal } = drive({ trip: consecutive(1), openFor: "5 minutes" })
+      for (let failure = 0; failure < 2; failure++) {
+        make("failure")
+        assert.strictEqual(refusal().retryAfterMillis, 300_000)
+        call.now += 300_000
       }
     })
 
@@ -685,8 +695,14 @@ describe("Breaker", () => {
 
   it("refuses options out of their range, and says which", () => {
     const cases: ReadonlyArray<[Breaker.BreakerOptions, RegExp]> = [
-      [{ growth: 0.9 }, /growth must be at least 1, got 0.9/],
+      [{ growth: 0.9 }, /growth must be at least 1 and finite, got 0.9/],
       [{ growth: NaN }, /growth .* NaN/],
+      [{ slowCall: 0 }, /slowCall must be longer than 0 and finite, got 0 ms/],
+      [{ openFor: -1 }, /openFor must be at least 0 and finite, got -1 ms/],
+      [{ openFor: Infinity }, /openFor .* got Infinity ms/],
+      [{ openFor: "10 seconds", maxOpenFor: "5 seconds" }, /maxOpenFor \(ms\) must be at least 10000 .* got 5000/],
+      [{ maxOpenFor: Infinity }, /maxOpenFor .* finite, got Infinity/],
+      [{ idle: 0 }, /idle must be longer than 0/],
       [{ probes: [] }, /probes must be whole numbers above 0, one per stage, got \[\]/],
       [{ probes: [1, 0] }, /probes .* got \[1, 0\]/],
       [{ probes: [1.5] }, /probes .* got \[1.5\]/],

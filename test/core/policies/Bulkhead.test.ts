@@ -285,11 +285,17 @@ describe("Bulkhead", () => {
     for (const limit of [0, -1, 1.5, Number.NaN, Infinity]) {
       assert.throws(() => Bulkhead.make({ limit }), `limit must be a whole number of at least 1, got ${limit}`)
     }
-    for (const queue of [-1, Number.NaN]) {
-      assert.throws(() => Bulkhead.make({ queue }), `queue must be at least 0, got ${queue}`)
+    for (const queue of [-1, 0.5, Number.NaN, Infinity]) {
+      assert.throws(() => Bulkhead.make({ queue }), `queue must be a whole number of at least 0, got ${queue}`)
     }
-    for (const maxKeys of [0, Number.NaN]) {
-      assert.throws(() => Bulkhead.make({ maxKeys }), `maxKeys must be at least 1, got ${maxKeys}`)
+    for (const maxKeys of [0, Number.NaN, Infinity]) {
+      assert.throws(() => Bulkhead.make({ maxKeys }), `maxKeys must be a whole number of at least 1, got ${maxKeys}`)
+    }
+    for (const maxWait of [-1, Infinity]) {
+      assert.throws(() => Bulkhead.make({ maxWait }), `maxWait must be at least 0 and finite, got ${maxWait} ms`)
+    }
+    for (const idle of [0, Infinity]) {
+      assert.throws(() => Bulkhead.make({ idle }), `idle must be longer than 0 and finite, got ${idle} ms`)
     }
   })
 })

@@ -465,7 +465,10 @@ describe("RateLimit", () => {
       for (const limit of [0, -1, Number.NaN, Infinity]) {
         assert.throws(() => RateLimit.make({ limit }), `limit must be more than 0 and finite, got ${limit}`)
       }
-      assert.throws(() => RateLimit.make({ limit: 0.5 }), "limit of a SlidingWindow must be at least 1, got 0.5")
+      assert.throws(
+        () => RateLimit.make({ limit: 0.5 }),
+        "limit of a SlidingWindow (count over a longer window) must be at least 1 and finite, got 0.5"
+      )
       for (const window of [0, Infinity]) {
         assert.throws(
           () => RateLimit.make({ limit: 1, window }),
@@ -476,11 +479,23 @@ describe("RateLimit", () => {
         const make = () => RateLimit.make({ algorithm: "TokenBucket", limit: 1, burst })
         assert.throws(make, `burst must be at least 1 and finite, got ${burst}`)
       }
-      for (const queue of [-1, Number.NaN]) {
-        assert.throws(() => RateLimit.make({ limit: 1, queue }), `queue must be at least 0, got ${queue}`)
+      for (const queue of [-1, 0.5, Number.NaN, Infinity]) {
+        assert.throws(
+          () => RateLimit.make({ limit: 1, queue }),
+          `queue must be a whole number of at least 0, got ${queue}`
+        )
       }
-      for (const maxKeys of [0, Number.NaN]) {
-        assert.throws(() => RateLimit.make({ limit: 1, maxKeys }), `maxKeys must be at least 1, got ${maxKeys}`)
+      for (const maxKeys of [0, Number.NaN, Infinity]) {
+        assert.throws(
+          () => RateLimit.make({ limit: 1, maxKeys }),
+          `maxKeys must be a whole number of at least 1, got ${maxKeys}`
+        )
+      }
+      for (const maxWait of [-1, Infinity]) {
+        assert.throws(
+          () => RateLimit.make({ limit: 1, maxWait }),
+          `maxWait must be at least 0 and finite, got ${maxWait} ms`
+        )
       }
     })
   })

@@ -98,6 +98,19 @@ describe("backoff", () => {
       assert.deepStrictEqual(first, [250, 500])
       assert.deepStrictEqual(yield* withDraw(0.5)(delaysOf(schedule)), first)
     }))
+
+  it.each<readonly [Retry.BackoffOptions, string]>([
+    [{ retries: -1 }, "Retry: retries must be a whole number of at least 0, got -1"],
+    [{ retries: 1.5 }, "Retry: retries must be a whole number of at least 0, got 1.5"],
+    [{ retries: Infinity }, "Retry: retries must be a whole number of at least 0, got Infinity"],
+    [{ base: -1 }, "Retry: base must be at least 0 and finite, got -1 ms"],
+    [{ base: Infinity }, "Retry: base must be at least 0 and finite, got Infinity ms"],
+    [{ factor: 0.5 }, "Retry: factor must be at least 1 and finite, got 0.5"],
+    [{ cap: -1 }, "Retry: cap must be at least 0 and finite, got -1 ms"],
+    [{ cap: Infinity }, "Retry: cap must be at least 0 and finite, got Infinity ms"]
+  ])("refuses %j", (options, message) => {
+    assert.throws(() => Retry.backoff(options), message)
+  })
 })
 
 const safeties: ReadonlyArray<Safety> = ["Idempotent", "Keyed", "Unsafe"]

@@ -15,7 +15,7 @@ import {
   Timeout
 } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../support/hostileServer.ts"
 import { selfSigned } from "../../support/selfSigned.ts"
@@ -136,6 +136,18 @@ const nextTurn = Effect.callback<void>((resume) => {
 })
 
 describe("UndiciTransport", () => {
+  it.effect.each<readonly [UndiciTransport.UndiciTransportOptions, RegExp]>([
+    [{ connections: 0 }, /connections must be a whole number of at least 1, got 0/],
+    [{ keepAliveMillis: 0 }, /keepAliveMillis must be more than 0 and finite, got 0/],
+    [{ maxHeaderBytes: 1.5 }, /maxHeaderBytes must be a whole number of at least 1, got 1.5/]
+  ])(
+    "is not made with %j",
+    ([options, message]) =>
+      Effect.map(Effect.exit(Effect.scoped(Layer.build(UndiciTransport.layer(options)))), (exit) => {
+        assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)
+      })
+  )
+
   describe("finds no connection", () => {
     it.live.each(["127.0.0.1", "localhost"])("where nobody listens, at %s", (host) =>
       Effect.gen(function*() {

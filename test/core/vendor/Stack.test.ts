@@ -317,6 +317,16 @@ describe("Stack", () => {
       assert.strictEqual(error.fate, "Unknown")
     }))
 
+  it("refuses a cost that is none", () => {
+    const leaf = Effect.succeed("answer")
+    for (const cost of [-1, Number.NaN, Infinity]) {
+      assert.throws(
+        () => stack({}).guard(leaf, () => undefined, { cost }),
+        `cost must be at least 0 and finite, got ${cost}`
+      )
+    }
+  })
+
   it("refuses a policy that contradicts itself, and says how", () => {
     assert.throws(
       () => stack({ attemptTimeout: "5 seconds", deadline: "4 seconds" }),
@@ -327,6 +337,9 @@ describe("Stack", () => {
       /connectTimeout \(2000 ms\) is longer than attemptTimeout \(1000 ms\)/
     )
     assert.throws(() => stack({ deadline: 0 }), /deadline must be longer than 0/)
+    assert.throws(() => stack({ deadline: Infinity }), /deadline .* finite, got Infinity ms/)
+    assert.throws(() => stack({ headersTimeout: -1 }), /headersTimeout must be longer than 0 and finite, got -1 ms/)
+    assert.throws(() => stack({ maxResponseSize: 0 }), /maxResponseSize must be a whole number of at least 1, got 0/)
   })
 })
 

@@ -103,6 +103,15 @@ describe("Vendor", () => {
         /items\.write declares a payload as Multipart; a guarded call can send/
       ],
       [
+        "a cost that is none",
+        () =>
+          Vendor.make({
+            ...declaration,
+            api: apiOf(HttpApiEndpoint.get("read", "/items").annotate(Operation.Cost, -1))
+          }),
+        /items\.read: cost must be at least 0 and finite, got -1/
+      ],
+      [
         "a payload of a GET",
         () =>
           Vendor.make({

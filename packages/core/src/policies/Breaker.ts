@@ -25,6 +25,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Admission, Call, Gate } from "../Gate.ts"
 import { freePermit, refuse } from "../Gate.ts"
+import * as Range from "../Range.ts"
 import { CircuitOpen } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { Circuit, type CircuitSettings, type Snapshot, type State, type Transition } from "./Breaker/Circuit.ts"
@@ -32,55 +33,60 @@ import { Consecutive } from "./Breaker/Consecutive.ts"
 import { CountWindow } from "./Breaker/CountWindow.ts"
 import { TimeWindow } from "./Breaker/TimeWindow.ts"
 import type { Thresholds, Window } from "./Breaker/Window.ts"
-import { Keyed } from "./Keyed.ts"
+import { Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
 
 /** When a window with rates opens the breaker. */
 export interface RateOptions {
-  /** Calls the window must have seen before a rate counts. At least 1. @default 20 */
+  /** Calls the window must have seen before a rate counts; a whole number of at least 1. @default 20 (as Hystrix) */
   readonly minimumCalls?: number | undefined
-  /** Opens at this share of failures or above; more than 0, up to 1. @default 0.5 */
+  /** Opens at this share of failures or above; more than 0, up to 1. @default 0.5 (as Hystrix and resilience4j) */
   readonly failureRate?: number | undefined
-  /** Opens at this share of slow calls or above; more than 0, up to 1. @default 0.5 */
+  /** Opens at this share of slow calls or above; more than 0, up to 1. @default 0.5 (ours) */
   readonly slowCallRate?: number | undefined
 }
 
 /** What opens the breaker. */
 export type Trip =
-  /** So many failures or slow calls in a row. @default failures 5 */
+  /** So many failures or slow calls in a row; a whole number of at least 1. @default failures 5 (as Envoy and Finagle) */
   | { readonly _tag: "Consecutive"; readonly failures?: number | undefined }
-  /** A rate over the last `size` calls. @default size 100 */
+  /** A rate over the last `size` calls; a whole number, at least `minimumCalls`. @default size 100 (as resilience4j) */
   | { readonly _tag: "CountWindow"; readonly size?: number | undefined } & RateOptions
-  /** A rate over the last span of time, counted in `buckets`. @default window "30 seconds", buckets 10 */
+  /**
+   * A rate over the last span of time, longer than 0, counted in `buckets`, a whole number of at least 1: what is
+   * forgotten is forgotten a bucket at a time. @default window "30 seconds" (as Polly), buckets 10 (as Hystrix)
+   */
   | {
     readonly _tag: "TimeWindow"
     readonly window?: Duration.Input | undefined
     readonly buckets?: number | undefined
   } & RateOptions
 
-export interface BreakerOptions {
+export interface BreakerOptions extends KeyOptions {
   /** What opens the breaker. @default TimeWindow, 30 seconds, 20 calls, half of them failed or slow */
   readonly trip?: Trip | undefined
-  /** A call that takes at least this long is slow, whatever its answer. @default "2 seconds" */
+  /**
+   * A call that takes at least this long is slow, whatever its answer; longer than 0, `Infinity` for never.
+   * @default "2 seconds", in a policy two thirds of the attempt's timeout (ours)
+   */
   readonly slowCall?: Duration.Input | undefined
-  /** How long the breaker stays open the first time. @default "5 seconds" */
+  /** How long the breaker stays open the first time; at least 0. @default "5 seconds" (as Polly and Hystrix) */
   readonly openFor?: Duration.Input | undefined
-  /** By how much that grows each time the probes fail; at least 1. @default 2 */
+  /** By how much that grows each time the probes fail; at least 1. @default 2 (ours) */
   readonly growth?: number | undefined
-  /** The longest the breaker stays open, unless the vendor itself asked for longer. @default "60 seconds" */
+  /**
+   * The longest the breaker stays open, unless the vendor itself asked for longer (up to an hour); at least `openFor`.
+   * @default "60 seconds", or `openFor` when that is longer (ours)
+   */
   readonly maxOpenFor?: Duration.Input | undefined
   /**
-   * How many probes each stage of half-open lets through; each must be done, with less than `failureRate` of them failed
-   * or slow, before the next stage begins. @default [1, 4, 16]
+   * How many probes each stage of half-open lets through, whole numbers of at least 1; each must be done, with less than
+   * `failureRate` of them failed or slow, before the next stage begins. @default [1, 4, 16] (ours)
    */
   readonly probes?: ReadonlyArray<number> | undefined
-  /** After this long, more than 0, a probe that has not ended is given up for lost. @default "60 seconds" */
+  /** After this long, longer than 0, a probe that has not ended is given up for lost. @default "60 seconds" (ours) */
   readonly probeTimeout?: Duration.Input | undefined
   /** What is broken off together. @default the vendor's operation and the call's key */
   readonly by?: ((call: Call) => string) | undefined
-  /** Keys that are remembered; keys with running calls may exceed it. At least 1. @default 10_000 */
-  readonly maxKeys?: number | undefined
-  /** How long an unused key is remembered. @default "1 hour" */
-  readonly idle?: Duration.Input | undefined
 }
 
 /**
@@ -132,25 +138,22 @@ class BreakerGate implements Breaker, CircuitSettings {
 
   constructor(options: BreakerOptions) {
     const trip = options.trip ?? { _tag: "TimeWindow" }
-    this.slowCallMillis = Duration.toMillis(options.slowCall ?? Duration.seconds(2))
-    this.openForMillis = Duration.toMillis(options.openFor ?? Duration.seconds(5))
-    this.growth = options.growth ?? 2
-    this.maxOpenForMillis = Duration.toMillis(options.maxOpenFor ?? Duration.seconds(60))
+    this.slowCallMillis = slowCallOf(options.slowCall)
+    this.openForMillis = Range.pause("Breaker: openFor", options.openFor ?? Duration.seconds(5))
+    this.growth = Range.atLeast("Breaker: growth", options.growth ?? 2, 1)
+    this.maxOpenForMillis = options.maxOpenFor === undefined
+      ? Math.max(60_000, this.openForMillis)
+      : Range.atLeast("Breaker: maxOpenFor (ms)", Duration.toMillis(options.maxOpenFor), this.openForMillis)
     this.probes = options.probes ?? [1, 4, 16]
-    this.probeTimeoutMillis = Duration.toMillis(options.probeTimeout ?? Duration.seconds(60))
+    this.probeTimeoutMillis = Range.span("Breaker: probeTimeout", options.probeTimeout ?? Duration.seconds(60))
     this.probeFailureRate = trip._tag === "Consecutive" ? 0 : trip.failureRate ?? 0.5
     this.by = options.by
-    if (!(this.growth >= 1)) throw new Error(`Breaker: growth must be at least 1, got ${this.growth}`)
     if (this.probes.length === 0 || !this.probes.every((n) => Number.isInteger(n) && n > 0)) {
       throw new Error(`Breaker: probes must be whole numbers above 0, one per stage, got [${this.probes.join(", ")}]`)
     }
-    if (!(this.probeTimeoutMillis > 0)) throw new Error("Breaker: probeTimeout must be longer than 0")
     const makeWindow = windowMaker(trip)
     this.circuits = new Keyed(
-      {
-        maxKeys: atLeastOne("maxKeys", options.maxKeys ?? 10_000),
-        idleMillis: Duration.toMillis(options.idle ?? Duration.hours(1))
-      },
+      settingsOf("Breaker", options),
       (key, now) => new Circuit(this, key, makeWindow(), now),
       (circuit) => circuit.running > 0
     )
@@ -226,11 +229,11 @@ const keyOf = (call: Call): string => call.key === "" ? call.scope : `${call.sco
 const windowMaker = (trip: Trip): () => Window => {
   switch (trip._tag) {
     case "Consecutive": {
-      const failures = atLeastOne("failures", trip.failures ?? 5)
+      const failures = Range.whole("Breaker: failures", trip.failures ?? 5, 1)
       return () => new Consecutive(failures)
     }
     case "CountWindow": {
-      const size = atLeastOne("size", trip.size ?? 100)
+      const size = Range.whole("Breaker: size", trip.size ?? 100, 1)
       const thresholds = thresholdsOf(trip)
       if (thresholds.minimumCalls > size) {
         throw new Error(`Breaker: a window of ${size} calls can never hold minimumCalls ${thresholds.minimumCalls}`)
@@ -238,27 +241,19 @@ const windowMaker = (trip: Trip): () => Window => {
       return () => new CountWindow(size, thresholds)
     }
     case "TimeWindow": {
-      const windowMillis = Duration.toMillis(trip.window ?? Duration.seconds(30))
-      const buckets = atLeastOne("buckets", trip.buckets ?? 10)
+      const windowMillis = Range.span("Breaker: window", trip.window ?? Duration.seconds(30))
+      const buckets = Range.whole("Breaker: buckets", trip.buckets ?? 10, 1)
       const thresholds = thresholdsOf(trip)
-      if (!(windowMillis > 0)) throw new Error("Breaker: window must be longer than 0")
       return () => new TimeWindow(windowMillis, buckets, thresholds)
     }
   }
 }
 
 const thresholdsOf = (options: RateOptions): Thresholds => ({
-  minimumCalls: atLeastOne("minimumCalls", options.minimumCalls ?? 20),
-  failureRate: rate("failureRate", options.failureRate ?? 0.5),
-  slowCallRate: rate("slowCallRate", options.slowCallRate ?? 0.5)
+  minimumCalls: Range.whole("Breaker: minimumCalls", options.minimumCalls ?? 20, 1),
+  failureRate: Range.share("Breaker: failureRate", options.failureRate ?? 0.5),
+  slowCallRate: Range.share("Breaker: slowCallRate", options.slowCallRate ?? 0.5)
 })
 
-const atLeastOne = (name: string, n: number): number => {
-  if (!Number.isInteger(n) || n < 1) throw new Error(`Breaker: ${name} must be a whole number of at least 1, got ${n}`)
-  return n
-}
-
-const rate = (name: string, n: number): number => {
-  if (!(n > 0 && n <= 1)) throw new Error(`Breaker: ${name} must be more than 0 and at most 1, got ${n}`)
-  return n
-}
+const slowCallOf = (input: Duration.Input = Duration.seconds(2)): number =>
+  Duration.toMillis(input) === Infinity ? Infinity : Range.span("Breaker: slowCall", input)

@@ -18,23 +18,20 @@
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
+import * as Range from "../Range.ts"
 import { BulkheadFull } from "../Reason.ts"
-import { type Cell, Keyed } from "./Keyed.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
 import { Waiter, WaitQueue } from "./WaitQueue.ts"
 
-export interface BulkheadOptions {
-  /** Calls that may run at once, per key. At least 1. @default 64 */
+export interface BulkheadOptions extends KeyOptions {
+  /** Calls that may run at once, per key; a whole number of at least 1. @default 64 (ours) */
   readonly limit?: number | undefined
-  /** Calls that may wait for a place, per key; 0 to refuse at once. @default 64 */
+  /** Calls that may wait for a place, per key; a whole number, 0 to refuse at once. @default 64 (ours) */
   readonly queue?: number | undefined
-  /** The longest a call waits for a place. @default "1 second" */
+  /** The longest a call waits for a place; at least 0. @default "1 second" (ours) */
   readonly maxWait?: Duration.Input | undefined
   /** What is counted together. @default the vendor */
   readonly by?: ((call: Call) => string) | undefined
-  /** Keys that are remembered; keys in use may exceed it. At least 1. @default 10_000 */
-  readonly maxKeys?: number | undefined
-  /** How long an unused key is remembered. @default "1 hour" */
-  readonly idle?: Duration.Input | undefined
 }
 
 export interface Bulkhead extends Gate {
@@ -56,21 +53,11 @@ class BulkheadGate implements Bulkhead {
   private readonly rooms: Keyed<Room>
 
   constructor(options: BulkheadOptions) {
-    this.limit = options.limit ?? 64
-    this.maxQueue = options.queue ?? 64
-    this.maxWaitMillis = Duration.toMillis(options.maxWait ?? Duration.seconds(1))
+    this.limit = Range.whole("Bulkhead: limit", options.limit ?? 64, 1)
+    this.maxQueue = Range.whole("Bulkhead: queue", options.queue ?? 64, 0)
+    this.maxWaitMillis = Range.pause("Bulkhead: maxWait", options.maxWait ?? Duration.seconds(1))
     this.by = options.by ?? ((call) => call.vendor)
-    if (!Number.isInteger(this.limit) || this.limit < 1) {
-      throw new Error(`Bulkhead: limit must be a whole number of at least 1, got ${options.limit}`)
-    }
-    if (!(this.maxQueue >= 0)) throw new Error(`Bulkhead: queue must be at least 0, got ${options.queue}`)
-    const maxKeys = options.maxKeys ?? 10_000
-    if (!(maxKeys >= 1)) throw new Error(`Bulkhead: maxKeys must be at least 1, got ${maxKeys}`)
-    this.rooms = new Keyed(
-      { maxKeys, idleMillis: Duration.toMillis(options.idle ?? Duration.hours(1)) },
-      (_key, now) => new Room(now),
-      (room) => room.running > 0
-    )
+    this.rooms = new Keyed(settingsOf("Bulkhead", options), (_key, now) => new Room(now), (room) => room.running > 0)
   }
 
   running(key: string) {

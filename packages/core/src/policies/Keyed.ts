@@ -2,6 +2,27 @@
  * A bounded map from a key to the state a gate keeps for it. Idle state is forgotten, and when the map is full the
  * least recently used goes first (second-chance order). No call pays for a sweep: each looks at a few entries at most.
  */
+import * as Duration from "effect/Duration"
+import * as Range from "../Range.ts"
+
+/** How much a gate remembers of the keys it counts apart. */
+export interface KeyOptions {
+  /** Keys that are remembered, a whole number of at least 1; keys in use may exceed it. @default 10_000 (ours) */
+  readonly maxKeys?: number | undefined
+  /** How long an unused key is remembered; longer than 0. @default "1 hour" (ours) */
+  readonly idle?: Duration.Input | undefined
+}
+
+/** {@link KeyOptions} in the units that are counted in. Throws when one is out of its range. */
+export const settingsOf = (gate: string, options: KeyOptions): KeyedSettings => ({
+  maxKeys: Range.whole(`${gate}: maxKeys`, options.maxKeys ?? 10_000, 1),
+  idleMillis: Range.span(`${gate}: idle`, options.idle ?? Duration.hours(1))
+})
+
+export interface KeyedSettings {
+  readonly maxKeys: number
+  readonly idleMillis: number
+}
 
 export interface Cell {
   /** When the cell was last asked for; a time to come keeps it from being idle until then. */
@@ -10,20 +31,13 @@ export interface Cell {
   placedAt: number
 }
 
-export interface KeyedOptions {
-  /** How many keys are remembered; keys in use may exceed it. */
-  readonly maxKeys: number
-  /** Milliseconds after which an unused key is forgotten. */
-  readonly idleMillis: number
-}
-
-/** How many entries one call may look at. */
+/** How many entries one call may look at (ours). */
 const stride = 4
-/** Every how many calls idle entries are looked for, when no key is new. */
+/** Every how many calls idle entries are looked for, when no key is new (ours). */
 const period = 64
 
 export class Keyed<C extends Cell> {
-  private readonly options: KeyedOptions
+  private readonly settings: KeyedSettings
   private readonly make: (key: string, now: number) => C
   private readonly isBusy: (cell: C) => boolean
   private readonly cells = new Map<string, C>()
@@ -31,8 +45,8 @@ export class Keyed<C extends Cell> {
   private lastCell: C | undefined = undefined
   private calls = 0
 
-  constructor(options: KeyedOptions, make: (key: string, now: number) => C, isBusy: (cell: C) => boolean) {
-    this.options = options
+  constructor(settings: KeyedSettings, make: (key: string, now: number) => C, isBusy: (cell: C) => boolean) {
+    this.settings = settings
     this.make = make
     this.isBusy = isBusy
   }
@@ -45,12 +59,12 @@ export class Keyed<C extends Cell> {
   get(key: string, now: number): C {
     let cell = key === this.lastKey ? this.lastCell : this.cells.get(key)
     if (cell === undefined) {
-      this.evict(now, this.options.maxKeys - 1, undefined)
+      this.evict(now, this.settings.maxKeys - 1, undefined)
       cell = this.make(key, now)
       this.cells.set(key, cell)
     } else {
       if (cell.touchedAt < now) cell.touchedAt = now
-      if (++this.calls % period === 0) this.evict(now, this.options.maxKeys, cell)
+      if (++this.calls % period === 0) this.evict(now, this.settings.maxKeys, cell)
     }
     this.lastKey = key
     this.lastCell = cell
@@ -72,10 +86,10 @@ export class Keyed<C extends Cell> {
     for (const [key, cell] of this.cells) {
       const excess = this.cells.size - most
       // Places are taken in the order of time: no cell further on has gone unlooked at for longer.
-      if (excess <= 0 && now - cell.placedAt < this.options.idleMillis) return
+      if (excess <= 0 && now - cell.placedAt < this.settings.idleMillis) return
       this.cells.delete(key)
       const lastChance = ++looked === stride
-      const idle = now - cell.touchedAt >= this.options.idleMillis
+      const idle = now - cell.touchedAt >= this.settings.idleMillis
       // More than one too many: busy cells stood in the way before, and a second chance would let the map grow for ever.
       const spared = excess <= 0 || (excess === 1 && !lastChance && cell.touchedAt > cell.placedAt)
       if (cell === current || this.isBusy(cell) || (!idle && spared)) {

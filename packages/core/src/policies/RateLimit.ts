@@ -19,41 +19,43 @@ import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
 import type { Outcome } from "../Outcome.ts"
+import * as Range from "../Range.ts"
 import { RateLimitExceeded } from "../Reason.ts"
-import { type Cell, Keyed } from "./Keyed.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
 import type { Meter } from "./RateLimit/Meter.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
 import { Waiter, WaitQueue } from "./WaitQueue.ts"
 
-export interface RateLimitOptions {
-  /** Permits per `window`. More than 0, for a `SlidingWindow` at least 1. */
+export interface RateLimitOptions extends KeyOptions {
+  /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. What a call takes of them is its `cost`. */
   readonly limit: number
-  /** The span the limit is counted over. @default "1 second" */
+  /** The span the limit is counted over; longer than 0. @default "1 second" */
   readonly window?: Duration.Input | undefined
   /**
    * `TokenBucket`: smooth, one number a key, may let two bursts meet at the edge of a vendor's fixed window.
    * `SlidingWindow`: never more than `limit` in any span of `window`; remembers the calls of one window.
-   * @default "SlidingWindow" up to 1000 permits, else "TokenBucket"
+   * @default "SlidingWindow" up to 1000 permits, else "TokenBucket" (ours, for the memory a key takes)
    */
   readonly algorithm?: "TokenBucket" | "SlidingWindow" | undefined
-  /** Permits a token bucket can save up. At least 1. @default limit */
+  /** Permits a token bucket can save up; at least 1. A `SlidingWindow` has none. @default limit */
   readonly burst?: number | undefined
-  /** Calls that may wait, per key; 0 to refuse at once. @default 256 */
+  /** Calls that may wait, per key; a whole number, 0 to refuse at once. @default 256 (ours) */
   readonly queue?: number | undefined
-  /** The longest a call waits for its permits; one that would wait longer is refused at once. @default "2 seconds" */
+  /**
+   * The longest a call waits for its permits, at least 0; one that would wait longer is refused at once.
+   * @default "2 seconds" (ours)
+   */
   readonly maxWait?: Duration.Input | undefined
   /** What is counted together. @default the vendor and the call's key */
   readonly by?: ((call: Call) => string) | undefined
-  /** Keys that are remembered; keys in use may exceed it. At least 1. @default 10_000 */
-  readonly maxKeys?: number | undefined
-  /** How long an unused key is remembered, and never shorter than it takes to be whole again. @default "1 hour" */
+  /** As of every gate; but no key is forgotten before its permits are whole again. @default "1 hour" (ours) */
   readonly idle?: Duration.Input | undefined
 }
 
-/** How long a key stops after a 429 that does not say for how long. */
+/** How long a key stops after a 429 that does not say for how long (ours). */
 const defaultPauseMillis = 1_000
-/** The longest a vendor can stop us by what it says; a longer pause is asked for again when it is over. */
+/** The longest a vendor can stop us by what it says (ours: a day); a longer pause is asked for again when it is over. */
 const longestPauseMillis = 24 * 60 * 60 * 1_000
 
 export interface RateLimit extends Gate {
@@ -74,38 +76,21 @@ class RateLimitGate implements RateLimit {
   private readonly lanes: Keyed<Lane>
 
   constructor(options: RateLimitOptions) {
-    const { limit } = options
-    const windowMillis = Duration.toMillis(options.window ?? Duration.seconds(1))
+    const limit = Range.positive("RateLimit: limit", options.limit)
+    const windowMillis = Range.span("RateLimit: window", options.window ?? Duration.seconds(1))
     const algorithm = options.algorithm ?? (limit <= 1000 ? "SlidingWindow" : "TokenBucket")
-    const burst = algorithm === "TokenBucket" ? options.burst ?? limit : limit
-    const queue = options.queue ?? 256
-    const maxKeys = options.maxKeys ?? 10_000
-    if (!(limit > 0 && limit < Infinity)) {
-      throw new Error(`RateLimit: limit must be more than 0 and finite, got ${limit}`)
-    }
-    if (!(windowMillis > 0 && windowMillis < Infinity)) {
-      throw new Error(`RateLimit: window must be longer than 0 and finite, got ${windowMillis} ms`)
-    }
-    if (!(burst >= 1 && burst < Infinity)) {
-      throw new Error(
-        algorithm === "TokenBucket"
-          ? `RateLimit: burst must be at least 1 and finite, got ${burst}`
-          : `RateLimit: limit of a SlidingWindow must be at least 1, got ${limit}; count over a longer window`
-      )
-    }
-    if (!(queue >= 0)) throw new Error(`RateLimit: queue must be at least 0, got ${queue}`)
-    if (!(maxKeys >= 1)) throw new Error(`RateLimit: maxKeys must be at least 1, got ${maxKeys}`)
+    const burst = algorithm === "TokenBucket"
+      ? Range.atLeast("RateLimit: burst", options.burst ?? limit, 1)
+      : Range.atLeast("RateLimit: limit of a SlidingWindow (count over a longer window)", limit, 1)
     const makeMeter: () => Meter = algorithm === "TokenBucket"
       ? () => new TokenBucket(limit, windowMillis, burst)
       : () => new SlidingWindow(limit, windowMillis)
-    this.maxQueue = queue
-    this.maxWaitMillis = Duration.toMillis(options.maxWait ?? Duration.seconds(2))
+    this.maxQueue = Range.whole("RateLimit: queue", options.queue ?? 256, 0)
+    this.maxWaitMillis = Range.pause("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
     this.by = options.by ?? ((call) => call.key === "" ? call.vendor : `${call.vendor}/${call.key}`)
+    const keys = settingsOf("RateLimit", options)
     this.lanes = new Keyed(
-      {
-        maxKeys,
-        idleMillis: Math.max(burst * windowMillis / limit, Duration.toMillis(options.idle ?? Duration.hours(1)))
-      },
+      { ...keys, idleMillis: Math.max(burst * windowMillis / limit, keys.idleMillis) },
       (_key, now) => new Lane(makeMeter(), now),
       (lane) => lane.queue.length > 0 || lane.running > 0
     )

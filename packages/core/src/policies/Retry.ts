@@ -20,6 +20,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
+import * as Range from "../Range.ts"
 import type { Reason } from "../Reason.ts"
 import { type Fate, mayRepeat, type Safety } from "../Safety.ts"
 import type { VendorError } from "../VendorError.ts"
@@ -28,27 +29,31 @@ import type { VendorError } from "../VendorError.ts"
 export type RetrySchedule = Schedule.Schedule<unknown, VendorError>
 
 export interface BackoffOptions {
-  /** Retries after the first attempt. @default 3 */
+  /** Retries after the first attempt; a whole number of at least 0. @default 3 (as Polly) */
   readonly retries?: number | undefined
-  /** The upper bound of the first delay. @default "500 millis" */
+  /** The upper bound of the first delay; at least 0. @default "500 millis" (as undici's RetryAgent) */
   readonly base?: Duration.Input | undefined
-  /** By how much the bound grows with each retry. @default 2 */
+  /** By how much the bound grows with each retry; at least 1. @default 2 (as the AWS SDK) */
   readonly factor?: number | undefined
-  /** The bound stops growing here. @default "20 seconds" */
+  /** The bound stops growing here; at least 0. @default "20 seconds" (as the AWS SDK) */
   readonly cap?: Duration.Input | undefined
 }
 
 /**
  * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and
  * `min(cap, base * factor^(n - 1))`. (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
+ * Throws when an option is out of its range.
  */
 export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
-  const capMillis = Duration.toMillis(options.cap ?? Duration.seconds(20))
-  return Schedule.exponential(options.base ?? Duration.millis(500), options.factor ?? 2).pipe(
+  const retries = Range.whole("Retry: retries", options.retries ?? 3, 0)
+  const baseMillis = Range.pause("Retry: base", options.base ?? Duration.millis(500))
+  const factor = Range.atLeast("Retry: factor", options.factor ?? 2, 1)
+  const capMillis = Range.pause("Retry: cap", options.cap ?? Duration.seconds(20))
+  return Schedule.exponential(Duration.millis(baseMillis), factor).pipe(
     Schedule.modifyDelay(({ duration }) =>
       Effect.map(Random.next, (random) => Duration.millis(random * Math.min(capMillis, Duration.toMillis(duration))))
     ),
-    Schedule.upTo({ times: options.retries ?? 3 })
+    Schedule.upTo({ times: retries })
   )
 }
 

@@ -13,13 +13,14 @@
  * console.log(budget.withdraw(0)) // => true
  * ```
  */
+import * as Range from "../Range.ts"
 
 export interface RetryBudgetOptions {
-  /** Retries earned per call, from 0 to 1. @default 0.1 */
+  /** Retries earned per call, from 0 to 1. @default 0.1 (Google's SRE book, chapter 21) */
   readonly ratio?: number | undefined
-  /** Retries that can be saved up, and that a fresh budget holds; at least 0. @default 10 */
+  /** Retries that can be saved up, and that a fresh budget holds; at least 0. @default 10 (ours) */
   readonly reserve?: number | undefined
-  /** Retries earned per second, so that a service with few calls has some; at least 0. @default 0.1 */
+  /** Retries earned per second, so that a service with few calls has some; at least 0. @default 0.1 (ours) */
   readonly perSecond?: number | undefined
 }
 
@@ -35,11 +36,9 @@ export interface RetryBudget {
 /** Makes a budget. Throws when an option is out of its range. */
 export const make = (options: RetryBudgetOptions = {}): RetryBudget => {
   const ratio = options.ratio ?? 0.1
-  const reserve = options.reserve ?? 10
-  const perMilli = (options.perSecond ?? 0.1) / 1_000
+  const reserve = Range.atLeast("RetryBudget: reserve", options.reserve ?? 10, 0)
+  const perMilli = Range.atLeast("RetryBudget: perSecond", options.perSecond ?? 0.1, 0) / 1_000
   if (!(ratio >= 0 && ratio <= 1)) throw new Error(`RetryBudget: ratio must be between 0 and 1, got ${ratio}`)
-  if (!(reserve >= 0)) throw new Error(`RetryBudget: reserve must be at least 0, got ${reserve}`)
-  if (!(perMilli >= 0)) throw new Error(`RetryBudget: perSecond must be at least 0, got ${options.perSecond}`)
   // What can be saved up is at least one whole retry, or a budget without a reserve could never pay for one.
   const capacity = Math.max(reserve, 1)
   let saved = reserve

@@ -7,6 +7,7 @@ import { Agent, buildConnector, type Dispatcher, errors } from "@effect/platform
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Socket } from "node:net"
+import * as Range from "../Range.ts"
 import {
   ConnectFailed,
   type ConnectFailure,
@@ -21,15 +22,15 @@ import {
 import { type Receiver, Transport, type TransportRequest } from "./Transport.ts"
 
 export interface UndiciTransportOptions {
-  /** Connections per origin; further requests wait for a free one. @default 256 */
+  /** Connections per origin, a whole number of at least 1; further requests wait for a free one. @default 256 (ours) */
   readonly connections?: number | undefined
-  /** How long an unused connection is kept, in milliseconds. @default 4_000 */
+  /** How long an unused connection is kept, in milliseconds; more than 0. @default 4_000 (as undici) */
   readonly keepAliveMillis?: number | undefined
-  /** The largest header block that is read, in bytes. @default 16_384 */
+  /** The largest header block that is read, in bytes; a whole number of at least 1. @default 16_384 (as Node) */
   readonly maxHeaderBytes?: number | undefined
 }
 
-/** The transport; its sockets are closed with its scope. */
+/** The transport; its sockets are closed with its scope. Dies when an option is out of its range. */
 export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transport> =>
   Layer.effect(
     Transport,
@@ -51,21 +52,25 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
 
 /** undici fixes the connect timeout per agent, so there is one agent per timeout in use. */
 class Agents {
-  private readonly options: UndiciTransportOptions
+  private readonly connections: number
+  private readonly keepAliveMillis: number
+  private readonly maxHeaderBytes: number
   private readonly agents = new Map<number, Agent>()
   private readonly connecting = new Set<Socket>()
   private isClosed = false
 
   constructor(options: UndiciTransportOptions) {
-    this.options = options
+    this.connections = Range.whole("UndiciTransport: connections", options.connections ?? 256, 1)
+    this.keepAliveMillis = Range.positive("UndiciTransport: keepAliveMillis", options.keepAliveMillis ?? 4_000)
+    this.maxHeaderBytes = Range.whole("UndiciTransport: maxHeaderBytes", options.maxHeaderBytes ?? 16_384, 1)
   }
   for(connectTimeoutMillis: number): Agent {
     let agent = this.agents.get(connectTimeoutMillis)
     if (agent === undefined) {
       agent = new Agent({
-        connections: this.options.connections ?? 256,
-        keepAliveTimeout: this.options.keepAliveMillis ?? 4_000,
-        maxHeaderSize: this.options.maxHeaderBytes ?? 16_384,
+        connections: this.connections,
+        keepAliveTimeout: this.keepAliveMillis,
+        maxHeaderSize: this.maxHeaderBytes,
         pipelining: 1,
         allowH2: false,
         connect: this.connector(connectTimeoutMillis),

@@ -22,7 +22,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 type Flat = Readonly<Record<string, string | ReadonlyArray<string>>>
 type Tree = string | undefined | null | ReadonlyArray<Tree> | { readonly [key: string]: Tree }
 
-/** How deep names may nest, and how many fields a body may have: more is refused when reading. */
+/** How deep names may nest, and how many fields a body may have: more is refused when reading (ours). */
 const maxDepth = 8
 const maxFields = 2_000
 

@@ -14,6 +14,7 @@ import * as UrlParams from "effect/http/UrlParams"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
+import * as Range from "../Range.ts"
 import { InvalidRequest, InvalidResponse, type Reason } from "../Reason.ts"
 import type * as SafetyModule from "../Safety.ts"
 import { header, type ResponseHeaders } from "../transport/Transport.ts"
@@ -76,7 +77,7 @@ export const compile = (api: HttpApi.Top): ReadonlyArray<CompiledOperation> => {
         method: endpoint.method,
         template: endpoint.path,
         safety: safetyOf(id, endpoint, mergedAnnotations),
-        cost: Context.getOrUndefined(mergedAnnotations, Operation.Cost) ?? 1,
+        cost: Range.atLeast(`${id}: cost`, Context.getOrUndefined(mergedAnnotations, Operation.Cost) ?? 1, 0),
         policy: Context.getOrUndefined(mergedAnnotations, Operation.Policy),
         encode: makeEncoder(id, endpoint, url),
         decode: makeDecoder(successes, errors)

@@ -24,11 +24,11 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   readonly auth?: Auth | undefined
   /** The version that is spoken, where the vendor takes it from a header. @default the vendor's own default */
   readonly version?: { readonly header: string; readonly value: string } | undefined
-  /** The header under which the vendor takes idempotency keys; needed for `Keyed` operations. */
+  /** The header under which the vendor takes idempotency keys; needed for `Keyed` operations. @default it takes none */
   readonly idempotencyHeader?: string | undefined
   /** Sent with every request. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** @default "breakwater/0.1" */
+  /** How we introduce ourselves to the vendor (`User-Agent`). @default "breakwater/0.1" */
   readonly userAgent?: string | undefined
   /** How its calls are guarded; operations lay their own settings over it. @default {@link Policy.read} */
   readonly policy?: Policy.Policy | undefined

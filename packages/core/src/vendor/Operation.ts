@@ -34,5 +34,5 @@ export class Safety extends Context.Service<Safety, SafetyModule.Safety>()("brea
 /** Settings laid over the vendor's policy. @default none */
 export class Policy extends Context.Service<Policy, PolicyModule.Policy>()("breakwater/vendor/Operation/Policy") {}
 
-/** Permits of the vendor's quota that one call costs. @default 1 */
+/** Permits of the vendor's quota that one call costs; at least 0. @default 1 */
 export class Cost extends Context.Service<Cost, number>()("breakwater/vendor/Operation/Cost") {}

@@ -20,8 +20,12 @@ import * as Bulkhead from "../policies/Bulkhead.ts"
 import * as RateLimit from "../policies/RateLimit.ts"
 import * as Retry from "../policies/Retry.ts"
 import * as RetryBudget from "../policies/RetryBudget.ts"
+import * as Range from "../Range.ts"
 
-/** A gate made elsewhere can be given instead of its options, to share it or to look at it. `false` leaves it out. */
+/**
+ * A gate made elsewhere can be given instead of its options, to share it or to look at it. `false` leaves it out. Every
+ * time is longer than 0 and finite. Where a default names no source, it is ours.
+ */
 export interface Policy {
   /** The whole operation, with all its attempts and waits. @default "10 seconds" */
   readonly deadline?: Duration.Input | undefined
@@ -33,9 +37,12 @@ export interface Policy {
   readonly headersTimeout?: Duration.Input | undefined
   /** From the headers to the end of the body; at most the attempt's. @default the attempt's */
   readonly bodyTimeout?: Duration.Input | undefined
-  /** The largest body that is read; more is an error. @default 8 MiB */
+  /** The largest body that is read, in bytes, at least 1; a larger one is an error. @default 8 MiB */
   readonly maxResponseSize?: ByteSize.Input | undefined
-  /** When a failed attempt is repeated. @default 3 retries, exponential from 500 ms, full jitter, capped at 20 s */
+  /**
+   * When a failed attempt is repeated; the range of each option is said where it is declared, here as in the gates.
+   * @default 3 retries, exponential from 500 ms, full jitter, capped at 20 s
+   */
   readonly retry?: Retry.RetrySchedule | Retry.BackoffOptions | false | undefined
   /** How much retries may add to the load, over all operations of the vendor. @default 10 % of the calls */
   readonly retryBudget?: RetryBudget.RetryBudget | RetryBudget.RetryBudgetOptions | false | undefined
@@ -70,18 +77,17 @@ export interface Limits {
 
 /** Throws when the limits contradict each other. */
 export const limits = (policy: Policy): Limits => {
-  const deadlineMillis = Duration.toMillis(policy.deadline ?? Duration.seconds(10))
+  const deadlineMillis = Range.span("Policy: deadline", policy.deadline ?? Duration.seconds(10))
   const attemptMillis = policy.attemptTimeout === undefined
     ? Math.min(3_000, deadlineMillis)
-    : Duration.toMillis(policy.attemptTimeout)
+    : Range.span("Policy: attemptTimeout", policy.attemptTimeout)
   const within = (name: string, input: Duration.Input | undefined, fallback: number): number => {
-    const millis = input === undefined ? Math.min(fallback, attemptMillis) : Duration.toMillis(input)
+    const millis = input === undefined ? Math.min(fallback, attemptMillis) : Range.span(`Policy: ${name}`, input)
     if (millis > attemptMillis) {
       throw new Error(`Policy: ${name} (${millis} ms) is longer than attemptTimeout (${attemptMillis} ms)`)
     }
     return millis
   }
-  if (!(deadlineMillis > 0)) throw new Error("Policy: deadline must be longer than 0")
   if (attemptMillis > deadlineMillis) {
     throw new Error(`Policy: attemptTimeout (${attemptMillis} ms) is longer than deadline (${deadlineMillis} ms)`)
   }
@@ -93,7 +99,11 @@ export const limits = (policy: Policy): Limits => {
     bodyMillis: within("bodyTimeout", policy.bodyTimeout, attemptMillis),
     maxResponseBytes: policy.maxResponseSize === undefined
       ? 8 * 1024 * 1024
-      : ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(policy.maxResponseSize))
+      : Range.whole(
+        "Policy: maxResponseSize",
+        ByteSize.toNumberUnsafe(ByteSize.fromInputUnsafe(policy.maxResponseSize)),
+        1
+      )
   }
 }
 

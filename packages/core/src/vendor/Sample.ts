@@ -2,6 +2,7 @@
  * What an answer looked like, without anything it said: names and types, no values. Safe to log.
  */
 
+/** Characters of a shape, how deep it goes, and how many fields or items of one level it shows (ours). */
 const maxLength = 1_000
 const maxDepth = 4
 const maxItems = 20

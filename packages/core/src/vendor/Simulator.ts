@@ -76,9 +76,9 @@ export interface SimulatorOptions<Id extends string, Groups extends HttpApiGroup
   readonly limited?: Wire.WireResponse | undefined
   /** The path of the vendor's base URL. @default "" */
   readonly basePath?: string | undefined
-  /** The port to listen at. @default a free one */
+  /** The port to listen at, from 0 to 65535. @default 0, for any free one */
   readonly port?: number | undefined
-  /** Decides what is left to chance. @default 1 */
+  /** Decides what is left to chance; the lowest 32 bits count. @default 1 */
   readonly seed?: number | undefined
 }
 

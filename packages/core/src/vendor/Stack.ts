@@ -16,6 +16,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { Gate } from "../Gate.ts"
+import * as Range from "../Range.ts"
 import type { Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
 import type { OperationMeter } from "../Telemetry.ts"
@@ -29,6 +30,7 @@ export interface StackOptions {
   readonly vendor: string
   readonly operation: string
   readonly safety: Safety
+  /** @default {@link Policy.read} */
   readonly policy?: Policy.Policy | undefined
   /** Gates made elsewhere, shared between operations. @default made from the policy */
   readonly gates?: Policy.Gates | undefined
@@ -36,6 +38,7 @@ export interface StackOptions {
   readonly meter?: OperationMeter | undefined
   /** The name of an attempt's span. @default the operation */
   readonly spanName?: string | undefined
+  /** What is on every attempt's span. @default nothing */
   readonly spanAttributes?: Attributes | undefined
 }
 
@@ -43,7 +46,7 @@ export interface StackOptions {
 export interface CallOptions {
   /** The partition: credential, tenant, region. Limits and breakers count per key. @default "" */
   readonly key?: string | undefined
-  /** Permits of the vendor's quota. @default 1 */
+  /** Permits of the vendor's quota; at least 0. @default 1 */
   readonly cost?: number | undefined
 }
 
@@ -97,7 +100,8 @@ export const make = (options: StackOptions): Stack => {
     spanName: options.spanName ?? options.operation,
     spanAttributes: options.spanAttributes ?? {}
   }
-  const call: Stack["call"] = (leaf, callOptions) => run(plan, leaf, callOptions?.key ?? "", callOptions?.cost ?? 1)
+  const call: Stack["call"] = (leaf, { cost, key } = {}) =>
+    run(plan, leaf, key ?? "", cost === undefined ? 1 : Range.atLeast("Stack: cost", cost, 0))
   return {
     plan,
     call,

@@ -38,9 +38,9 @@ export interface CircuitSettings {
   announce(transition: Transition): void
 }
 
-/** What a call hears that comes while all probes of a stage are out: their verdict is not far. */
+/** What a call hears that comes while all probes of a stage are out (ours: their verdict is not far). */
 const probingPauseMillis = 1_000
-/** The longest a vendor's own `Retry-After` can keep the breaker open: one hour. */
+/** The longest a vendor's own `Retry-After` can keep the breaker open (ours: one hour). */
 const longestHintMillis = 60 * 60 * 1_000
 
 /** The state of one key. */

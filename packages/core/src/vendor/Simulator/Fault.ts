@@ -13,14 +13,12 @@ const when = {
   operation: Schema.optional(Schema.String)
 }
 
-const Millis = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-
 const fault = <const Kind extends string, const Fields extends Schema.Struct.Fields>(kind: Kind, fields: Fields) =>
   Schema.Struct({ kind: Schema.Literal(kind), ...fields, ...when })
 
 export const Fault = Schema.Union([
-  /** Takes the request, and acts and answers only that much later. */
-  fault("latency", { millis: Millis }),
+  /** Takes the request, and acts and answers only that much later, in milliseconds of at least 0. */
+  fault("latency", { millis: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)) }),
   /** Nobody listens: the port is closed, and every connection with it. Knows no probability, times or operation. */
   fault("refuse", {}),
   /** The connection is reset before anything has happened. */
@@ -29,7 +27,7 @@ export const Fault = Schema.Union([
   fault("resetAfter", {}),
   /** Everything happens, and the connection is reset in the middle of the answer. */
   fault("halfBody", {}),
-  /** Everything happens, and the answer comes this slowly. */
+  /** Everything happens, and the answer comes this slowly; more than 0. */
   fault("drip", { bytesPerSecond: Schema.Finite.check(Schema.isGreaterThan(0)) }),
   /** Everything happens, and the answer never ends. */
   fault("endless", {}),
@@ -39,13 +37,16 @@ export const Fault = Schema.Union([
   fault("wrongType", {}),
   /** Everything happens, and a field of the answer has another name or another type. */
   fault("drift", {}),
-  /** Nothing happens, and this is the answer. */
+  /** Nothing happens, and this is the answer: a status from 200 to 599, no headers and an empty body unless they are said. */
   fault("status", {
     status: Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 })),
     headers: Schema.optional(Schema.Record(Schema.String, Schema.String)),
     body: Schema.optional(Schema.String)
   }),
-  /** More than `limit` requests in `windowMillis` are answered as the vendor answers to too many, and do nothing. */
+  /**
+   * More than `limit` requests (at least 0) in `windowMillis` (more than 0) are answered as the vendor answers to too
+   * many, and do nothing. `Retry-After` says `retryAfterSeconds`, at least 0; it is left out unless they are said.
+   */
   fault("rateLimit", {
     limit: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
     windowMillis: Schema.Finite.check(Schema.isGreaterThan(0)),

@@ -12,6 +12,7 @@ export interface JournalEntry {
   status: number | null
 }
 
+/** Requests that are kept whole (ours). */
 const kept = 10_000
 
 export class Journal {

@@ -20,6 +20,7 @@ interface Entry {
   response: Simulator.WireResponse | undefined
 }
 
+/** Both from https://docs.stripe.com/api/idempotent_requests, in milliseconds and characters. */
 const keptMillis = 24 * 60 * 60 * 1_000
 const longestKey = 255
 

@@ -1,0 +1,46 @@
+/**
+ * Ranges of options. An option out of its range is a mistake of the program: whatever is made with it throws, and says
+ * which option, what would do, and what was given.
+ */
+import * as Duration from "effect/Duration"
+
+/** A whole number of at least `min`. */
+export const whole = (name: string, n: number, min: number): number => {
+  if (!Number.isSafeInteger(n) || n < min) throw outOfRange(name, `a whole number of at least ${min}`, n)
+  return n
+}
+
+/** A finite number of at least `min`. */
+export const atLeast = (name: string, n: number, min: number): number => {
+  if (!(n >= min && n < Infinity)) throw outOfRange(name, `at least ${min} and finite`, n)
+  return n
+}
+
+/** A finite number above 0. */
+export const positive = (name: string, n: number): number => {
+  if (!(n > 0 && n < Infinity)) throw outOfRange(name, "more than 0 and finite", n)
+  return n
+}
+
+/** A part of a whole, but not nothing of it. */
+export const share = (name: string, n: number): number => {
+  if (!(n > 0 && n <= 1)) throw outOfRange(name, "more than 0 and at most 1", n)
+  return n
+}
+
+/** A finite span of time, in milliseconds. */
+export const span = (name: string, input: Duration.Input): number => {
+  const millis = Duration.toMillis(input)
+  if (!(millis > 0 && millis < Infinity)) throw outOfRange(name, "longer than 0 and finite", `${millis} ms`)
+  return millis
+}
+
+/** A finite span of time that can be nothing, in milliseconds. */
+export const pause = (name: string, input: Duration.Input): number => {
+  const millis = Duration.toMillis(input)
+  if (!(millis >= 0 && millis < Infinity)) throw outOfRange(name, "at least 0 and finite", `${millis} ms`)
+  return millis
+}
+
+const outOfRange = (name: string, range: string, given: number | string) =>
+  new Error(`${name} must be ${range}, got ${given}`)
