@@ -86,6 +86,24 @@ describe("architecture", () => {
     assert.include(violation(file, imported) ?? "", why)
   })
 
+  it("documents every option with its default", () => {
+    let options = 0
+    const undocumented = sources.filter((file) => file.startsWith("packages/")).flatMap((file) => {
+      const text = readFileSync(join(root, file), "utf8")
+      return Array.from(text.matchAll(/^export interface \w*(?:Options|Policy|Declaration)\b.*?^}/gms)).flatMap(
+        ([declared]) =>
+          Array.from(declared.matchAll(/(\/\*\*(?:(?!\*\/).)*\*\/)?\s*readonly (\w+)\?:/gs)).flatMap(
+            ([, doc = "", name]) => {
+              options++
+              return doc.includes("@default") ? [] : [`${file}: ${name}`]
+            }
+          )
+      )
+    })
+    assert.isAbove(options, 50)
+    assert.deepStrictEqual(undocumented, [])
+  })
+
   it("has no folder or file for odds and ends", () => {
     assert.deepStrictEqual(sources.filter((file) => /\b(?:utils?|helpers?|common|types|lib|misc)\b/i.test(file)), [])
   })

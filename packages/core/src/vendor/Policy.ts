@@ -54,7 +54,9 @@ export interface Policy {
   readonly bulkhead?: Bulkhead.Bulkhead | Bulkhead.BulkheadOptions | false | undefined
   /** Gates of your own, asked after ours. @default none */
   readonly gates?: {
+    /** Once for each operation, in this order. @default none */
     readonly operation?: ReadonlyArray<Gate> | undefined
+    /** For each of its attempts, in this order. @default none */
     readonly attempt?: ReadonlyArray<Gate> | undefined
   } | undefined
 }
