@@ -1,9 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import * as DemoServer from "../support/demoServer.ts"
 import { request } from "../support/demoServer.ts"
+import * as ScriptedServer from "../support/scriptedServer.ts"
 
 class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Server") {
   static readonly layer = Layer.effect(Server, DemoServer.start())
@@ -372,40 +371,24 @@ describe("the demo server as a process", () => {
 
   it.live("talks to the vendor that the environment names, with the key it gives", () =>
     Effect.gen(function*() {
-      const seen: Array<string | undefined> = []
-      const vendor = yield* Effect.acquireRelease(
-        Effect.callback<ReturnType<typeof createServer>>((resume) => {
-          const server = createServer((incoming, response) => {
-            seen.push(incoming.url, incoming.headers.authorization)
-            response.setHeader("content-type", "application/json").end(JSON.stringify({
-              date: "2026-11-20",
-              base: "EUR",
-              quote: "USD",
-              rate: 2
-            }))
-          })
-          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) =>
-          Effect.sync(() => {
-            server.closeAllConnections()
-            server.close()
-          })
+      const vendor = yield* ScriptedServer.serve(() =>
+        ScriptedServer.json({ date: "2026-11-20", base: "EUR", quote: "USD", rate: 2 })
       )
       const { url } = yield* DemoServer.start({
-        FRANKFURTER_BASE_URL: `http://127.0.0.1:${(vendor.address() as AddressInfo).port}/mirror`,
-        STRIPE_BASE_URL: `http://127.0.0.1:${(vendor.address() as AddressInfo).port}`,
+        FRANKFURTER_BASE_URL: `${vendor.baseUrl}/mirror`,
+        STRIPE_BASE_URL: vendor.baseUrl,
         STRIPE_API_KEY: ["sk", "test", "environment"].join("_")
       })
       assert.deepInclude((yield* request("GET", `${url}/rates/EUR/USD`)).json, { rate: 2 })
       const payment = yield* request("POST", `${url}/payments`, { body: order })
       assert.strictEqual(payment.status, 502)
-      assert.deepStrictEqual(seen, [
-        "/mirror/rate/EUR/USD",
-        undefined,
-        "/v1/payment_intents",
-        `Bearer ${["sk", "test", "environment"].join("_")}`
-      ])
+      assert.deepStrictEqual(
+        vendor.seen.map(({ header, url }) => [url, header("authorization")]),
+        [["/mirror/rate/EUR/USD", undefined], [
+          "/v1/payment_intents",
+          `Bearer ${["sk", "test", "environment"].join("_")}`
+        ]]
+      )
     }).pipe(Effect.scoped), 40_000)
 
   it.live("does not start with an insecure vendor or without a key, and says why", () =>

@@ -3,8 +3,9 @@
  * sees what a client does to its own side, above all whether it closes it.
  */
 import { Effect, type Scope } from "effect"
-import { type AddressInfo, createServer, type Socket } from "node:net"
+import { createServer, type Socket } from "node:net"
 import { TLSSocket } from "node:tls"
+import * as Loopback from "./loopback.ts"
 import * as Watch from "./watch.ts"
 
 /** One connection, as the server sees it. Bytes are written and shown as Latin-1. */
@@ -64,18 +65,7 @@ export const listen = (behaviour: Behaviour, tls?: Tls): Effect.Effect<HostileSe
       behaviour.onConnection?.(connection, connections.length - 1)
       changed()
     })
-    yield* Effect.acquireRelease(
-      Effect.callback<void>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.void))
-      }),
-      () =>
-        Effect.callback<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          for (const connection of connections) connection.destroy()
-        })
-    )
-    const { port } = server.address() as AddressInfo
-    const open = () => connections.filter(({ isOpen }) => isOpen).length
+    const { open, port } = yield* Loopback.listen(server, changed)
     return {
       origin: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
       port,
@@ -108,7 +98,6 @@ class ServerConnection implements Connection {
     this.stream.on("error", () => {})
     raw.once("close", () => {
       this.isOpen = false
-      hears.changed()
     })
     this.stream.on("data", (chunk: Buffer) => this.hear(chunk.toString("latin1")))
   }
@@ -130,10 +119,6 @@ class ServerConnection implements Connection {
     }
     this.stream.on("drain", more)
     more()
-  }
-  destroy() {
-    this.stream.destroy()
-    this.raw.destroy()
   }
 
   private hear(bytes: string) {

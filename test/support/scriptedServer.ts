@@ -1,7 +1,7 @@
 /** A plain HTTP server that answers by a script and keeps every request as it came. */
 import { Effect, type Scope } from "effect"
 import { createServer } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import * as Loopback from "./loopback.ts"
 import * as Watch from "./watch.ts"
 
 /** A request, raw. */
@@ -48,7 +48,6 @@ export const json = (body: unknown, status = 200, headers: Reply["headers"] = {}
 export const serve = (script: Script): Effect.Effect<ScriptedServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const seen: Array<Seen> = []
-    const sockets = new Set<Socket>()
     const { changed, until } = Watch.make()
     const server = createServer((incoming, outgoing) => {
       const chunks: Array<Buffer> = []
@@ -70,27 +69,11 @@ export const serve = (script: Script): Effect.Effect<ScriptedServer, never, Scop
         else if (reply !== "silence") outgoing.writeHead(reply.status ?? 200, reply.headers).end(reply.body ?? "")
       })
     })
-    server.on("connection", (socket) => {
-      sockets.add(socket)
-      socket.once("close", () => {
-        sockets.delete(socket)
-        changed()
-      })
-    })
-    yield* Effect.acquireRelease(
-      Effect.callback<void>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.void))
-      }),
-      () =>
-        Effect.callback<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          for (const socket of sockets) socket.destroy()
-        })
-    )
+    const { open, port } = yield* Loopback.listen(server, changed)
     return {
-      baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      baseUrl: `http://127.0.0.1:${port}`,
       seen,
       untilSeen: (count) => until(`there are ${count} requests`, () => seen.length >= count),
-      untilNoneOpen: until("no connection is open", () => sockets.size === 0)
+      untilNoneOpen: until("no connection is open", () => open() === 0)
     }
   })

@@ -4,7 +4,7 @@
  */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, request as forward, type ServerResponse } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import * as Loopback from "./loopback.ts"
 
 interface Answered {
   readonly status: number
@@ -36,23 +36,8 @@ export const listen = (baseUrl: string): Effect.Effect<Wiretap, never, Scope.Sco
   Effect.gen(function*() {
     const target = new URL(baseUrl)
     const exchanges: Array<Exchange> = []
-    const sockets = new Set<Socket>()
     const server = createServer((incoming, outgoing) => pass(target, exchanges, incoming, outgoing))
-    server.on("connection", (socket) => {
-      sockets.add(socket)
-      socket.once("close", () => sockets.delete(socket))
-    })
-    yield* Effect.acquireRelease(
-      Effect.callback<void>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.void))
-      }),
-      () =>
-        Effect.callback<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          for (const socket of sockets) socket.destroy()
-        })
-    )
-    const { port } = server.address() as AddressInfo
+    const { port } = yield* Loopback.listen(server)
     return { baseUrl: `http://127.0.0.1:${port}${target.pathname.replace(/\/$/, "")}`, exchanges }
   })
 
