@@ -383,7 +383,7 @@ describe("the demo server as a process", () => {
       const payment = yield* request("POST", `${url}/payments`, { body: order })
       assert.strictEqual(payment.status, 502)
       assert.deepStrictEqual(
-        vendor.seen.map(({ header, url }) => [url, header("authorization")]),
+        vendor.seen.map((seen) => [seen.url, seen.header("authorization")]),
         [["/mirror/rate/EUR/USD", undefined], [
           "/v1/payment_intents",
           `Bearer ${["sk", "test", "environment"].join("_")}`
