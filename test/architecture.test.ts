@@ -47,13 +47,14 @@ const violation = (file: string, imported: string): string | undefined => {
   return undefined
 }
 
-const importsOf = (file: string): ReadonlyArray<string> =>
+/** Every module that a text names, whatever the form: `from`, a bare `import`, `import()` also of a type, `require`. */
+const modulesIn = (text: string): ReadonlyArray<string> =>
   Array.from(
-    readFileSync(join(root, file), "utf8").matchAll(
-      /^(?:import|export)\b[^"']*?from "([^"]+)"|\bimport\("([^"]+)"\)/gm
-    ),
-    ([, from, dynamic]) => from ?? dynamic!
+    text.replaceAll(/\/\*.*?\*\//gs, "").matchAll(/(?:\bfrom\s*|\b(?:import|require)\s*\(?\s*)(["'`])(.+?)\1/g),
+    ([, , module]) => module!
   )
+
+const importsOf = (file: string) => modulesIn(readFileSync(join(root, file), "utf8"))
 
 const sources = globSync(["packages/*/src/**/*.ts", "apps/*/src/**/*.ts"], { cwd: root })
 
@@ -67,6 +68,21 @@ describe("architecture", () => {
       })
     )
     assert.deepStrictEqual(violations, [])
+  })
+
+  it.each([
+    [`import { a } from "./a.ts"`],
+    [`import a from './a.ts'`],
+    [`import {\n  a,\n  b\n} from "./a.ts"`],
+    [`import type * as A from "./a.ts"`],
+    [`import "./a.ts"`],
+    [`export * from "./a.ts"`],
+    [`export { a } from "./a.ts"`],
+    [`const a = await import("./a.ts")`],
+    [`const a: import("./a.ts").A = b`],
+    [`const a = require("./a.ts")`]
+  ])("sees what is imported by %j", (text) => {
+    assert.deepStrictEqual(modulesIn(`/** import "no" */\n${text}`), ["./a.ts"])
   })
 
   it.each([
