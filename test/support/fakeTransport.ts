@@ -32,6 +32,7 @@ export const layer = (script: (request: TransportRequest, index: number) => Play
             yield* Effect.sleep(play.after ?? Duration.millis(1))
             if ("reason" in play) return receiver.onError(play.reason)
             receiver.onHeaders(play.status, play.headers ?? {})
+            receiver.onProgress()
             receiver.onEnd(Buffer.from(play.json === undefined ? "" : JSON.stringify(play.json)))
           }))
           return () => {

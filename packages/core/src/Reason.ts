@@ -99,19 +99,28 @@ export class Timeout extends ReasonBase<"Timeout"> {
 }
 
 /** Why no connection came about. */
-export type ConnectFailure = "Dns" | "Refused" | "Tls" | "Unreachable"
+export type ConnectFailure = "Dns" | "Forbidden" | "Pin" | "Proxy" | "Refused" | "Tls" | "Unreachable"
 
-/** No connection: the name is unknown, nobody listens, the certificate is not trusted, the network is down. */
+/**
+ * No connection: the name is unknown, the address is not to be connected to, nobody listens, the certificate is not
+ * trusted or not the pinned one, the proxy or the network is down.
+ */
 export class ConnectFailed extends ReasonBase<"ConnectFailed"> {
   readonly failure: ConnectFailure
   constructor(failure: ConnectFailure) {
-    super("ConnectFailed", "NotSent", failure !== "Tls")
+    super("ConnectFailed", "NotSent", failure !== "Tls" && failure !== "Pin" && failure !== "Forbidden")
     this.failure = failure
   }
   get message() {
     switch (this.failure) {
       case "Dns":
         return "the vendor's host name could not be resolved"
+      case "Forbidden":
+        return "the vendor's address is none that may be connected to"
+      case "Pin":
+        return "the vendor's certificate is not one of those that are pinned"
+      case "Proxy":
+        return "the proxy on the way to the vendor made no connection"
       case "Refused":
         return "the vendor refused the connection"
       case "Tls":
@@ -244,15 +253,27 @@ export class ResponseTooLarge extends ReasonBase<"ResponseTooLarge"> {
   }
 }
 
-/** There is no credential to call with; nothing was sent. */
+/** Why there is no credential: no source has it, the vendor has refused it, the source cannot be asked. */
+export type CredentialProblem = "Missing" | "Refused" | "Unreachable"
+
+/** There is no credential to call with; nothing was sent. `credential` is its name. */
 export class CredentialUnavailable extends ReasonBase<"CredentialUnavailable"> {
   readonly credential: string
-  constructor(credential: string) {
-    super("CredentialUnavailable", "NotSent", false)
+  readonly problem: CredentialProblem
+  constructor(credential: string, problem: CredentialProblem = "Missing", retryAfterMillis?: number) {
+    super("CredentialUnavailable", "NotSent", problem === "Unreachable", retryAfterMillis)
     this.credential = credential
+    this.problem = problem
   }
   get message() {
-    return `the credential ${this.credential} is not available`
+    switch (this.problem) {
+      case "Missing":
+        return `the credential ${this.credential} is not available`
+      case "Refused":
+        return `the credential ${this.credential} was refused by the vendor, and there is no newer one`
+      case "Unreachable":
+        return `the source of the credential ${this.credential} cannot be reached`
+    }
   }
 }
 

@@ -38,6 +38,7 @@ class Heard implements Receiver {
     this.headers = headers
     this.hear("headers", ` ${status}`)
   }
+  onProgress() {}
   onEnd(body: Uint8Array) {
     this.body = Buffer.from(body).toString("latin1")
     this.hear("end")

@@ -31,6 +31,16 @@ export interface CredentialRequest {
 export interface Credentials {
   /** The secret as it is now. Fails when there is none. */
   read(request: CredentialRequest): Effect.Effect<Redacted.Redacted, CredentialUnavailable>
+  /**
+   * The vendor has refused this secret: asks the source itself, once for all who ask at the same time, and not what is
+   * remembered of it. Succeeds with the secret as it is now, which may be the same. @default `read`
+   */
+  readonly renew?:
+    | ((
+      request: CredentialRequest,
+      refused: Redacted.Redacted
+    ) => Effect.Effect<Redacted.Redacted, CredentialUnavailable>)
+    | undefined
 }
 
 /** `STRIPE_API_KEY` for `stripe`; `STRIPE_EU_API_KEY` for its key `eu`. */

@@ -24,12 +24,17 @@ export interface TransportRequest {
 /** Header names in lower case; a name that came several times has several values. */
 export type ResponseHeaders = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
-/** Hears what becomes of a request: `onSent`, `onHeaders`, `onEnd` in this order, or `onError` after any of them. */
+/**
+ * Hears what becomes of a request: `onSent`, `onHeaders`, `onProgress` for each piece of the body and `onEnd` in this
+ * order, or `onError` after any of them.
+ */
 export interface Receiver {
   /** There is a connection, and the first byte is about to leave. */
   onSent(): void
   /** Status and headers have come. */
   onHeaders(status: number, headers: ResponseHeaders): void
+  /** A piece of the body has come. */
+  onProgress(): void
   /** The body is whole. */
   onEnd(body: Uint8Array): void
   /** There will be no answer. */

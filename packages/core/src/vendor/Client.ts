@@ -243,6 +243,9 @@ class Exchange implements Receiver {
     this.headers = headers
     this.attempt.phase("Body")
   }
+  onProgress() {
+    this.attempt.progress()
+  }
   onError(reason: Reason) {
     this.attempt.fail(reason)
   }

@@ -37,6 +37,8 @@ export interface Policy {
   readonly headersTimeout?: Duration.Input | undefined
   /** From the headers to the end of the body; at most the attempt's. @default the attempt's */
   readonly bodyTimeout?: Duration.Input | undefined
+  /** Between two pieces of the body; at most the body's. @default the body's */
+  readonly bodyIdleTimeout?: Duration.Input | undefined
   /** The largest body that is read, in bytes, at least 1; a larger one is an error. @default 8 MiB */
   readonly maxResponseSize?: ByteSize.Input | undefined
   /**
@@ -74,6 +76,7 @@ export interface Limits {
   readonly connectMillis: number
   readonly headersMillis: number
   readonly bodyMillis: number
+  readonly bodyIdleMillis: number
   readonly maxResponseBytes: number
 }
 
@@ -83,22 +86,30 @@ export const limits = (policy: Policy): Limits => {
   const attemptMillis = policy.attemptTimeout === undefined
     ? Math.min(3_000, deadlineMillis)
     : Range.span("Policy: attemptTimeout", policy.attemptTimeout)
-  const within = (name: string, input: Duration.Input | undefined, fallback: number): number => {
-    const millis = input === undefined ? Math.min(fallback, attemptMillis) : Range.span(`Policy: ${name}`, input)
-    if (millis > attemptMillis) {
-      throw new Error(`Policy: ${name} (${millis} ms) is longer than attemptTimeout (${attemptMillis} ms)`)
+  const within = (
+    name: string,
+    input: Duration.Input | undefined,
+    fallback: number,
+    outer = "attemptTimeout",
+    outerMillis = attemptMillis
+  ): number => {
+    const millis = input === undefined ? Math.min(fallback, outerMillis) : Range.span(`Policy: ${name}`, input)
+    if (millis > outerMillis) {
+      throw new Error(`Policy: ${name} (${millis} ms) is longer than ${outer} (${outerMillis} ms)`)
     }
     return millis
   }
   if (attemptMillis > deadlineMillis) {
     throw new Error(`Policy: attemptTimeout (${attemptMillis} ms) is longer than deadline (${deadlineMillis} ms)`)
   }
+  const bodyMillis = within("bodyTimeout", policy.bodyTimeout, attemptMillis)
   return {
     deadlineMillis,
     attemptMillis,
     connectMillis: within("connectTimeout", policy.connectTimeout, 1_000),
     headersMillis: within("headersTimeout", policy.headersTimeout, attemptMillis),
-    bodyMillis: within("bodyTimeout", policy.bodyTimeout, attemptMillis),
+    bodyMillis,
+    bodyIdleMillis: within("bodyIdleTimeout", policy.bodyIdleTimeout, bodyMillis, "bodyTimeout", bodyMillis),
     maxResponseBytes: policy.maxResponseSize === undefined
       ? 8 * 1024 * 1024
       : Range.whole(

@@ -96,6 +96,7 @@ export const make = (options: StackOptions): Stack => {
     // Innermost: what is timed is the vendor, not our own queues.
     attemptMillis: limits.attemptMillis,
     phaseMillis: { Connect: limits.connectMillis, Headers: limits.headersMillis, Body: limits.bodyMillis },
+    bodyIdleMillis: limits.bodyIdleMillis,
     meter: options.meter,
     spanName: options.spanName ?? options.operation,
     spanAttributes: options.spanAttributes ?? {}

@@ -24,6 +24,8 @@ export interface Attempt<A, E> {
   status: number | undefined
   /** The attempt has come to its next phase. Until it says so it is in `Connect`, where nothing has been sent. */
   phase(phase: Exclude<Phase, "Connect">): void
+  /** A piece of the body has come: it is not idle. */
+  progress(): void
   /** There is an answer of the contract: a value, or an error it declares. */
   answer(exit: Exit.Exit<A, E>, quota?: Quota): void
   /** There is no answer, for this reason. Without a retry the call ends with it, or with `exit` where one is given. */

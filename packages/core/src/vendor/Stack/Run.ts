@@ -38,6 +38,8 @@ export interface Plan {
   readonly attemptMillis: number
   /** The limit of each phase, within that of the attempt. */
   readonly phaseMillis: Readonly<Record<Phase, number>>
+  /** The limit between two pieces of the body. */
+  readonly bodyIdleMillis: number
   readonly retry: Retry.RetrySchedule | undefined
   readonly retryBudget: RetryBudget | undefined
   /** Asked once a call, outermost first. */
@@ -97,6 +99,7 @@ class Run<A, E> implements Call, Attempt<A, E> {
   private attemptAt = 0
   private currentPhase: Phase = "Connect"
   private phaseAt = 0
+  private progressAt = 0
   private timer: Timeline.Timer | undefined = undefined
   private timerDue = Infinity
   private cancelLeaf: (() => void) | undefined = undefined
@@ -245,9 +248,15 @@ class Run<A, E> implements Call, Attempt<A, E> {
     if (!this.isRunning) return
     this.tick()
     this.currentPhase = phase
-    this.phaseAt = this.now
+    this.phaseAt = this.progressAt = this.now
     // Normally a later phase ends later, and the timer finds that out when it fires.
     if (this.due() < this.timerDue) this.arm()
+  }
+
+  progress(): void {
+    if (!this.isRunning) return
+    this.tick()
+    this.progressAt = this.now
   }
 
   answer(exit: Exit.Exit<A, E>, quota?: Outcome.Quota): void {
@@ -321,11 +330,12 @@ class Run<A, E> implements Call, Attempt<A, E> {
 
   /** When the present phase, the attempt or the operation is over, whichever comes first. */
   private due(): number {
-    return Math.min(
-      this.phaseAt + this.plan.phaseMillis[this.currentPhase],
-      this.attemptAt + this.plan.attemptMillis,
-      this.deadline
-    )
+    return Math.min(this.phaseDue(), this.attemptAt + this.plan.attemptMillis, this.deadline)
+  }
+
+  private phaseDue(): number {
+    const whole = this.phaseAt + this.plan.phaseMillis[this.currentPhase]
+    return this.currentPhase === "Body" ? Math.min(whole, this.progressAt + this.plan.bodyIdleMillis) : whole
   }
 
   private arm(): void {
@@ -344,10 +354,14 @@ class Run<A, E> implements Call, Attempt<A, E> {
     if (this.now >= this.deadline) {
       return this.fail(new DeadlineExceeded(this.currentPhase === "Connect" ? "NotSent" : "Unknown"))
     }
-    const phaseLimit = this.plan.phaseMillis[this.currentPhase]
-    this.fail(
-      new Timeout(this.currentPhase, this.now >= this.phaseAt + phaseLimit ? phaseLimit : this.plan.attemptMillis)
-    )
+    const { attemptMillis, bodyIdleMillis, phaseMillis } = this.plan
+    const phaseLimit = phaseMillis[this.currentPhase]
+    const limit = this.now < this.phaseDue()
+      ? attemptMillis
+      : this.now >= this.phaseAt + phaseLimit
+      ? phaseLimit
+      : bodyIdleMillis
+    this.fail(new Timeout(this.currentPhase, limit))
   }
 
   // ------------------------------------------------------------------------------------------------------ the retry
