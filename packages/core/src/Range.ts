@@ -22,6 +22,12 @@ export const positive = (name: string, n: number): number => {
   return n
 }
 
+/** A number from `min` to `max`. */
+export const between = (name: string, n: number, min: number, max: number): number => {
+  if (!(n >= min && n <= max)) throw outOfRange(name, `between ${min} and ${max}`, n)
+  return n
+}
+
 /** A part of a whole, but not nothing of it. */
 export const share = (name: string, n: number): number => {
   if (!(n > 0 && n <= 1)) throw outOfRange(name, "more than 0 and at most 1", n)

@@ -17,6 +17,7 @@ export * as Breaker from "./policies/Breaker.ts"
 export * as Bulkhead from "./policies/Bulkhead.ts"
 export * as Deadline from "./policies/Deadline.ts"
 export * as RateLimit from "./policies/RateLimit.ts"
+export * as ResponseCache from "./policies/ResponseCache.ts"
 export * as Retry from "./policies/Retry.ts"
 export * as RetryBudget from "./policies/RetryBudget.ts"
 

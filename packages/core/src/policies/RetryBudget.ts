@@ -35,10 +35,9 @@ export interface RetryBudget {
 
 /** Makes a budget. Throws when an option is out of its range. */
 export const make = (options: RetryBudgetOptions = {}): RetryBudget => {
-  const ratio = options.ratio ?? 0.1
+  const ratio = Range.between("RetryBudget: ratio", options.ratio ?? 0.1, 0, 1)
   const reserve = Range.atLeast("RetryBudget: reserve", options.reserve ?? 10, 0)
   const perMilli = Range.atLeast("RetryBudget: perSecond", options.perSecond ?? 0.1, 0) / 1_000
-  if (!(ratio >= 0 && ratio <= 1)) throw new Error(`RetryBudget: ratio must be between 0 and 1, got ${ratio}`)
   // What can be saved up is at least one whole retry, or a budget without a reserve could never pay for one.
   const capacity = Math.max(reserve, 1)
   let saved = reserve

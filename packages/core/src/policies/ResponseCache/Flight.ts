@@ -1,0 +1,65 @@
+/**
+ * One load that many wait for. It runs in a fibre of its own, so that nobody who leaves takes it from the others; when
+ * the last has left it is interrupted, unless the cache itself wants it.
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { Timeline } from "../../Timeline.ts"
+
+export class Flight<A, E> {
+  /** When the load will be cut off, in milliseconds of the timeline; `Infinity` without a deadline. */
+  readonly deadline: number
+  private readonly waiters = new Set<(exit: Exit.Exit<A, E>) => void>()
+  private readonly onAbandoned: () => void
+  private isWanted: boolean
+  private fiber: Fiber.Fiber<A, E> | undefined = undefined
+  private exit: Exit.Exit<A, E> | undefined = undefined
+
+  constructor(deadline: number, isWanted: boolean, onAbandoned: () => void) {
+    this.deadline = deadline
+    this.isWanted = isWanted
+    this.onAbandoned = onAbandoned
+  }
+  /** Takes the fibre of the load on board. `onEnd` hears how it ended, before all who wait. */
+  carry(fiber: Fiber.Fiber<A, E>, onEnd: (exit: Exit.Exit<A, E>) => void): void {
+    this.fiber = fiber
+    fiber.addObserver((exit) => {
+      this.exit = exit
+      onEnd(exit)
+      for (const waiter of this.waiters) waiter(exit)
+      this.waiters.clear()
+    })
+  }
+  /** Waits for the load, but not past `dueAt`; after `softMillis` it lets it go on for the cache alone. */
+  join(
+    timeline: Timeline,
+    softMillis: number,
+    dueAt: number
+  ): Effect.Effect<Exit.Exit<A, E> | "Slow" | "Late"> {
+    return Effect.callback((resume) => {
+      if (this.exit !== undefined) return resume(Effect.succeed(this.exit))
+      const done = (end: Exit.Exit<A, E> | "Slow" | "Late") => {
+        leave()
+        resume(Effect.succeed(end))
+      }
+      const soft = softMillis === Infinity ? undefined : timeline.after(softMillis, () => {
+        this.isWanted = true
+        done("Slow")
+      })
+      const due = dueAt === Infinity
+        ? undefined
+        : timeline.after(Math.max(0, dueAt - timeline.now()), () => done("Late"))
+      const leave = () => {
+        soft?.cancel()
+        due?.cancel()
+        this.waiters.delete(done)
+        if (this.waiters.size > 0 || this.isWanted || this.exit !== undefined) return
+        this.onAbandoned()
+        this.fiber?.interruptUnsafe()
+      }
+      this.waiters.add(done)
+      return Effect.sync(leave)
+    })
+  }
+}
