@@ -11,6 +11,7 @@ const units: Readonly<Record<string, string>> = {
   [Telemetry.requestDuration]: "_seconds",
   [Telemetry.operationDuration]: "_seconds",
   [Telemetry.retries]: "_total",
+  [Telemetry.hedges]: "_total",
   [Telemetry.refusals]: "_total",
   [Telemetry.breakerTransitions]: "_total"
 }

@@ -14,6 +14,8 @@ export const requestDuration = "http.client.request.duration"
 export const operationDuration = "breakwater.operation.duration"
 /** Attempts after the first; by `vendor`, `operation`. */
 export const retries = "breakwater.retries"
+/** Attempts that joined a slow or failed one of the same call; by `vendor`, `operation`. */
+export const hedges = "breakwater.hedges"
 /** Calls a gate refused; by `vendor`, `operation`, `gate`. */
 export const refusals = "breakwater.refusals"
 /** 0 closed, 1 half-open, 2 open; by `vendor`, `operation`. */
@@ -51,6 +53,7 @@ const descriptions: Record<string, string> = {
   [requestDuration]: "Duration of HTTP client requests, in seconds",
   [operationDuration]: "Duration of operations with all their attempts and waits, in seconds",
   [retries]: "Attempts after the first",
+  [hedges]: "Attempts that joined a slow or failed one of the same call",
   [refusals]: "Calls that a gate refused",
   [breakerState]: "0 closed, 1 half-open, 2 open",
   [breakerTransitions]: "Changes of a circuit breaker's state",
@@ -69,6 +72,7 @@ export interface OperationMeter {
   /** The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. */
   operation(durationMillis: number, outcome: string): void
   retry(): void
+  hedge(): void
   refusal(gate: string): void
 }
 
@@ -120,6 +124,7 @@ class Meter implements OperationMeter {
   private readonly operations = new Map<string, Histogram>()
   private readonly refusals = new Map<string, Counter>()
   private readonly retries: Counter
+  private hedges: Counter | undefined = undefined
 
   constructor(context: Context.Context<never>, labels: OperationLabels) {
     this.context = context
@@ -138,6 +143,10 @@ class Meter implements OperationMeter {
   }
   retry() {
     this.retries.count++
+  }
+  hedge() {
+    this.hedges ??= counter(this.context, hedges, this.own())
+    this.hedges.count++
   }
   refusal(gate: string) {
     getOrMake(this.refusals, gate, () => counter(this.context, refusals, { ...this.own(), gate })).count++

@@ -1,4 +1,4 @@
-import type { Gate, Permit } from "@breakwater/core/Gate"
+import { type Gate, type Permit, refuse } from "@breakwater/core/Gate"
 import type { Outcome } from "@breakwater/core/Outcome"
 import * as Breaker from "@breakwater/core/policies/Breaker"
 import * as Bulkhead from "@breakwater/core/policies/Bulkhead"
@@ -315,6 +315,15 @@ describe("Stack", () => {
       assert.strictEqual(seen.attempts, 3)
       assert.strictEqual(error.attempts, 3)
       assert.strictEqual(error.fate, "Unknown")
+    }))
+
+  it.effect("does not ask a gate again that has refused, whatever its reason", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const closed: Gate = { name: "closed", admit: () => (asked++, refuse(new Unavailable(503))) }
+      const guarded = stack({ gates: { attempt: [closed] }, retry: { retries: 3, base: 0 } })
+      const error = yield* Effect.flip(guarded.call(answer("never asked")))
+      assert.deepStrictEqual([error.reason, error.attempts, asked], [new Unavailable(503), 0, 1])
     }))
 
   it("refuses a cost that is none", () => {

@@ -17,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import type { Gate } from "../Gate.ts"
 import * as Breaker from "../policies/Breaker.ts"
 import * as Bulkhead from "../policies/Bulkhead.ts"
+import * as Hedge from "../policies/Hedge.ts"
 import * as RateLimit from "../policies/RateLimit.ts"
 import * as Retry from "../policies/Retry.ts"
 import * as RetryBudget from "../policies/RetryBudget.ts"
@@ -48,6 +49,11 @@ export interface Policy {
   readonly retry?: Retry.RetrySchedule | Retry.BackoffOptions | false | undefined
   /** How much retries may add to the load, over all operations of the vendor. @default 10 % of the calls */
   readonly retryBudget?: RetryBudget.RetryBudget | RetryBudget.RetryBudgetOptions | false | undefined
+  /**
+   * When a slow attempt is joined by another; for `Idempotent` operations, and for `Keyed` ones where it says so.
+   * @default never
+   */
+  readonly hedge?: Hedge.HedgeOptions | false | undefined
   /** When the vendor is left alone. @default half of at least 20 calls in 30 s failed or slow; slow is two thirds of the attempt's timeout */
   readonly breaker?: Breaker.Breaker | Breaker.BreakerOptions | false | undefined
   /** How often the vendor may be called. @default no limit of ours; a vendor declares its own */
@@ -120,13 +126,14 @@ export const limits = (policy: Policy): Limits => {
   }
 }
 
-/** What the operations of a vendor share, unless one has its own. */
+/** What the operations of a vendor share, unless one has its own; but for the hedge, which learns from each alone. */
 export interface Gates {
   readonly bulkhead: Bulkhead.Bulkhead | undefined
   readonly rateLimit: RateLimit.RateLimit | undefined
   readonly breaker: Breaker.Breaker | undefined
   readonly retryBudget: RetryBudget.RetryBudget | undefined
   readonly retry: Retry.RetrySchedule | undefined
+  readonly hedge: Hedge.Hedge | undefined
 }
 
 /** Makes what a policy describes. */
@@ -141,12 +148,16 @@ export const makeGates = (policy: Policy): Gates => ({
       Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options })
   ),
   retryBudget: made(policy.retryBudget, {}, isBudget, RetryBudget.make),
-  retry: made(policy.retry, {}, Schedule.isSchedule, Retry.backoff)
+  retry: made(policy.retry, {}, Schedule.isSchedule, Retry.backoff),
+  hedge: makeHedge(policy)
 })
+
+const makeHedge = ({ hedge }: Policy): Hedge.Hedge | undefined =>
+  hedge === undefined || hedge === false ? undefined : Hedge.make(hedge)
 
 /** The gates of one operation: the vendor's, but for those whose settings it has changed. */
 export const overrideGates = (shared: Gates, vendor: Policy, own: Policy | undefined): Gates => {
-  if (own === undefined) return shared
+  if (own === undefined) return { ...shared, hedge: makeHedge(vendor) }
   const mine = makeGates({ ...vendor, ...own })
   return {
     bulkhead: own.bulkhead === undefined ? shared.bulkhead : mine.bulkhead,
@@ -154,7 +165,8 @@ export const overrideGates = (shared: Gates, vendor: Policy, own: Policy | undef
     // What counts as slow hangs on the attempt's timeout.
     breaker: own.breaker === undefined && own.attemptTimeout === undefined ? shared.breaker : mine.breaker,
     retryBudget: own.retryBudget === undefined ? shared.retryBudget : mine.retryBudget,
-    retry: own.retry === undefined ? shared.retry : mine.retry
+    retry: own.retry === undefined ? shared.retry : mine.retry,
+    hedge: mine.hedge
   }
 }
 

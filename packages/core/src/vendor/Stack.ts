@@ -16,6 +16,7 @@
  */
 import type * as Effect from "effect/Effect"
 import type { Gate } from "../Gate.ts"
+import type { Hedge } from "../policies/Hedge.ts"
 import * as Range from "../Range.ts"
 import type { Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
@@ -23,7 +24,8 @@ import type { OperationMeter } from "../Telemetry.ts"
 import type { VendorError } from "../VendorError.ts"
 import * as Policy from "./Policy.ts"
 import { fromEffect, type Leaf } from "./Stack/Leaf.ts"
-import { type Plan, run } from "./Stack/Run.ts"
+import { run } from "./Stack/OperationRing.ts"
+import type { Plan } from "./Stack/Plan.ts"
 import type { Attributes } from "./Stack/Trace.ts"
 
 export interface StackOptions {
@@ -85,6 +87,8 @@ export const make = (options: StackOptions): Stack => {
     // The retry stands between the rings: what it repeats is an attempt, and it holds the operation's place meanwhile.
     retry: gates.retry,
     retryBudget: gates.retryBudget,
+    // Around the attempts, so that a hedge is one in full: it costs quota, and its breaker hears of it.
+    hedge: gates.hedge === undefined || !mayHedge(options.safety, gates.hedge) ? undefined : gates.hedge,
     attemptGates: present([
       // Every attempt costs quota, so every attempt asks.
       gates.rateLimit,
@@ -109,6 +113,9 @@ export const make = (options: StackOptions): Stack => {
     guard: (effect, classify, callOptions) => call(fromEffect(effect, classify), callOptions)
   }
 }
+
+const mayHedge = (safety: Safety, hedge: Hedge): boolean =>
+  safety === "Idempotent" || (safety === "Keyed" && hedge.keyed)
 
 const present = (gates: ReadonlyArray<Gate | undefined>): ReadonlyArray<Gate> =>
   gates.filter((gate) => gate !== undefined)

@@ -1,0 +1,85 @@
+/**
+ * Several attempts of one call at a time. The first answer wins and the others are cancelled; when all have failed, it
+ * is the first one's failure that counts.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { Hedge } from "../../policies/Hedge.ts"
+import type * as Timeline from "../../Timeline.ts"
+import type { AttemptEnd, AttemptRing } from "./AttemptRing.ts"
+
+/** What a hedged attempt needs of its call. */
+export interface Hedging<A, E> {
+  readonly timeline: Timeline.Timeline
+  /** One more attempt; its effect succeeds with what it came to. */
+  another(): AttemptRing<A, E, AttemptEnd<A, E>, never>
+  /** Whether a failed attempt may be followed by another. */
+  isWorthwhile(end: AttemptEnd<A, E>): boolean
+  /** Pays for a hedge; `false` when there is nothing left to pay with. */
+  pay(): boolean
+  /** The services of the fibre that made the call. */
+  fork<X>(effect: Effect.Effect<X>): Fiber.Fiber<X>
+}
+
+/** Makes attempts until one is final, and says what that came to. */
+export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<AttemptEnd<A, E>> =>
+  Effect.callback((resume) => {
+    const running = new Map<AttemptRing<A, E, AttemptEnd<A, E>, never>, Fiber.Fiber<AttemptEnd<A, E>>>()
+    let begun = 0
+    let isOver = false
+    let first: AttemptEnd<A, E> | undefined
+    let timer: Timeline.Timer | undefined
+
+    const stop = () => {
+      isOver = true
+      timer?.cancel()
+      for (const [attempt, fiber] of running) {
+        attempt.leave(cancelled, "interrupted")
+        fiber.interruptUnsafe()
+      }
+      running.clear()
+    }
+    const over = (exit: Exit.Exit<AttemptEnd<A, E>>) => {
+      stop()
+      resume(exit)
+    }
+    const begin = () => {
+      timer?.cancel()
+      const index = begun++
+      const attempt = call.another()
+      const fiber = call.fork(Effect.suspend(() => attempt.begin()))
+      running.set(attempt, fiber)
+      armNext()
+      fiber.addObserver((exit) => {
+        if (isOver) return
+        running.delete(attempt)
+        if (Exit.isFailure(exit)) {
+          attempt.leave(exit, "defect")
+          return over(exit)
+        }
+        ended(index, exit.value)
+      })
+    }
+    const ended = (index: number, end: AttemptEnd<A, E>) => {
+      if (index === 0) first = end
+      const isFinal = end.reason === undefined || (end.wasStarted && !call.isWorthwhile(end))
+      if (isFinal) return over(Exit.succeed(end))
+      // One that our own gates have refused takes nothing from those that run.
+      if (running.size > 0) return
+      if (end.wasStarted && begun <= hedge.hedges && call.pay()) return begin()
+      over(Exit.succeed(first ?? end))
+    }
+    const armNext = () => {
+      if (begun > hedge.hedges) return
+      const delay = hedge.delay(begun, call.timeline.now())
+      if (delay === Infinity) return
+      timer = call.timeline.after(delay, () => {
+        if (!isOver && call.pay()) begin()
+      })
+    }
+    begin()
+    return Effect.sync(stop)
+  })
+
+const cancelled = Exit.interrupt()
