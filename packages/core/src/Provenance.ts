@@ -56,13 +56,14 @@ export interface Sourced<A> {
   readonly provenance: Provenance
 }
 
-/** How old an answer from a cache may be, in milliseconds, and who hears where it came from. */
+/** How old an answer from a cache may be, and who hears where it came from. */
 export interface Acceptance {
-  readonly maxAgeMillis: number
+  /** In milliseconds; `undefined` for all that is within its time. */
+  readonly maxAgeMillis: number | undefined
   tell(provenance: Provenance): void
 }
 
-/** What the caller accepts; `undefined` when it has not said: then nothing that is past its time. */
+/** What the caller accepts; `undefined` when it has not said: then nothing that is past its time, and nobody is told. */
 export const Acceptance: Context.Reference<Acceptance | undefined> = Context.Reference<Acceptance | undefined>(
   "breakwater/Provenance/Acceptance",
   { defaultValue: () => undefined }
@@ -72,20 +73,29 @@ export const Acceptance: Context.Reference<Acceptance | undefined> = Context.Ref
  * Takes an answer from a cache up to this age, past its time or not, and says where it came from. A shorter age than the
  * cache's own makes it ask the vendor sooner. It is for one call: of several within, the last to end is told of.
  */
-export const acceptStale =
-  (maxAge: Duration.Input) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> =>
-    Effect.suspend(() => {
-      let provenance: Provenance = fresh
-      return Effect.map(
-        Effect.provideService(self, Acceptance, {
-          maxAgeMillis: Range.pause("Provenance: maxAge", maxAge),
-          tell: (told) => {
-            provenance = told
-          }
-        }),
-        (value) => ({ value, provenance })
-      )
-    })
+export const acceptStale = (maxAge: Duration.Input) => {
+  const maxAgeMillis = Range.pause("Provenance: maxAge", maxAge)
+  return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> => told(self, maxAgeMillis)
+}
+
+/** Says where a value came from, without taking any that is past its time. */
+export const withProvenance = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> =>
+  told(self, undefined)
+
+const told = <A, E, R>(
+  self: Effect.Effect<A, E, R>,
+  maxAgeMillis: number | undefined
+): Effect.Effect<Sourced<A>, E, R> =>
+  Effect.suspend(() => {
+    let provenance: Provenance = fresh
+    const acceptance: Acceptance = {
+      maxAgeMillis,
+      tell: (told) => {
+        provenance = told
+      }
+    }
+    return Effect.map(Effect.provideService(self, Acceptance, acceptance), (value) => ({ value, provenance }))
+  })
 
 /** How old a value from a cache is; zero for all others. */
 export const age = (provenance: Provenance): Duration.Duration =>

@@ -185,6 +185,12 @@ interface Entry<A, E> {
   quietUntil: number
 }
 
+/** What a load came to, and where that came from. */
+interface Brought<A> {
+  readonly answer: Answer<A>
+  readonly provenance: Provenance.Provenance
+}
+
 type Load<A, E, R> = (known: Answer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
 
 class Memory<A, E> implements ResponseCache<A, E> {
@@ -193,7 +199,7 @@ class Memory<A, E> implements ResponseCache<A, E> {
   private readonly random: typeof Random.Random.Service
   private readonly shelf: Shelf<Entry<A, E>>
   private readonly keysOf = new Map<string, Set<string>>()
-  private readonly flights = new Map<string, Flight<Answer<A>, E>>()
+  private readonly flights = new Map<string, Flight<Brought<A>, E>>()
   private readonly counts = { hits: 0, stale: 0, misses: 0, coalesced: 0, loads: 0, failures: 0, evictions: 0 }
 
   constructor(settings: Settings, scope: Scope.Scope, random: typeof Random.Random.Service) {
@@ -269,7 +275,10 @@ class Memory<A, E> implements ResponseCache<A, E> {
             ? Effect.fail(this.late)
             : this.giveStale(visit, spare, this.late.reason._tag)
         }
-        if (Exit.isSuccess(end)) return Effect.succeed(end.value.value)
+        if (Exit.isSuccess(end)) {
+          visit.tell(end.value.provenance)
+          return Effect.succeed(end.value.answer.value)
+        }
         const failure = failureOf(end)
         if (failure === undefined) return Exit.failCause(end.cause)
         // Whoever began the call had less time than is left here.
@@ -294,21 +303,18 @@ class Memory<A, E> implements ResponseCache<A, E> {
     this.begin(visit, entry.key, load, true)
   }
 
-  private begin<R>(visit: Visit, key: string, load: Load<A, E, R>, isBackground: boolean): Flight<Answer<A>, E> {
+  private begin<R>(visit: Visit, key: string, load: Load<A, E, R>, isBackground: boolean): Flight<Brought<A>, E> {
     const deadline = isBackground ? Infinity : visit.deadline
-    const flight = new Flight<Answer<A>, E>(deadline, isBackground, () => this.land(key, flight))
+    const flight = new Flight<Brought<A>, E>(deadline, isBackground, () => this.land(key, flight))
     this.flights.set(key, flight)
     this.counts.loads++
     const known = this.shelf.get(key)?.answer
-    const answered = Effect.map(load(known), (loaded): Answer<A> => {
-      if (!("notModified" in loaded)) return loaded
+    const answered = Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
+      if (!("notModified" in value)) return { answer: value, provenance }
       if (known === undefined) throw new Error("ResponseCache: not modified, but nothing is known")
-      return { ...known, fresh: loaded.fresh }
+      return { answer: { ...known, fresh: value.fresh }, provenance }
     })
-    const context = visit.fiber.context.pipe(
-      Context.add(Deadline, deadline),
-      Context.add(Provenance.Acceptance, undefined)
-    )
+    const context = Context.add(visit.fiber.context, Deadline, deadline)
     const fiber = Effect.runForkWith(context as Context.Context<R>)(answered)
     flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
       if (this.land(key, flight)) this.learn(key, exit, visit.timeline.now())
@@ -317,14 +323,14 @@ class Memory<A, E> implements ResponseCache<A, E> {
   }
 
   /** Nobody joins a flight that has landed. `false` when it was not in the air any more: what it brings is outdated. */
-  private land(key: string, flight: Flight<Answer<A>, E>): boolean {
+  private land(key: string, flight: Flight<Brought<A>, E>): boolean {
     return this.flights.get(key) === flight && this.flights.delete(key)
   }
 
-  private learn(key: string, exit: Exit.Exit<Answer<A>, E>, now: number): void {
+  private learn(key: string, exit: Exit.Exit<Brought<A>, E>, now: number): void {
     const { failurePauseMillis, freshMillis, negativeMillis } = this.settings
     if (Exit.isSuccess(exit)) {
-      const answer = exit.value
+      const { answer } = exit.value
       const life = answer.fresh === undefined ? freshMillis : Range.pause("ResponseCache: fresh", answer.fresh)
       return this.keep(key, Exit.succeed(answer.value), answer, now, life)
     }
@@ -391,7 +397,8 @@ class Visit {
     this.acceptance = fiber.getRef(Provenance.Acceptance)
   }
   accepts(ageMillis: number, isFresh: boolean): boolean {
-    return this.acceptance === undefined ? isFresh : ageMillis <= this.acceptance.maxAgeMillis
+    const maxAgeMillis = this.acceptance?.maxAgeMillis
+    return maxAgeMillis === undefined ? isFresh : ageMillis <= maxAgeMillis
   }
   tell(provenance: Provenance.Provenance): void {
     this.acceptance?.tell(provenance)

@@ -1,0 +1,195 @@
+/**
+ * Several vendors for one thing, in order of preference: when the first cannot answer, the next is asked. It moves on
+ * because of a reason, never because of an answer, and with a write only when nothing can have happened. Once it has
+ * moved on it stays for a while, so that not every call begins with the vendor that is down. Each vendor keeps a stack of
+ * its own; retries and hedges happen within one.
+ *
+ * @example
+ * ```ts
+ * import { Failover, Provenance, Unavailable, VendorError } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const reason = new Unavailable(503)
+ * const first = Effect.fail(new VendorError({ vendor: "north", operation: "rate", safety: "Idempotent", reason }))
+ * const second = Effect.succeed(1.0842)
+ *
+ * const failover = Failover.make()
+ * const rate = failover.call({ north: first, south: second }).pipe(Provenance.withProvenance)
+ * const { provenance, value } = await Effect.runPromise(rate)
+ * console.log(value, JSON.stringify(provenance)) // => 1.0842 {"_tag":"Fallback","from":"south","because":"Unavailable"}
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Provenance from "../Provenance.ts"
+import * as Range from "../Range.ts"
+import type { Reason } from "../Reason.ts"
+import * as Timeline from "../Timeline.ts"
+import { isVendorError, type VendorError } from "../VendorError.ts"
+
+/** Where a default names no source, it is ours. */
+export interface FailoverOptions {
+  /**
+   * How many failures in a row it takes to stay away from a vendor; before that, each call still begins with it. A whole
+   * number of at least 1. @default 3
+   */
+  readonly failures?: number | undefined
+  /** How long it is not asked first then; at least 0. @default "30 seconds" */
+  readonly stayAway?: Duration.Input | undefined
+  /**
+   * How many answers in a row it takes to go back to it; until then only one call at a time begins with it. A whole number
+   * of at least 1. @default 2
+   */
+  readonly answers?: number | undefined
+  /** The order of preference for one call, of the names it is given: by price, or by what is left of a quota. @default as given */
+  readonly order?: ((vendors: ReadonlyArray<string>) => ReadonlyArray<string>) | undefined
+}
+
+export interface Failover {
+  /**
+   * Asks the vendors in the order in which they are given, and beginning with the one that is preferred now. Fails as
+   * the last one asked did.
+   */
+  call<A, E, R>(vendors: Readonly<Record<string, Effect.Effect<A, E, R>>>): Effect.Effect<A, E, R>
+  /** The vendors that are not asked first now, and why. */
+  readonly avoided: ReadonlyMap<string, Reason["_tag"]>
+}
+
+/** Makes a failover. Throws when an option is out of its range. */
+export const make = (options: FailoverOptions = {}): Failover =>
+  new Order({
+    failures: Range.whole("Failover: failures", options.failures ?? 3, 1),
+    stayAwayMillis: Range.pause("Failover: stayAway", options.stayAway ?? Duration.seconds(30)),
+    answers: Range.whole("Failover: answers", options.answers ?? 2, 1),
+    order: options.order ?? ((vendors) => vendors)
+  })
+
+/** Whether another vendor may be asked after this error. */
+export const mayMoveOn = (error: unknown): error is VendorError =>
+  isVendorError(error) && isAboutTheVendor(error.reason) && (error.safety === "Idempotent" || error.fate !== "Unknown")
+
+/** Whether a reason is about this vendor, now, and not about what was asked or how much time there is. */
+const isAboutTheVendor = (reason: Reason): boolean => {
+  switch (reason._tag) {
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "Timeout":
+    case "ConnectFailed":
+    case "ConnectionLost":
+    case "Unavailable":
+    case "RateLimited":
+    case "Unauthorized":
+    case "InvalidResponse":
+    case "ResponseTooLarge":
+    case "CredentialUnavailable":
+      return true
+    case "Conflict":
+    case "DeadlineExceeded":
+    case "InvalidRequest":
+    case "RequestRejected":
+      return false
+  }
+}
+
+interface Settings {
+  readonly failures: number
+  readonly stayAwayMillis: number
+  readonly answers: number
+  readonly order: (vendors: ReadonlyArray<string>) => ReadonlyArray<string>
+}
+
+/** How one vendor has been lately. */
+class Standing {
+  failures = 0
+  answers = 0
+  /** Why it is stayed away from; `undefined` while it is not. */
+  because: Reason["_tag"] | undefined = undefined
+  awayUntil = 0
+  /** Whether a call is finding out how it is now. */
+  isProbed = false
+}
+
+class Order implements Failover {
+  private readonly settings: Settings
+  private readonly standings = new Map<string, Standing>()
+
+  constructor(settings: Settings) {
+    this.settings = settings
+  }
+
+  get avoided(): ReadonlyMap<string, Reason["_tag"]> {
+    const avoided = new Map<string, Reason["_tag"]>()
+    for (const [vendor, { because }] of this.standings) if (because !== undefined) avoided.set(vendor, because)
+    return avoided
+  }
+
+  call<A, E, R>(vendors: Readonly<Record<string, Effect.Effect<A, E, R>>>): Effect.Effect<A, E, R> {
+    return Effect.withFiber((fiber) => {
+      const timeline = Timeline.of(fiber)
+      const acceptance = fiber.getRef(Provenance.Acceptance)
+      const names = this.settings.order(Object.keys(vendors)).filter((name) => name in vendors)
+      if (names.length === 0) throw new Error("Failover: there is no vendor to ask")
+      const { probe, queue } = this.queue(names, timeline.now())
+      let because: string = this.standing(names[0]!).because ?? "Unavailable"
+      const ask = (at: number): Effect.Effect<A, E, R> => {
+        const name = queue[at]!
+        return Effect.matchCauseEffect(vendors[name]!, {
+          onSuccess: (value) => {
+            this.answered(name)
+            if (name !== names[0]) acceptance?.tell({ _tag: "Fallback", from: name, because })
+            return Effect.succeed(value)
+          },
+          onFailure: (cause) => {
+            const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+            if (isVendorError(error) && isAboutTheVendor(error.reason)) {
+              this.failed(name, error.reason._tag, timeline.now())
+              if (name === names[0]) because = error.reason._tag
+            } else if (error !== undefined) this.answered(name)
+            return mayMoveOn(error) && at + 1 < queue.length ? ask(at + 1) : Effect.failCause(cause)
+          }
+        })
+      }
+      const asked = ask(0)
+      return probe === undefined ? asked : Effect.ensuring(
+        asked,
+        Effect.sync(() => {
+          probe.isProbed = false
+        })
+      )
+    })
+  }
+
+  /** Whom to ask, in order: those that are stayed away from come last, but for one whose turn it is to be tried. */
+  private queue(names: ReadonlyArray<string>, now: number) {
+    const away = names.filter((name) => this.standings.get(name)?.because !== undefined)
+    const tried = away.find((name) => {
+      const { awayUntil, isProbed } = this.standing(name)
+      return now >= awayUntil && !isProbed
+    })
+    const near = names.filter((name) => !away.includes(name))
+    const isBetter = tried !== undefined && (near.length === 0 || names.indexOf(tried) < names.indexOf(near[0]!))
+    if (!isBetter) return { queue: [...near, ...away], probe: undefined }
+    const probe = this.standing(tried)
+    probe.isProbed = true
+    return { queue: [tried, ...near, ...away.filter((name) => name !== tried)], probe }
+  }
+
+  private answered(name: string): void {
+    const standing = this.standing(name)
+    standing.failures = 0
+    if (standing.because !== undefined && ++standing.answers >= this.settings.answers) standing.because = undefined
+  }
+  private failed(name: string, because: Reason["_tag"], now: number): void {
+    const standing = this.standing(name)
+    standing.answers = 0
+    if (++standing.failures < this.settings.failures && standing.because === undefined) return
+    standing.because = because
+    standing.awayUntil = now + this.settings.stayAwayMillis
+  }
+  private standing(name: string): Standing {
+    let standing = this.standings.get(name)
+    if (standing === undefined) this.standings.set(name, standing = new Standing())
+    return standing
+  }
+}
