@@ -25,6 +25,7 @@ export * as RetryBudget from "./policies/RetryBudget.ts"
 
 // A secret, kept fresh.
 export * as Credential from "./credentials/Credential.ts"
+export * as Keeper from "./credentials/Keeper.ts"
 
 // The socket.
 export * as Transport from "./transport/Transport.ts"

@@ -20,6 +20,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { CredentialUnavailable } from "../Reason.ts"
+import type { Source } from "./Source.ts"
 
 /** Which secret is asked for. */
 export interface CredentialRequest {
@@ -50,16 +51,30 @@ export const environmentName = ({ key, vendor }: CredentialRequest): string =>
 /** `open-exchange-rates` as an environment variable begins: `OPEN_EXCHANGE_RATES`. */
 export const upperSnake = (name: string): string => name.replaceAll(/[^A-Za-z0-9]+/g, "_").toUpperCase()
 
-/** Reads from the fibre's `ConfigProvider`, by default the environment. */
-export const fromConfig: Credentials = {
+/** The fibre's `ConfigProvider`, by default the environment, as a source. */
+export const environment: Source = {
+  name: "environment",
+  fetch: (request) =>
+    Config.NonEmptyString(environmentName(request)).pipe(
+      Effect.map((value) => ({ value: Redacted.make(value) })),
+      Effect.orElseSucceed(() => undefined)
+    )
+}
+
+/** Asks a source that is near for every attempt: what it has now is what is used. */
+export const fromSource = (source: Source): Credentials => ({
   read(request) {
     const name = environmentName(request)
-    return Effect.mapError(
-      Effect.map(Config.NonEmptyString(name), Redacted.make),
-      () => new CredentialUnavailable(name)
-    )
+    return Effect.matchEffect(source.fetch(request), {
+      onSuccess: (secret) =>
+        secret === undefined ? Effect.fail(new CredentialUnavailable(name)) : Effect.succeed(secret.value),
+      onFailure: () => Effect.fail(new CredentialUnavailable(name, "Unreachable"))
+    })
   }
-}
+})
+
+/** Reads from the fibre's `ConfigProvider`, by default the environment. */
+export const fromConfig: Credentials = fromSource(environment)
 
 /** Where credentials come from. @default {@link fromConfig} */
 export const Credentials: Context.Reference<Credentials> = Context.Reference<Credentials>(

@@ -33,7 +33,7 @@ import { DeadlineExceeded } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { isVendorError, VendorError } from "../VendorError.ts"
 import { Deadline } from "./Deadline.ts"
-import { Flight } from "./ResponseCache/Flight.ts"
+import { Flight } from "./Flight.ts"
 import { Shelf } from "./ResponseCache/Shelf.ts"
 
 /** Where a default names no source, it is ours. */

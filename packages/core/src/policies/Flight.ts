@@ -1,11 +1,11 @@
 /**
  * One load that many wait for. It runs in a fibre of its own, so that nobody who leaves takes it from the others; when
- * the last has left it is interrupted, unless the cache itself wants it.
+ * the last has left it is interrupted, unless whoever began it wants it all the same.
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import type { Timeline } from "../../Timeline.ts"
+import type { Timeline } from "../Timeline.ts"
 
 export class Flight<A, E> {
   /** When the load will be cut off, in milliseconds of the timeline; `Infinity` without a deadline. */
@@ -31,7 +31,7 @@ export class Flight<A, E> {
       this.waiters.clear()
     })
   }
-  /** Waits for the load, but not past `dueAt`; after `softMillis` it lets it go on for the cache alone. */
+  /** Waits for the load, but not past `dueAt`; after `softMillis` it leaves, and lets it go on. */
   join(
     timeline: Timeline,
     softMillis: number,

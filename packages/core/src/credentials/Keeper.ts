@@ -1,0 +1,286 @@
+/**
+ * Keeps the secrets of a source that is far away, so that a call does not wait for it: a secret is fetched once for all
+ * who ask at the same time, fetched anew in the background before it ends, and given on while the source is down. Nothing
+ * is given past its end. A source that is near (the environment, files) needs no keeper: `Credential.fromSource`.
+ *
+ * @example
+ * ```ts
+ * import { Credential, Keeper } from "@breakwater/core"
+ * import { Effect, Redacted } from "effect"
+ *
+ * let fetches = 0
+ * const source: Keeper.Source = {
+ *   name: "counting",
+ *   fetch: () => Effect.sync(() => ({ value: Redacted.make(`secret ${++fetches}`) }))
+ * }
+ * const program = Effect.gen(function*() {
+ *   const { read } = yield* Credential.Credentials
+ *   const secrets = Effect.all([read({ vendor: "stripe", key: "" }), read({ vendor: "stripe", key: "" })])
+ *   console.log((yield* secrets).map(Redacted.value), fetches) // => [ 'secret 1', 'secret 1' ] 1
+ * })
+ * await Effect.runPromise(Effect.provide(program, Keeper.layer(Effect.succeed(source))))
+ * ```
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { Deadline } from "../policies/Deadline.ts"
+import { Flight } from "../policies/Flight.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "../policies/Keyed.ts"
+import * as Range from "../Range.ts"
+import { CredentialUnavailable } from "../Reason.ts"
+import * as Timeline from "../Timeline.ts"
+import { type CredentialRequest, Credentials, environmentName } from "./Credential.ts"
+import type { Secret, Source, SourceUnavailable } from "./Source.ts"
+
+export type { Secret, Source, SourceUnavailable } from "./Source.ts"
+
+/** Where a default names no source, it is ours. */
+export interface KeeperOptions extends KeyOptions {
+  /** How long a secret that has no end is given before it is fetched anew; longer than 0. @default "1 minute" */
+  readonly maxAge?: Duration.Input | undefined
+  /** How long before its end a secret is fetched anew; at least 0, and never more than half of its life. @default "1 minute" */
+  readonly refreshAhead?: Duration.Input | undefined
+  /** Up to this share of `refreshAhead` and of `maxAge` sooner, at random, so that processes do not come together; 0 to 1. @default 0.3 */
+  readonly jitter?: number | undefined
+  /** How long a secret that has no end is given past `maxAge` while the source cannot be asked; at least 0. @default "1 hour" */
+  readonly staleFor?: Duration.Input | undefined
+  /** Before this a source that could not be asked is not asked again; doubles each time up to a minute; at least 0. @default "1 second" */
+  readonly retryPause?: Duration.Input | undefined
+}
+
+/** Keeps the secrets of a source until the scope ends. Throws when an option is out of its range. */
+export const make = (source: Source, options: KeeperOptions = {}): Effect.Effect<Credentials, never, Scope.Scope> => {
+  const settings: Settings = {
+    maxAgeMillis: Range.span("Keeper: maxAge", options.maxAge ?? Duration.minutes(1)),
+    aheadMillis: Range.pause("Keeper: refreshAhead", options.refreshAhead ?? Duration.minutes(1)),
+    jitter: Range.between("Keeper: jitter", options.jitter ?? 0.3, 0, 1),
+    staleMillis: Range.pause("Keeper: staleFor", options.staleFor ?? Duration.hours(1)),
+    retryMillis: Range.pause("Keeper: retryPause", options.retryPause ?? Duration.seconds(1))
+  }
+  const keys = settingsOf("Keeper", options)
+  return Effect.gen(function*() {
+    const held = new Keyed<Held>(keys, (_key, now) => new Held(now), ({ flight }) => flight !== undefined)
+    return new Keeper(source, settings, held, yield* Effect.scope, yield* Random.Random)
+  })
+}
+
+/** {@link Credentials} by a source. */
+export const layer = <E, R>(
+  source: Effect.Effect<Source, E, R>,
+  options: KeeperOptions = {}
+): Layer.Layer<never, E, Exclude<R, Scope.Scope>> =>
+  Layer.effect(Credentials, Effect.flatMap(source, (source) => make(source, options)))
+
+interface Settings {
+  readonly maxAgeMillis: number
+  readonly aheadMillis: number
+  readonly jitter: number
+  readonly staleMillis: number
+  readonly retryMillis: number
+}
+
+/** The longest a source that could not be asked is left alone. */
+const longestPauseMillis = 60_000
+
+/** What is known of one secret. */
+class Held implements Cell {
+  secret: Secret | undefined = undefined
+  /** The answer to whoever reads it, made once. */
+  given: Exit.Exit<Redacted.Redacted> | undefined = undefined
+  /** When it was fetched, in milliseconds of the timeline. */
+  fetchedAt = -Infinity
+  /** From when on it is fetched anew: in Unix time where it has an end, of the timeline where it has none. */
+  refreshAt = -Infinity
+  flight: Flight<Secret | undefined, SourceUnavailable> | undefined = undefined
+  /** The secret whose refusal is why the source is being asked. */
+  refusal: Redacted.Redacted | undefined = undefined
+  /** When it was last asked because of a refusal. */
+  renewedAt = -Infinity
+  failures = 0
+  quietUntil = -Infinity
+  touchedAt: number
+  placedAt: number
+  constructor(now: number) {
+    this.touchedAt = this.placedAt = now
+  }
+}
+
+class Keeper implements Credentials {
+  private readonly source: Source
+  private readonly settings: Settings
+  private readonly held: Keyed<Held>
+  private readonly scope: Scope.Scope
+  private readonly random: typeof Random.Random.Service
+
+  constructor(
+    source: Source,
+    settings: Settings,
+    held: Keyed<Held>,
+    scope: Scope.Scope,
+    random: typeof Random.Random.Service
+  ) {
+    this.source = source
+    this.settings = settings
+    this.held = held
+    this.scope = scope
+    this.random = random
+  }
+
+  read(request: CredentialRequest): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
+    return Effect.withFiber((fiber) => {
+      const moment = momentOf(fiber)
+      const held = this.held.get(`${request.vendor}\n${request.key}`, moment.now)
+      const { given, secret } = held
+      if (given === undefined || secret === undefined) return this.wait(moment, request, held, undefined)
+      const isDue = (secret.expiresAt === undefined ? moment.now : moment.wallClock) >= held.refreshAt
+      if (!isDue) return given
+      if (!this.isGood(moment, held)) return this.wait(moment, request, held, undefined)
+      if (held.flight === undefined && moment.now >= held.quietUntil) this.fetch(moment, request, held, undefined)
+      return given
+    })
+  }
+
+  renew(
+    request: CredentialRequest,
+    refused: Redacted.Redacted
+  ): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
+    return Effect.withFiber((fiber) => {
+      const moment = momentOf(fiber)
+      const held = this.held.get(`${request.vendor}\n${request.key}`, moment.now)
+      const isAnother = () => held.secret !== undefined && !isSame(held.secret.value, refused)
+      if (held.given !== undefined && this.isGood(moment, held)) {
+        // Whoever was refused with it asks once; who comes just after hears the same.
+        if (isAnother() || moment.now < held.renewedAt + this.settings.retryMillis) return held.given
+      }
+      const { flight, refusal } = held
+      // What is under way for another reason may have begun before the secret was changed.
+      if (flight === undefined || (refusal !== undefined && isSame(refusal, refused))) {
+        return this.wait(moment, request, held, refused)
+      }
+      return Effect.flatMap(flight.join(moment.timeline, Infinity, Infinity), () => {
+        const later = momentOf(fiber)
+        return isAnother() && this.isGood(later, held) ? held.given! : this.wait(later, request, held, refused)
+      })
+    })
+  }
+
+  /** Whether what is held may still be given. */
+  private isGood({ now, wallClock }: Moment, { fetchedAt, secret }: Held): boolean {
+    const { maxAgeMillis, staleMillis } = this.settings
+    if (secret === undefined) return false
+    return secret.expiresAt === undefined
+      ? now < fetchedAt + maxAgeMillis + staleMillis
+      : wallClock < secret.expiresAt
+  }
+
+  /** Waits for the source. */
+  private wait(
+    moment: Moment,
+    request: CredentialRequest,
+    held: Held,
+    refused: Redacted.Redacted | undefined
+  ): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
+    const name = environmentName(request)
+    if (held.flight === undefined && moment.now < held.quietUntil) return this.withoutSource(moment, name, held)
+    const flight = held.flight ?? this.fetch(moment, request, held, refused)
+    return Effect.flatMap(flight.join(moment.timeline, Infinity, Infinity), (end) => {
+      if (end === "Slow" || end === "Late") return Effect.never
+      if (Exit.isSuccess(end)) {
+        return end.value === undefined
+          ? Effect.fail(new CredentialUnavailable(name, "Missing"))
+          : Effect.succeed(end.value.value)
+      }
+      if (!Exit.hasFails(end)) return Exit.failCause(end.cause) as Exit.Exit<never>
+      return this.withoutSource(momentOf(moment.fiber), name, held)
+    })
+  }
+
+  /** What is held, if it is good, although the source cannot be asked. */
+  private withoutSource(
+    moment: Moment,
+    name: string,
+    held: Held
+  ): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
+    return this.isGood(moment, held)
+      ? held.given!
+      : Effect.fail(new CredentialUnavailable(name, "Unreachable", Math.max(0, held.quietUntil - moment.now)))
+  }
+
+  /** Asks the source, once for all who want to know. It is heard to the end: half a rotation would be none. */
+  private fetch(
+    moment: Moment,
+    request: CredentialRequest,
+    held: Held,
+    refused: Redacted.Redacted | undefined
+  ): Flight<Secret | undefined, SourceUnavailable> {
+    const flight = new Flight<Secret | undefined, SourceUnavailable>(Infinity, true, () => {})
+    held.flight = flight
+    held.refusal = refused
+    const fetched = Effect.suspend(() => this.source.fetch(request, refused))
+    const extend = refused === undefined ? held.secret?.extend : undefined
+    const asked = extend === undefined
+      ? fetched
+      : Effect.flatMap(extend, (secret) => secret === undefined ? fetched : Effect.succeed(secret))
+    const fiber = Effect.runForkWith(Context.add(moment.fiber.context, Deadline, Infinity))(asked)
+    flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
+      held.flight = undefined
+      if (refused !== undefined) held.renewedAt = moment.timeline.now()
+      this.learn(momentOf(moment.fiber), request, held, exit)
+    })
+    return flight
+  }
+
+  private learn(
+    { fiber, now, wallClock }: Moment,
+    request: CredentialRequest,
+    held: Held,
+    exit: Exit.Exit<Secret | undefined, SourceUnavailable>
+  ): void {
+    const { aheadMillis, jitter, maxAgeMillis, retryMillis } = this.settings
+    const sooner = 1 - jitter * this.random.nextDoubleUnsafe()
+    const credential = { vendor: request.vendor, key: request.key, source: this.source.name }
+    const log = Effect.runForkWith(fiber.context)
+    if (Exit.isFailure(exit)) {
+      const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+      if (failure === undefined) return
+      held.quietUntil = now + Math.min(retryMillis * 2 ** held.failures++, longestPauseMillis) * sooner
+      log(Effect.annotateLogs(Effect.logWarning(`a secret could not be fetched: ${failure.issue}`), credential))
+      return
+    }
+    if (held.failures > 0) log(Effect.annotateLogs(Effect.logInfo("secrets can be fetched again"), credential))
+    held.failures = 0
+    held.quietUntil = -Infinity
+    const secret = exit.value
+    held.secret = secret
+    held.given = secret === undefined ? undefined : Exit.succeed(secret.value)
+    held.fetchedAt = now
+    if (secret === undefined) return
+    held.refreshAt = secret.expiresAt === undefined
+      ? now + maxAgeMillis * sooner
+      : secret.expiresAt - Math.min(aheadMillis, (secret.expiresAt - wallClock) / 2) * (2 - sooner)
+  }
+}
+
+const isSame = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => Redacted.value(a) === Redacted.value(b)
+
+/** Now, by both clocks of a fibre. */
+interface Moment {
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  readonly timeline: Timeline.Timeline
+  readonly now: number
+  /** Unix time in milliseconds. */
+  readonly wallClock: number
+}
+
+const momentOf = (fiber: Fiber.Fiber<unknown, unknown>): Moment => {
+  const timeline = Timeline.of(fiber)
+  return { fiber, timeline, now: timeline.now(), wallClock: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() }
+}

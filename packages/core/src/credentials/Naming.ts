@@ -1,0 +1,24 @@
+/** How a secret is called where it is kept: a template with `{vendor}` and `{key}`. */
+import type { CredentialRequest } from "./Credential.ts"
+
+/**
+ * Fills a template such as `prod/{vendor}/{key}`. For a request without a key, `{key}` goes together with the one
+ * separator before it: `prod/stripe`. A part that would lead elsewhere (`..`, a slash, a control character) gives
+ * `undefined`: there is no secret of that name.
+ */
+export const fill = (template: string, { key, vendor }: CredentialRequest): string | undefined =>
+  [vendor, key].every(isPlain) && vendor !== ""
+    ? template.replaceAll("{vendor}", vendor).replaceAll(key === "" ? /[/._-]?\{key\}/g : "{key}", key)
+    : undefined
+
+/** A template is a mistake of the program when it can name only one secret for all, unless that is what is wanted. */
+export const checked = (name: string, template: string): string => {
+  const unknown = /\{(?!vendor\}|key\})[^}]*\}?/.exec(template)
+  if (template === "" || unknown !== null) {
+    throw new Error(`${name} must be a name that may hold {vendor} and {key}, got ${JSON.stringify(template)}`)
+  }
+  return template
+}
+
+/** No separator, nothing hidden, and not `.` or `..`. */
+const isPlain = (part: string): boolean => part === "" || (/^[\w.@:+ -]+$/.test(part) && !/^\.+$|\.$/.test(part))

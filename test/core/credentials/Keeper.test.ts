@@ -1,0 +1,341 @@
+import * as Keeper from "@breakwater/core/credentials/Keeper"
+import { CredentialUnavailable } from "@breakwater/core/VendorError"
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Fiber, Redacted, Schema, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { inspect } from "node:util"
+import { intBetween } from "../../support/intBetween.ts"
+
+const request = { vendor: "acme", key: "" }
+
+/** A source whose secrets are numbered; a test says how long they are good for, how long it takes, and whether it is down. */
+const world = () => {
+  const state = {
+    fetches: 0,
+    extensions: 0,
+    running: 0,
+    mostRunning: 0,
+    takes: 0,
+    life: undefined as number | undefined,
+    isDown: false,
+    has: true,
+    /** The number of the secret that is given; one more each time when `undefined`. */
+    fixed: undefined as number | undefined,
+    refused: [] as Array<string | undefined>,
+    extends: false
+  }
+  const source: Keeper.Source = {
+    name: "numbered",
+    fetch: (_request, refused) =>
+      Effect.gen(function*() {
+        state.fetches++
+        state.refused.push(refused === undefined ? undefined : Redacted.value(refused))
+        const number = state.fixed ?? state.fetches
+        state.mostRunning = Math.max(state.mostRunning, ++state.running)
+        yield* Effect.sleep(state.takes).pipe(Effect.ensuring(Effect.sync(() => state.running--)))
+        if (state.isDown) {
+          return yield* Effect.fail<Keeper.SourceUnavailable>({
+            _tag: "SourceUnavailable",
+            source: "numbered",
+            issue: "it is down"
+          })
+        }
+        if (!state.has) return undefined
+        const secret = (now: number): Keeper.Secret => ({
+          value: Redacted.make(`secret ${number}`),
+          expiresAt: state.life === undefined ? undefined : now + state.life,
+          extend: state.extends
+            ? Effect.map(Clock.currentTimeMillis, (now) => {
+              state.extensions++
+              return state.extensions < 3 ? secret(now) : undefined
+            })
+            : undefined
+        })
+        return secret(yield* Clock.currentTimeMillis)
+      })
+  }
+  return { source, state }
+}
+
+const seen = (effect: Effect.Effect<Redacted.Redacted, CredentialUnavailable>) =>
+  Effect.match(effect, {
+    onSuccess: Redacted.value,
+    onFailure: ({ problem, retryAfterMillis }) =>
+      retryAfterMillis === undefined ? problem : `${problem}, in ${retryAfterMillis}`
+  })
+
+const kept = (options: Keeper.KeeperOptions = {}) =>
+  Effect.gen(function*() {
+    const { source, state } = world()
+    const keeper = yield* Keeper.make(source, { jitter: 0, ...options })
+    return {
+      state,
+      keeper,
+      read: seen(keeper.read(request)),
+      renew: (refused: string) => seen(keeper.renew!(request, Redacted.make(refused)))
+    }
+  })
+
+describe("Keeper", () => {
+  it.effect("fetches a secret once for all who ask, and gives it without waiting from then on", () =>
+    Effect.gen(function*() {
+      const { keeper, read, state } = yield* kept()
+      state.takes = 100
+      const readers = yield* Effect.forkChild(Effect.all(Array.from({ length: 200 }, () => read), { concurrency: 200 }))
+      yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(new Set(yield* Fiber.join(readers)), new Set(["secret 1"]))
+      assert.strictEqual(state.fetches, 1)
+      assert.isTrue(Exit.isExit(yield* Effect.sync(() => Effect.runSyncExit(keeper.read(request)))))
+    }))
+
+  it.effect("keeps the secrets of every vendor and key apart", () =>
+    Effect.gen(function*() {
+      const { keeper } = yield* kept()
+      const names = [request, { vendor: "acme", key: "eu" }, { vendor: "other", key: "" }, { vendor: "acme", key: "" }]
+      const secrets = yield* Effect.forEach(names, (name) => seen(keeper.read(name)))
+      assert.deepStrictEqual(secrets, ["secret 1", "secret 2", "secret 3", "secret 1"])
+    }))
+
+  it.effect("asks again for a secret without an end when it is old, in the background", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept({ maxAge: "1 minute" })
+      yield* read
+      yield* TestClock.adjust("59999 millis")
+      assert.strictEqual(yield* read, "secret 1")
+      yield* TestClock.adjust("1 millis")
+      state.takes = 50
+      assert.strictEqual(yield* read, "secret 1")
+      assert.strictEqual(yield* read, "secret 1")
+      assert.strictEqual(state.fetches, 2)
+      yield* TestClock.adjust("50 millis")
+      assert.strictEqual(yield* read, "secret 2")
+    }))
+
+  it.effect("fetches a secret that ends anew ahead of it, or at half of a short life", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept({ refreshAhead: "1 minute" })
+      state.life = 600_000
+      yield* read
+      yield* TestClock.adjust("539999 millis")
+      yield* read
+      assert.strictEqual(state.fetches, 1)
+      state.life = 60_000
+      yield* TestClock.adjust("1 millis")
+      yield* read
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* read, "secret 2")
+      yield* TestClock.adjust("29999 millis")
+      yield* read
+      assert.strictEqual(state.fetches, 2)
+      yield* TestClock.adjust("1 millis")
+      yield* read
+      assert.strictEqual(state.fetches, 3)
+    }))
+
+  it.effect("makes a lease longer as long as its source does that, and then takes a new one", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept({ refreshAhead: "1 minute" })
+      state.life = 100_000
+      state.extends = true
+      for (let half = 0; half < 4; half++) {
+        yield* read
+        yield* TestClock.adjust("50 seconds")
+      }
+      assert.deepStrictEqual([state.fetches, state.extensions], [2, 3])
+      assert.strictEqual(yield* read, "secret 2")
+    }))
+
+  it.effect("waits for a new one when what it holds has come to its end", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept()
+      state.life = 1_000
+      yield* read
+      yield* TestClock.adjust("1 second")
+      state.takes = 10
+      const reader = yield* Effect.forkChild(read)
+      yield* TestClock.adjust("9 millis")
+      assert.isUndefined(reader.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* Fiber.join(reader), "secret 2")
+    }))
+
+  it.effect("says that a secret is missing, and takes one that was taken away from everybody", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept({ maxAge: "1 minute" })
+      state.has = false
+      assert.strictEqual(yield* read, "Missing")
+      state.has = true
+      assert.strictEqual(yield* read, "secret 2")
+      state.has = false
+      yield* TestClock.adjust("1 minute")
+      yield* read
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* read, "Missing")
+    }))
+
+  it.effect("gives what it holds while the source is down, up to its end or its longest age, and asks ever less often", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept({ maxAge: "1 minute", staleFor: "10 minutes", retryPause: "1 second" })
+      yield* read
+      state.isDown = true
+      yield* TestClock.adjust("1 minute")
+      for (let second = 0; second < 600; second++) {
+        assert.strictEqual(yield* read, "secret 1")
+        yield* TestClock.adjust("1 second")
+      }
+      // After 0, 1, 3, 7, 15, 31, 63 seconds, and then once a minute.
+      assert.strictEqual(state.fetches, 1 + 7 + 8)
+      assert.match(yield* read, /^Unreachable, in \d+$/)
+      state.isDown = false
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* read, `secret ${state.fetches}`)
+    }))
+
+  it.effect("fails at once while a source that it has nothing from is left alone", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept({ retryPause: "5 seconds" })
+      state.isDown = true
+      assert.strictEqual(yield* read, "Unreachable, in 5000")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* read, "Unreachable, in 3000")
+      assert.strictEqual(state.fetches, 1)
+    }))
+
+  it.effect("asks the source itself for another than the one that was refused, once for all", () =>
+    Effect.gen(function*() {
+      const { read, renew, state } = yield* kept()
+      yield* read
+      state.takes = 100
+      const renewals = yield* Effect.forkChild(
+        Effect.all(Array.from({ length: 200 }, () => renew("secret 1")), { concurrency: 200 })
+      )
+      yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(new Set(yield* Fiber.join(renewals)), new Set(["secret 2"]))
+      assert.deepStrictEqual(state.refused, [undefined, "secret 1"])
+      // Who was refused with the old one, and hears of the new one only now.
+      assert.strictEqual(yield* renew("secret 1"), "secret 2")
+      assert.strictEqual(state.fetches, 2)
+      assert.strictEqual(yield* read, "secret 2")
+    }))
+
+  it.effect("gives the same one when the source has no other, and does not ask for each who was refused", () =>
+    Effect.gen(function*() {
+      const { read, renew, state } = yield* kept({ retryPause: "1 second" })
+      state.fixed = 7
+      yield* read
+      assert.strictEqual(yield* renew("secret 7"), "secret 7")
+      assert.strictEqual(yield* renew("secret 7"), "secret 7")
+      assert.strictEqual(state.fetches, 2)
+      yield* TestClock.adjust("1 second")
+      yield* renew("secret 7")
+      assert.strictEqual(state.fetches, 3)
+    }))
+
+  it.effect("does not trust what was under way before a secret was refused", () =>
+    Effect.gen(function*() {
+      const { read, renew, state } = yield* kept({ maxAge: "1 minute" })
+      state.fixed = 1
+      yield* read
+      yield* TestClock.adjust("1 minute")
+      state.takes = 100
+      yield* read
+      state.fixed = 2
+      const renewal = yield* Effect.forkChild(renew("secret 1"))
+      yield* TestClock.adjust("100 millis")
+      assert.isUndefined(renewal.pollUnsafe())
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(yield* Fiber.join(renewal), "secret 2")
+      assert.strictEqual(state.fetches, 3)
+    }))
+
+  it.effect("hears the source to the end, though whoever asked has left", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept()
+      state.takes = 100
+      const reader = yield* Effect.forkChild(read)
+      yield* TestClock.adjust("50 millis")
+      yield* Fiber.interrupt(reader)
+      yield* TestClock.adjust("50 millis")
+      assert.strictEqual(yield* read, "secret 1")
+      assert.strictEqual(state.fetches, 1)
+    }))
+
+  it.effect("ends with its scope, whatever is under way", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const { read, state } = yield* Scope.provide(kept(), scope)
+      state.takes = 1_000
+      const reader = yield* Effect.forkChild(Effect.exit(read))
+      yield* TestClock.adjust("1 millis")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(state.running, 0)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.join(reader)))
+    }))
+
+  it.effect.prop(
+    "never gives a secret past its end, and never asks twice at a time",
+    {
+      life: Schema.Union([Schema.Undefined, intBetween(1, 200_000)]),
+      ahead: intBetween(0, 100_000),
+      maxAge: intBetween(1, 100_000),
+      staleFor: intBetween(0, 100_000),
+      jitter: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
+      script: Schema.Array(Schema.Struct({
+        after: intBetween(0, 60_000),
+        takes: intBetween(0, 30_000),
+        isDown: Schema.Boolean,
+        has: Schema.Literals([true, true, true, false]),
+        isRenewal: Schema.Boolean
+      })).check(Schema.isMaxLength(25))
+    },
+    Effect.fnUntraced(function*({ ahead, jitter, life, maxAge, script, staleFor }) {
+      const { keeper, state } = yield* kept({ refreshAhead: ahead, maxAge, staleFor, jitter })
+      state.life = life
+      /** When each secret was there, by its number. */
+      const born = new Map<string, number>()
+      for (const { after, has, isDown, isRenewal, takes } of script) {
+        yield* TestClock.adjust(after)
+        Object.assign(state, { has, isDown, takes })
+        const last = [...born.keys()].at(-1)
+        const asked = isRenewal && last !== undefined
+          ? keeper.renew!(request, Redacted.make(last))
+          : keeper.read(request)
+        const reader = yield* Effect.forkChild(
+          seen(asked).pipe(
+            Effect.flatMap((secret) => Effect.map(Clock.currentTimeMillis, (now) => ({ now, secret })))
+          )
+        )
+        yield* TestClock.adjust(takes * 2)
+        const { now, secret } = yield* Fiber.join(reader)
+        if (!secret.startsWith("secret")) continue
+        if (!born.has(secret)) born.set(secret, now)
+        const longest = life ?? maxAge + staleFor
+        // It may have been fetched a little before it was first seen.
+        assert.isAtMost(now - born.get(secret)!, longest)
+      }
+      assert.isAtMost(state.mostRunning, 1)
+    }),
+    { arbitrary: { runs: 200 } }
+  )
+
+  it.effect("shows nothing of what it holds", () =>
+    Effect.gen(function*() {
+      const { keeper, read } = yield* kept()
+      assert.strictEqual(yield* read, "secret 1")
+      assert.notInclude(inspect(keeper, { depth: 20, showHidden: true }), "secret 1")
+      assert.notInclude(JSON.stringify(keeper), "secret 1")
+    }))
+
+  it("refuses options out of their range, and says which", () => {
+    const { source } = world()
+    const cases: ReadonlyArray<[Keeper.KeeperOptions, RegExp]> = [
+      [{ maxAge: 0 }, /maxAge must be longer than 0/],
+      [{ refreshAhead: -1 }, /refreshAhead must be at least 0/],
+      [{ jitter: 2 }, /jitter must be between 0 and 1/],
+      [{ staleFor: -1 }, /staleFor must be at least 0/],
+      [{ retryPause: Infinity }, /retryPause .* finite/],
+      [{ maxKeys: 0 }, /maxKeys must be a whole number/]
+    ]
+    for (const [options, message] of cases) assert.throws(() => Keeper.make(source, options), message)
+  })
+})
