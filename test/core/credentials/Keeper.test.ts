@@ -132,6 +132,21 @@ describe("Keeper", () => {
       assert.strictEqual(state.fetches, 3)
     }))
 
+  it.effect("knows the end of a secret that came when nobody who had asked was there any more", () =>
+    Effect.gen(function*() {
+      const { read, state } = yield* kept()
+      state.life = 30_000
+      yield* read
+      yield* TestClock.adjust("15 seconds")
+      state.takes = 100
+      yield* Fiber.join(yield* Effect.forkChild(read))
+      yield* TestClock.adjust("30 seconds")
+      state.takes = 0
+      assert.strictEqual(yield* read, "secret 2")
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* read, "secret 3")
+    }))
+
   it.effect("makes a lease longer as long as its source does that, and then takes a new one", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ refreshAhead: "1 minute" })

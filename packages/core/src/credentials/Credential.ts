@@ -31,7 +31,7 @@ export interface CredentialRequest {
 
 export interface Credentials {
   /** The secret as it is now. Fails when there is none. */
-  read(request: CredentialRequest): Effect.Effect<Redacted.Redacted, CredentialUnavailable>
+  readonly read: (request: CredentialRequest) => Effect.Effect<Redacted.Redacted, CredentialUnavailable>
   /**
    * The vendor has refused this secret: asks the source itself, once for all who ask at the same time, and not what is
    * remembered of it. Succeeds with the secret as it is now, which may be the same. @default `read`

@@ -68,7 +68,11 @@ export const make = (source: Source, options: KeeperOptions = {}): Effect.Effect
   const keys = settingsOf("Keeper", options)
   return Effect.gen(function*() {
     const held = new Keyed<Held>(keys, (_key, now) => new Held(now), ({ flight }) => flight !== undefined)
-    return new Keeper(source, settings, held, yield* Effect.scope, yield* Random.Random)
+    const keeper = new Keeper(source, settings, held, yield* Effect.scope, yield* Random.Random)
+    return {
+      read: (request) => keeper.read(request),
+      renew: (request, refused) => keeper.renew(request, refused)
+    }
   })
 }
 
@@ -113,7 +117,7 @@ class Held implements Cell {
   }
 }
 
-class Keeper implements Credentials {
+class Keeper {
   private readonly source: Source
   private readonly settings: Settings
   private readonly held: Keyed<Held>
@@ -136,8 +140,8 @@ class Keeper implements Credentials {
 
   read(request: CredentialRequest): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
     return Effect.withFiber((fiber) => {
-      const moment = momentOf(fiber)
-      const held = this.held.get(`${request.vendor}\n${request.key}`, moment.now)
+      const moment = new Moment(fiber)
+      const held = this.heldOf(moment, request)
       const { given, secret } = held
       if (given === undefined || secret === undefined) return this.wait(moment, request, held, undefined)
       const isDue = (secret.expiresAt === undefined ? moment.now : moment.wallClock) >= held.refreshAt
@@ -153,8 +157,8 @@ class Keeper implements Credentials {
     refused: Redacted.Redacted
   ): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
     return Effect.withFiber((fiber) => {
-      const moment = momentOf(fiber)
-      const held = this.held.get(`${request.vendor}\n${request.key}`, moment.now)
+      const moment = new Moment(fiber)
+      const held = this.heldOf(moment, request)
       const isAnother = () => held.secret !== undefined && !isSame(held.secret.value, refused)
       if (held.given !== undefined && this.isGood(moment, held)) {
         // Whoever was refused with it asks once; who comes just after hears the same.
@@ -166,10 +170,13 @@ class Keeper implements Credentials {
         return this.wait(moment, request, held, refused)
       }
       return Effect.flatMap(flight.join(moment.timeline, Infinity, Infinity), () => {
-        const later = momentOf(fiber)
-        return isAnother() && this.isGood(later, held) ? held.given! : this.wait(later, request, held, refused)
+        return isAnother() && this.isGood(moment, held) ? held.given! : this.wait(moment, request, held, refused)
       })
     })
+  }
+
+  private heldOf({ now }: Moment, { key, vendor }: CredentialRequest): Held {
+    return this.held.get(`${vendor}\n${key}`, now)
   }
 
   /** Whether what is held may still be given. */
@@ -199,7 +206,7 @@ class Keeper implements Credentials {
           : Effect.succeed(end.value.value)
       }
       if (!Exit.hasFails(end)) return Exit.failCause(end.cause) as Exit.Exit<never>
-      return this.withoutSource(momentOf(moment.fiber), name, held)
+      return this.withoutSource(moment, name, held)
     })
   }
 
@@ -228,18 +235,18 @@ class Keeper implements Credentials {
     const extend = refused === undefined ? held.secret?.extend : undefined
     const asked = extend === undefined
       ? fetched
-      : Effect.flatMap(extend, (secret) => secret === undefined ? fetched : Effect.succeed(secret))
-    const fiber = Effect.runForkWith(Context.add(moment.fiber.context, Deadline, Infinity))(asked)
+      : Effect.filterOrElse(extend, (secret) => secret !== undefined, () => fetched)
+    const fiber = Effect.runForkWith(Context.add(moment.context, Deadline, Infinity))(asked)
     flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
       held.flight = undefined
       if (refused !== undefined) held.renewedAt = moment.timeline.now()
-      this.learn(momentOf(moment.fiber), request, held, exit)
+      this.learn(moment, request, held, exit)
     })
     return flight
   }
 
   private learn(
-    { fiber, now, wallClock }: Moment,
+    { context, now, wallClock }: Moment,
     request: CredentialRequest,
     held: Held,
     exit: Exit.Exit<Secret | undefined, SourceUnavailable>
@@ -247,7 +254,7 @@ class Keeper implements Credentials {
     const { aheadMillis, jitter, maxAgeMillis, retryMillis } = this.settings
     const sooner = 1 - jitter * this.random.nextDoubleUnsafe()
     const credential = { vendor: request.vendor, key: request.key, source: this.source.name }
-    const log = Effect.runForkWith(fiber.context)
+    const log = Effect.runForkWith(context)
     if (Exit.isFailure(exit)) {
       const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
       if (failure === undefined) return
@@ -271,16 +278,22 @@ class Keeper implements Credentials {
 
 const isSame = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => Redacted.value(a) === Redacted.value(b)
 
-/** Now, by both clocks of a fibre. */
-interface Moment {
-  readonly fiber: Fiber.Fiber<unknown, unknown>
+/** Now, by both clocks of whoever asks, who may have left when a source answers. */
+class Moment {
+  readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline
-  readonly now: number
-  /** Unix time in milliseconds. */
-  readonly wallClock: number
-}
+  readonly clock: Clock.Clock
 
-const momentOf = (fiber: Fiber.Fiber<unknown, unknown>): Moment => {
-  const timeline = Timeline.of(fiber)
-  return { fiber, timeline, now: timeline.now(), wallClock: fiber.getRef(Clock.Clock).currentTimeMillisUnsafe() }
+  constructor(fiber: Fiber.Fiber<unknown, unknown>) {
+    this.context = fiber.context
+    this.timeline = Timeline.of(fiber)
+    this.clock = fiber.getRef(Clock.Clock)
+  }
+  get now(): number {
+    return this.timeline.now()
+  }
+  /** Unix time in milliseconds. */
+  get wallClock(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
 }
