@@ -12,6 +12,15 @@ import * as Metric from "effect/Metric"
 export const requestDuration = "http.client.request.duration"
 /** From the call to its end, over all its attempts and waits, in seconds; by `vendor`, `operation`, `outcome`. */
 export const operationDuration = "breakwater.operation.duration"
+/**
+ * Operations of each key; by `vendor`, `key`, `outcome`. Keys are shown: they are names, never secrets. The first
+ * {@link shownKeys} of a vendor have a series of their own, all further ones are counted under {@link otherKeys}.
+ */
+export const keyOperations = "breakwater.key.operations"
+/** How many keys of a vendor are told apart, so that a client with many tenants does not flood its exporter (ours). */
+export const shownKeys = 200
+/** The `key` of all that are not told apart. */
+export const otherKeys = "(other)"
 /** Attempts after the first; by `vendor`, `operation`. */
 export const retries = "breakwater.retries"
 /** Attempts that joined a slow or failed one of the same call; by `vendor`, `operation`. */
@@ -30,6 +39,10 @@ export const bulkheadWaiting = "breakwater.bulkhead.waiting"
 export const rateLimitWaiting = "breakwater.ratelimit.waiting"
 /** Retries that could be paid for now; by `vendor`. */
 export const retryBudget = "breakwater.retry.budget"
+/** Times the vendor refused a secret (401); by `vendor`. */
+export const credentialRefusals = "breakwater.credential.refusals"
+/** Keys whose secret the vendor has refused and no other is to be had; by `vendor`. Worth an alert above 0. */
+export const credentialDead = "breakwater.credential.dead"
 
 /** The bucket boundaries that the semantic conventions advise for `http.client.request.duration`, in seconds. */
 export const durationBoundaries: ReadonlyArray<number> = [
@@ -52,6 +65,7 @@ export const durationBoundaries: ReadonlyArray<number> = [
 const descriptions: Record<string, string> = {
   [requestDuration]: "Duration of HTTP client requests, in seconds",
   [operationDuration]: "Duration of operations with all their attempts and waits, in seconds",
+  [keyOperations]: "Operations of each key",
   [retries]: "Attempts after the first",
   [hedges]: "Attempts that joined a slow or failed one of the same call",
   [refusals]: "Calls that a gate refused",
@@ -60,7 +74,9 @@ const descriptions: Record<string, string> = {
   [bulkheadRunning]: "Calls that have a place in the bulkhead",
   [bulkheadWaiting]: "Calls that wait for a place in the bulkhead",
   [rateLimitWaiting]: "Calls that wait for permits of the rate limit",
-  [retryBudget]: "Retries that could be paid for now"
+  [retryBudget]: "Retries that could be paid for now",
+  [credentialRefusals]: "Times the vendor refused a secret",
+  [credentialDead]: "Keys whose secret the vendor has refused, without another to be had"
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -69,8 +85,11 @@ type Labels = Readonly<Record<string, string>>
 export interface OperationMeter {
   /** An attempt ended. `errorType` is the reason's tag or the status, as the conventions want it; absent on success. */
   attempt(durationMillis: number, status: number | undefined, errorType: string | undefined): void
-  /** The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. */
-  operation(durationMillis: number, outcome: string): void
+  /**
+   * The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. A `key`
+   * is counted apart, unless it is empty.
+   */
+  operation(durationMillis: number, outcome: string, key?: string): void
   retry(): void
   hedge(): void
   refusal(gate: string): void
@@ -125,6 +144,7 @@ class Meter implements OperationMeter {
   private readonly refusals = new Map<string, Counter>()
   private readonly retries: Counter
   private hedges: Counter | undefined = undefined
+  private byKey: Map<string, Map<string, Counter>> | undefined = undefined
 
   constructor(context: Context.Context<never>, labels: OperationLabels) {
     this.context = context
@@ -137,9 +157,10 @@ class Meter implements OperationMeter {
     getOrMake(byType, errorType, () => this.histogram(requestDuration, this.http(status, errorType)))
       .record(durationMillis)
   }
-  operation(durationMillis: number, outcome: string) {
+  operation(durationMillis: number, outcome: string, key = "") {
     getOrMake(this.operations, outcome, () => this.histogram(operationDuration, { ...this.own(), outcome }))
       .record(durationMillis)
+    if (key !== "") this.countKey(key, outcome)
   }
   retry() {
     this.retries.count++
@@ -152,6 +173,13 @@ class Meter implements OperationMeter {
     getOrMake(this.refusals, gate, () => counter(this.context, refusals, { ...this.own(), gate })).count++
   }
 
+  private countKey(key: string, outcome: string): void {
+    const { vendor } = this.labels
+    const byKey = this.byKey ??= shared(this.context, `${keyOperations} ${vendor}`, () => new Map())
+    const shown = byKey.has(key) || byKey.size < shownKeys ? key : otherKeys
+    const byOutcome = getOrMake(byKey, shown, () => new Map<string, Counter>())
+    getOrMake(byOutcome, outcome, () => counter(this.context, keyOperations, { vendor, key: shown, outcome })).count++
+  }
   private own(): Labels {
     return { vendor: this.labels.vendor, operation: this.labels.operation }
   }

@@ -243,6 +243,34 @@ describe("the spans of a call", () => {
 })
 
 describe("the metrics of calls", () => {
+  it.effect("count what each key has used, and a flood of keys together", () =>
+    Effect.gen(function*() {
+      const client = yield* make({ rateLimit: { limit: 2, window: "1 hour", queue: 0 } })
+      const call = (key: string) =>
+        elapse(Effect.exit(client.items.find({ params: { id: "anvil" }, query: {}, headers: {} }, { key })), "1 millis")
+      yield* call("")
+      for (const key of ["eu", "us", "eu", "eu"]) yield* call(key)
+      const counts = Effect.map(Metric.snapshot, (all) =>
+        all.flatMap(({ attributes, id, state }) =>
+          id === Telemetry.keyOperations
+            ? [[attributes?.["key"], attributes?.["outcome"], (state as { count: number }).count]]
+            : []
+        ))
+      const expected = [["eu", "success", 2], ["us", "success", 1], ["eu", "RateLimitExceeded", 1]]
+      assert.sameDeepMembers(yield* counts, expected)
+      for (let key = 2; key < Telemetry.shownKeys + 50; key++) {
+        yield* call(String(key))
+      }
+      const all = yield* counts
+      assert.strictEqual(all.length, 3 + Telemetry.shownKeys - 2 + 1)
+      assert.deepStrictEqual(
+        all.find(([key]) =>
+          key === Telemetry.otherKeys
+        ),
+        [Telemetry.otherKeys, "success", 50]
+      )
+    }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry))
+
   type Labels = Readonly<Record<string, string>>
   type Shown = readonly [labels: Labels, value: number]
 

@@ -10,23 +10,23 @@ import type * as HttpApi from "effect/http-api/HttpApi"
 import type * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import * as Redacted from "effect/Redacted"
 import type { Simplify } from "effect/Types"
-import { Credentials } from "../credentials/Credential.ts"
+import type { Refusals } from "../credentials/Refusals.ts"
 import * as IdempotencyKey from "../delivery/IdempotencyKey.ts"
 import { InvalidRequest, type Reason } from "../Reason.ts"
 import type { Receiver, ResponseHeaders, Transport } from "../transport/Transport.ts"
 import { VendorError } from "../VendorError.ts"
 import { type Answer, quotaOf, retryAfterMillis } from "./Answer.ts"
+import { authHeader, Authorized, type Meaning, type Send } from "./Client/Authorized.ts"
 import type { CompiledOperation, Encoded, Groups, Input } from "./Contract.ts"
-import type { Auth, Declaration } from "./Declaration.ts"
+import type { Declaration } from "./Declaration.ts"
 import * as Policy from "./Policy.ts"
 import type { Stack } from "./Stack.ts"
 import type { Attempt, Leaf } from "./Stack/Leaf.ts"
 
 /** What a single call may say, besides its input. */
 export interface CallOptions {
-  /** The partition: credential, tenant, region. @default "" */
+  /** The partition: credential, tenant, region. It is a name, and shown in metrics: never a secret. @default "" */
   readonly key?: string | undefined
   /** For `Keyed` operations: the key of a call that may be made again. @default that of `IdempotencyKey`, or a new one */
   readonly idempotencyKey?: string | undefined
@@ -92,6 +92,8 @@ export interface MethodOptions {
   readonly transport: Transport["Service"]
   readonly baseUrl: URL
   readonly own: Policy.Policy
+  /** The secrets the vendor has refused, over all its operations. */
+  readonly refusals: Refusals
 }
 
 export const makeMethod = (options: MethodOptions): UntypedMethod => {
@@ -118,6 +120,8 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
 
 const defaultUserAgent = "breakwater/0.1"
 
+type Settle = Parameters<Send>[1]
+
 /** Turns encoded input into requests of one operation, and their answers into what the contract says. */
 class Endpoint {
   readonly declaration: Declaration<HttpApi.Constraint>
@@ -128,12 +132,14 @@ class Endpoint {
   private readonly connectTimeoutMillis: number
   private readonly maxBodyBytes: number
   private readonly fixedHeaders: ReadonlyArray<string>
+  private readonly refusals: Refusals
 
-  constructor({ baseUrl, declaration, operation, own, transport }: MethodOptions) {
+  constructor({ baseUrl, declaration, operation, own, refusals, transport }: MethodOptions) {
     const limits = Policy.limits(own)
     this.declaration = declaration
     this.operation = operation
     this.transport = transport
+    this.refusals = refusals
     this.origin = baseUrl.origin
     this.basePath = baseUrl.pathname.replace(/\/+$/, "")
     this.connectTimeoutMillis = limits.connectMillis
@@ -154,16 +160,28 @@ class Endpoint {
     const headers = idempotencyKey === undefined
       ? encoded.headers
       : [...encoded.headers, idempotencyHeader!, idempotencyKey]
-    if (auth === undefined) return (attempt) => this.send(attempt, encoded, headers)
+    if (auth === undefined) {
+      return (attempt) =>
+        this.send(attempt, encoded, headers, (meaning, quota) => {
+          if (Exit.isExit(meaning)) attempt.answer(meaning, quota)
+          else attempt.fail(meaning, quota)
+        })
+    }
     return (attempt) =>
-      withCredential(
+      new Authorized(
         attempt,
-        Context.get(attempt.context, Credentials).read({ vendor: name, key }),
-        (secret) => this.send(attempt, encoded, [...headers, ...authHeader(auth, secret)])
-      )
+        { vendor: name, key },
+        this.refusals,
+        (secret, settle) => this.send(attempt, encoded, [...headers, ...authHeader(auth, secret)], settle)
+      ).begin()
   }
 
-  private send(attempt: Attempt<unknown, unknown>, encoded: Encoded, headers: ReadonlyArray<string>): () => void {
+  private send(
+    attempt: Attempt<unknown, unknown>,
+    encoded: Encoded,
+    headers: ReadonlyArray<string>,
+    settle: Settle
+  ): () => void {
     return this.transport.send(
       {
         method: this.operation.method,
@@ -174,53 +192,8 @@ class Endpoint {
         connectTimeoutMillis: this.connectTimeoutMillis,
         maxBodyBytes: this.maxBodyBytes
       },
-      new Exchange(this, attempt)
+      new Exchange(this, attempt, settle)
     )
-  }
-}
-
-const authHeader = (auth: Auth, secret: Redacted.Redacted): [name: string, value: string] => {
-  switch (auth._tag) {
-    case "Bearer":
-      return ["authorization", `Bearer ${Redacted.value(secret)}`]
-    case "Header":
-      return [auth.name, Redacted.value(secret)]
-    case "Basic":
-      return [
-        "authorization",
-        `Basic ${Buffer.from(`${auth.user}:${Redacted.value(secret)}`).toString("base64")}`
-      ]
-  }
-}
-
-/** Reads the secret, at once where it can be, and goes on with it unless the attempt has ended meanwhile. */
-const withCredential = (
-  attempt: Attempt<unknown, unknown>,
-  read: Effect.Effect<Redacted.Redacted, Reason>,
-  use: (secret: Redacted.Redacted) => () => void
-): () => void => {
-  let isCancelled = false
-  let cancel: () => void = () => {}
-  const go = (exit: Exit.Exit<Redacted.Redacted, Reason>) => {
-    if (isCancelled) return
-    if (Exit.isSuccess(exit)) {
-      cancel = use(exit.value)
-      return
-    }
-    const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-    if (failure === undefined) attempt.answer(exit)
-    else attempt.fail(failure.error)
-  }
-  if (Exit.isExit(read)) {
-    go(read as Exit.Exit<Redacted.Redacted, Reason>)
-  } else {
-    const fiber = Effect.runForkWith(attempt.context)(read)
-    cancel = () => fiber.interruptUnsafe()
-    fiber.addObserver(go)
-  }
-  return () => {
-    isCancelled = true
-    cancel()
   }
 }
 
@@ -229,11 +202,13 @@ class Exchange implements Receiver {
   private readonly endpoint: Endpoint
   private readonly attempt: Attempt<unknown, unknown>
   private status = 0
+  private readonly settle: Settle
   private headers: ResponseHeaders = {}
 
-  constructor(endpoint: Endpoint, attempt: Attempt<unknown, unknown>) {
+  constructor(endpoint: Endpoint, attempt: Attempt<unknown, unknown>, settle: Settle) {
     this.endpoint = endpoint
     this.attempt = attempt
+    this.settle = settle
   }
   onSent() {
     this.attempt.phase("Headers")
@@ -250,17 +225,17 @@ class Exchange implements Receiver {
     this.attempt.fail(reason)
   }
   onEnd(body: Uint8Array) {
-    const { attempt, endpoint: { declaration, operation } } = this
-    const wallClock = Context.get(attempt.context, Clock.Clock).currentTimeMillisUnsafe()
+    const wallClock = Context.get(this.attempt.context, Clock.Clock).currentTimeMillisUnsafe()
     const answer = new HttpAnswer(this.status, this.headers, body, wallClock)
+    this.settle(this.meaning(answer, body), quotaOf(this.headers, wallClock))
+  }
+  private meaning(answer: Answer, body: Uint8Array): Meaning {
+    const { declaration, operation } = this.endpoint
     try {
-      const meaning = declaration.classify?.(answer, operation) ?? operation.decode(answer, body)
-      const quota = quotaOf(this.headers, wallClock)
-      if (Exit.isExit(meaning)) attempt.answer(meaning, quota)
-      else attempt.fail(meaning, quota)
+      return declaration.classify?.(answer, operation) ?? operation.decode(answer, body)
     } catch (defect) {
       // A `classify` that throws is a defect of the declaration; nobody may wait for it for ever.
-      attempt.answer(Exit.die(defect))
+      return Exit.die(defect)
     }
   }
 }

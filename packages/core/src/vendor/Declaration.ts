@@ -1,4 +1,5 @@
 /** What is said of a third party, once. */
+import type * as Duration from "effect/Duration"
 import type * as HttpApi from "effect/http-api/HttpApi"
 import type { Reason } from "../Reason.ts"
 import type { Answer } from "./Answer.ts"
@@ -22,6 +23,11 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   readonly baseUrl: string
   /** How the credential travels. @default there is none */
   readonly auth?: Auth | undefined
+  /**
+   * How long a secret that the vendor has refused twice in a row is left alone, before one call finds out whether it is
+   * accepted again; longer than 0. Another secret from the source is used at once. @default "30 seconds" (ours)
+   */
+  readonly refusedFor?: Duration.Input | undefined
   /** The version that is spoken, where the vendor takes it from a header. @default the vendor's own default */
   readonly version?: { readonly header: string; readonly value: string } | undefined
   /** The header under which the vendor takes idempotency keys; needed for `Keyed` operations. @default it takes none */

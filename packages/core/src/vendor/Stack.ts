@@ -46,7 +46,10 @@ export interface StackOptions {
 
 /** Says to which partition a call belongs, and what it costs. */
 export interface CallOptions {
-  /** The partition: credential, tenant, region. Limits and breakers count per key. @default "" */
+  /**
+   * The partition: credential, tenant, region. It is a name, and shown in metrics: never a secret. Limits and breakers
+   * count per key. @default ""
+   */
   readonly key?: string | undefined
   /** Permits of the vendor's quota; at least 0. @default 1 */
   readonly cost?: number | undefined

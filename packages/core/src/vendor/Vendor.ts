@@ -27,11 +27,14 @@
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpApi from "effect/http-api/HttpApi"
 import * as Layer from "effect/Layer"
 import { Credentials, upperSnake } from "../credentials/Credential.ts"
+import { Refusals } from "../credentials/Refusals.ts"
 import type * as Breaker from "../policies/Breaker.ts"
+import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
 import { Transport } from "../transport/Transport.ts"
@@ -56,6 +59,7 @@ export const make = <Api extends HttpApi.Constraint>(
 ): Effect.Effect<Client.Client<Api>, Config.ConfigError | VendorMisconfigured, Transport> => {
   const operations = Contract.compile(declaration.api as unknown as HttpApi.Top)
   const { name, policy = Policy.read } = declaration
+  const refusedMillis = Range.span(`Vendor ${name}: refusedFor`, declaration.refusedFor ?? Duration.seconds(30))
   for (const operation of operations) {
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
@@ -71,6 +75,10 @@ export const make = <Api extends HttpApi.Constraint>(
     /** The operations of each breaker. */
     const guarded = new Map<Breaker.Breaker, Array<string>>()
     yield* observeGates(name, gates)
+    const refusals = new Refusals(refusedMillis)
+    if (declaration.auth !== undefined) {
+      Telemetry.gauge(context, Telemetry.credentialDead, { vendor: name }, () => refusals.dead)
+    }
 
     const methods = operations.map((operation) => {
       const own = { ...policy, ...operation.policy }
@@ -101,7 +109,10 @@ export const make = <Api extends HttpApi.Constraint>(
           "breakwater.operation": operation.id
         }
       })
-      return { operation, call: Client.makeMethod({ declaration, operation, stack, transport, baseUrl, own }) }
+      return {
+        operation,
+        call: Client.makeMethod({ declaration, operation, stack, transport, baseUrl, own, refusals })
+      }
     })
     for (const [breaker, operations] of guarded) yield* observeBreaker(name, operations, breaker)
     return Client.assemble<Api>(methods)

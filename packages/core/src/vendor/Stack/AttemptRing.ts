@@ -77,7 +77,7 @@ export class AttemptRing<A, E, B, F> extends Ring<B, F> implements Attempt<A, E>
     else this.cancelPermits()
   }
 
-  phase(phase: Exclude<Phase, "Connect">): void {
+  phase(phase: Phase): void {
     if (!this.isRunning) return
     this.tick()
     this.currentPhase = phase

@@ -16,14 +16,19 @@ export interface Attempt<A, E> {
   readonly attempt: number
   /** When the operation must be over, on the fibre's timeline. */
   readonly deadline: number
+  /** The time of the last thing that happened to it, on the fibre's timeline. */
+  readonly now: number
   /** The services of the fibre that made the call. */
   readonly context: Context.Context<never>
   /** The span of the attempt, when the fibre is traced. */
   readonly span: Tracer.Span | undefined
   /** The status of the answer, once there is one; for telemetry. */
   status: number | undefined
-  /** The attempt has come to its next phase. Until it says so it is in `Connect`, where nothing has been sent. */
-  phase(phase: Exclude<Phase, "Connect">): void
+  /**
+   * The attempt has come to its next phase. Until it says so it is in `Connect`, where nothing has been sent; it is there
+   * again when what was sent was refused without any effect.
+   */
+  phase(phase: Phase): void
   /** A piece of the body has come: it is not idle. */
   progress(): void
   /** There is an answer of the contract: a value, or an error it declares. */

@@ -199,7 +199,7 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
   ): Exit.Exit<A, E | VendorError> {
     this.isOver = true
     this.settlePermits(outcome)
-    this.plan.meter?.operation(this.now - this.beganAt, label)
+    this.plan.meter?.operation(this.now - this.beganAt, label, this.key)
     if (this.span !== undefined) {
       this.span.attribute("breakwater.outcome", label)
       this.span.attribute("breakwater.attempts", this.started)
