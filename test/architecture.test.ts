@@ -28,7 +28,10 @@ const violation = (file: string, imported: string): string | undefined => {
       if (!layers.includes(layer) || !layers.includes(to)) return "every folder of core has a place among the layers"
       if (layers.indexOf(to) > layers.indexOf(layer)) return `${layer || "the vocabulary"} may not import ${to}`
     }
-    if (to === "policies" && layer === "vendor" && !/\/vendor\/(?:Policy|Stack|Stack\/\w+|Vendor)\.ts$/.test(file)) {
+    // The cache stands before the stack.
+    const isCaching = /\/vendor\/(?:Caching|Client\/Cached)\.ts$/.test(file) && target.endsWith("/ResponseCache.ts")
+    const isStack = /\/vendor\/(?:Policy|Stack|Stack\/\w+|Vendor)\.ts$/.test(file)
+    if (to === "policies" && layer === "vendor" && !isStack && !isCaching) {
       return "only the stack knows the policies together"
     }
   }

@@ -27,6 +27,14 @@ export const retries = "breakwater.retries"
 export const hedges = "breakwater.hedges"
 /** Calls a gate refused; by `vendor`, `operation`, `gate`. */
 export const refusals = "breakwater.refusals"
+/** Answers asked of a cache; by `vendor`, `operation`, `result`: `hits`, `stale`, `misses`, and those that `coalesced`. */
+export const cacheLookups = "breakwater.cache.lookups"
+/** Answers that had to go before their time; by `vendor`, `operation`. */
+export const cacheEvictions = "breakwater.cache.evictions"
+/** Answers that are remembered; by `vendor`, `operation`. */
+export const cacheEntries = "breakwater.cache.entries"
+/** Their size together, in bytes; by `vendor`, `operation`. */
+export const cacheBytes = "breakwater.cache.bytes"
 /** 0 closed, 1 half-open, 2 open; by `vendor`, `operation`. */
 export const breakerState = "breakwater.breaker.state"
 /** Changes of a breaker's state; by `vendor`, `to`. */
@@ -69,6 +77,10 @@ const descriptions: Record<string, string> = {
   [retries]: "Attempts after the first",
   [hedges]: "Attempts that joined a slow or failed one of the same call",
   [refusals]: "Calls that a gate refused",
+  [cacheLookups]: "Answers asked of a cache",
+  [cacheEvictions]: "Answers that had to go before their time",
+  [cacheEntries]: "Answers that are remembered",
+  [cacheBytes]: "Size of the answers that are remembered, in bytes",
   [breakerState]: "0 closed, 1 half-open, 2 open",
   [breakerTransitions]: "Changes of a circuit breaker's state",
   [bulkheadRunning]: "Calls that have a place in the bulkhead",
@@ -119,13 +131,18 @@ export interface Counter {
 export const counter = (context: Context.Context<never>, name: string, labels: Labels): Counter =>
   shared(context, `${name} ${JSON.stringify(labels)}`, () => {
     const series: Counter = { count: 0 }
-    Metric.registerUnsafe(
-      Metric.counter(name, { description: descriptions[name], attributes: labels, incremental: true }),
-      context,
-      lazily(() => ({ count: series.count, incremental: true }))
-    )
+    countOf(context, name, labels, () => series.count)
     return series
   })
+
+/** Shows a count that somebody else keeps; it is read when an exporter comes by. */
+export const countOf = (context: Context.Context<never>, name: string, labels: Labels, read: () => number): void => {
+  Metric.registerUnsafe(
+    Metric.counter(name, { description: descriptions[name], attributes: labels, incremental: true }),
+    context,
+    lazily(() => ({ count: read(), incremental: true }))
+  )
+}
 
 /** Shows a number that is read when an exporter comes by; the latest of a name and its labels is the one shown. */
 export const gauge = (context: Context.Context<never>, name: string, labels: Labels, read: () => number): void => {

@@ -37,6 +37,7 @@ export * as IdempotencyKey from "./delivery/IdempotencyKey.ts"
 // Declare a third party.
 export * as Answer from "./vendor/Answer.ts"
 export { bracketForm } from "./vendor/BracketForm.ts"
+export type * as Caching from "./vendor/Caching.ts"
 export type { CallOptions, Client } from "./vendor/Client.ts"
 export type { Auth, Declaration } from "./vendor/Declaration.ts"
 export * as Operation from "./vendor/Operation.ts"

@@ -5,7 +5,7 @@ import type * as Policy from "@breakwater/core/vendor/Policy"
 import * as Vendor from "@breakwater/core/vendor/Vendor"
 import { ConnectFailed } from "@breakwater/core/VendorError"
 import { assert, describe, it, vi } from "@effect/vitest"
-import { type Cause, Duration, Effect, Fiber, Metric, Redacted, Schema, Tracer } from "effect"
+import { type Cause, Duration, Effect, Fiber, Metric, Redacted, Schema, type Scope, Tracer } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
@@ -55,7 +55,7 @@ const freshRegistry = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
   Effect.suspend(() => Effect.provideService(effect, Metric.MetricRegistry, new Map()))
 
 describe("the spans of a call", () => {
-  const traced = (effect: (tracer: MemoryTracer.MemoryTracer) => Effect.Effect<void, unknown, never>) => {
+  const traced = (effect: (tracer: MemoryTracer.MemoryTracer) => Effect.Effect<void, unknown, Scope.Scope>) => {
     const tracer = MemoryTracer.make()
     return effect(tracer).pipe(Effect.provide(tracer.layer))
   }

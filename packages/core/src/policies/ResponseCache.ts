@@ -85,6 +85,8 @@ export interface Answer<A> {
   readonly bytes?: number | undefined
   /** What it is about, to invalidate all of it. @default nothing */
   readonly tags?: ReadonlyArray<string> | undefined
+  /** Whether it may be remembered. @default true */
+  readonly isKept?: boolean | undefined
 }
 
 /** The vendor says that the known answer holds (304). */
@@ -332,7 +334,9 @@ class Memory<A, E> implements ResponseCache<A, E> {
     if (Exit.isSuccess(exit)) {
       const { answer } = exit.value
       const life = answer.fresh === undefined ? freshMillis : Range.pause("ResponseCache: fresh", answer.fresh)
-      return this.keep(key, Exit.succeed(answer.value), answer, now, life)
+      return answer.isKept === false
+        ? this.invalidate(key)
+        : this.keep(key, Exit.succeed(answer.value), answer, now, life)
     }
     const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
     if (isAnswer && negativeMillis > 0) {

@@ -52,7 +52,8 @@ export const retryAfterMillis = (headers: ResponseHeaders, wallClockMillis: numb
   return Math.max(0, at - dateOf(headers, wallClockMillis))
 }
 
-const dateOf = (headers: ResponseHeaders, wallClockMillis: number): number => {
+/** The answer's own `Date`, or our clock. */
+export const dateOf = (headers: ResponseHeaders, wallClockMillis: number): number => {
   const date = parseDate(header(headers, "date") ?? "")
   return Number.isNaN(date) ? wallClockMillis : date
 }
@@ -61,7 +62,7 @@ const dateOf = (headers: ResponseHeaders, wallClockMillis: number): number => {
  * A date in one of HTTP's three formats (RFC 9110, section 5.6.7), or NaN. `Date.parse` alone takes almost any text with a
  * number in it for a date, and reads asctime, the format without a zone, in local time.
  */
-const parseDate = (value: string): number => {
+export const parseDate = (value: string): number => {
   if (/^[A-Z][a-z]+, \d{1,2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return Date.parse(value)
   return /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/.test(value) ? Date.parse(`${value} GMT`) : NaN
 }

@@ -18,6 +18,7 @@ import type { Receiver, ResponseHeaders, Transport } from "../transport/Transpor
 import { VendorError } from "../VendorError.ts"
 import { type Answer, quotaOf, retryAfterMillis } from "./Answer.ts"
 import { authHeader, Authorized, type Meaning, type Send } from "./Client/Authorized.ts"
+import type { Cached, Keeping } from "./Client/Cached.ts"
 import type { CompiledOperation, Encoded, Groups, Input } from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 import * as Policy from "./Policy.ts"
@@ -94,11 +95,13 @@ export interface MethodOptions {
   readonly own: Policy.Policy
   /** The secrets the vendor has refused, over all its operations. */
   readonly refusals: Refusals
+  /** What remembers its answers; `undefined` when nothing does. */
+  readonly cached: Cached | undefined
 }
 
 export const makeMethod = (options: MethodOptions): UntypedMethod => {
   const endpoint = new Endpoint(options)
-  const { operation, stack } = options
+  const { cached, operation, stack } = options
   const invalid = (reason: InvalidRequest) =>
     Effect.fail(
       new VendorError({ vendor: options.declaration.name, operation: operation.id, safety: operation.safety, reason })
@@ -114,7 +117,9 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
         return invalid(new InvalidRequest("an idempotency key is 1 to 255 visible ASCII characters"))
       }
       const key = callOptions?.key ?? ""
-      return stack.call(endpoint.leaf(encoded, idempotencyKey, key), { key, cost: operation.cost })
+      const call = (keeping?: Keeping) =>
+        stack.call(endpoint.leaf(encoded, idempotencyKey, key, keeping), { key, cost: operation.cost })
+      return cached === undefined ? call() : cached.lookup(fiber, key, encoded, call)
     })
 }
 
@@ -155,14 +160,21 @@ class Endpoint {
   }
 
   /** The attempts of one call. The secret is asked for by each, and held by none. */
-  leaf(encoded: Encoded, idempotencyKey: string | undefined, key: string): Leaf<unknown, unknown> {
+  leaf(
+    encoded: Encoded,
+    idempotencyKey: string | undefined,
+    key: string,
+    keeping: Keeping | undefined
+  ): Leaf<unknown, unknown> {
     const { auth, idempotencyHeader, name } = this.declaration
-    const headers = idempotencyKey === undefined
-      ? encoded.headers
-      : [...encoded.headers, idempotencyHeader!, idempotencyKey]
+    const headers = [
+      ...encoded.headers,
+      ...(idempotencyKey === undefined ? [] : [idempotencyHeader!, idempotencyKey]),
+      ...(keeping === undefined ? [] : keeping.headers)
+    ]
     if (auth === undefined) {
       return (attempt) =>
-        this.send(attempt, encoded, headers, (meaning, quota) => {
+        this.send(attempt, encoded, headers, keeping, (meaning, quota) => {
           if (Exit.isExit(meaning)) attempt.answer(meaning, quota)
           else attempt.fail(meaning, quota)
         })
@@ -172,7 +184,7 @@ class Endpoint {
         attempt,
         { vendor: name, key },
         this.refusals,
-        (secret, settle) => this.send(attempt, encoded, [...headers, ...authHeader(auth, secret)], settle)
+        (secret, settle) => this.send(attempt, encoded, [...headers, ...authHeader(auth, secret)], keeping, settle)
       ).begin()
   }
 
@@ -180,6 +192,7 @@ class Endpoint {
     attempt: Attempt<unknown, unknown>,
     encoded: Encoded,
     headers: ReadonlyArray<string>,
+    keeping: Keeping | undefined,
     settle: Settle
   ): () => void {
     return this.transport.send(
@@ -192,7 +205,7 @@ class Endpoint {
         connectTimeoutMillis: this.connectTimeoutMillis,
         maxBodyBytes: this.maxBodyBytes
       },
-      new Exchange(this, attempt, settle)
+      new Exchange(this, attempt, keeping, settle)
     )
   }
 }
@@ -202,12 +215,19 @@ class Exchange implements Receiver {
   private readonly endpoint: Endpoint
   private readonly attempt: Attempt<unknown, unknown>
   private status = 0
+  private readonly keeping: Keeping | undefined
   private readonly settle: Settle
   private headers: ResponseHeaders = {}
 
-  constructor(endpoint: Endpoint, attempt: Attempt<unknown, unknown>, settle: Settle) {
+  constructor(
+    endpoint: Endpoint,
+    attempt: Attempt<unknown, unknown>,
+    keeping: Keeping | undefined,
+    settle: Settle
+  ) {
     this.endpoint = endpoint
     this.attempt = attempt
+    this.keeping = keeping
     this.settle = settle
   }
   onSent() {
@@ -227,14 +247,15 @@ class Exchange implements Receiver {
   onEnd(body: Uint8Array) {
     const wallClock = Context.get(this.attempt.context, Clock.Clock).currentTimeMillisUnsafe()
     const answer = new HttpAnswer(this.status, this.headers, body, wallClock)
-    this.settle(this.meaning(answer, body), quotaOf(this.headers, wallClock))
+    this.settle(this.meaning(answer, body, wallClock), quotaOf(this.headers, wallClock))
   }
-  private meaning(answer: Answer, body: Uint8Array): Meaning {
-    const { declaration, operation } = this.endpoint
+  private meaning(answer: Answer, body: Uint8Array, wallClock: number): Meaning {
+    const { endpoint: { declaration, operation }, headers, keeping, status } = this
+    const meaning = () => declaration.classify?.(answer, operation) ?? operation.decode(answer, body)
     try {
-      return declaration.classify?.(answer, operation) ?? operation.decode(answer, body)
+      return keeping === undefined ? meaning() : keeping.loaded(meaning, status, headers, body, wallClock)
     } catch (defect) {
-      // A `classify` that throws is a defect of the declaration; nobody may wait for it for ever.
+      // What throws here is a defect of the declaration; nobody may wait for it for ever.
       return Exit.die(defect)
     }
   }

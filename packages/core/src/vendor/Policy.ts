@@ -22,6 +22,7 @@ import * as RateLimit from "../policies/RateLimit.ts"
 import * as Retry from "../policies/Retry.ts"
 import * as RetryBudget from "../policies/RetryBudget.ts"
 import * as Range from "../Range.ts"
+import type { CacheOptions } from "./Caching.ts"
 
 /**
  * A gate made elsewhere can be given instead of its options, to share it or to look at it. `false` leaves it out. Every
@@ -60,6 +61,8 @@ export interface Policy {
   readonly rateLimit?: RateLimit.RateLimit | RateLimit.RateLimitOptions | false | undefined
   /** How many calls may run at once. @default 64, with a queue of 64 */
   readonly bulkhead?: Bulkhead.Bulkhead | Bulkhead.BulkheadOptions | false | undefined
+  /** Which answers are remembered; for `Idempotent` operations. @default none */
+  readonly cache?: CacheOptions | false | undefined
   /** Gates of your own, asked after ours. @default none */
   readonly gates?: {
     /** Once for each operation, in this order. @default none */

@@ -31,14 +31,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpApi from "effect/http-api/HttpApi"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { Credentials, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
 import type * as Breaker from "../policies/Breaker.ts"
+import type { Statistics } from "../policies/ResponseCache.ts"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
 import { Transport } from "../transport/Transport.ts"
 import * as Client from "./Client.ts"
+import { Cached } from "./Client/Cached.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 import * as Policy from "./Policy.ts"
@@ -50,14 +53,22 @@ export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")
   readonly message: string
 }> {}
 
+/** Policies by operation (`group.name`, or the name alone), laid over what the declaration says: for whoever operates it. */
+export type Overrides = Readonly<Record<string, Policy.Policy>>
+
 /**
  * Makes the client of a vendor. Reads `<NAME>_BASE_URL` and, where the vendor wants a credential, sees that there is
  * one. Throws when the declaration contradicts itself.
  */
 export const make = <Api extends HttpApi.Constraint>(
-  declaration: Declaration<Api>
-): Effect.Effect<Client.Client<Api>, Config.ConfigError | VendorMisconfigured, Transport> => {
-  const operations = Contract.compile(declaration.api as unknown as HttpApi.Top)
+  declaration: Declaration<Api>,
+  overrides: Overrides = {}
+): Effect.Effect<Client.Client<Api>, Config.ConfigError | VendorMisconfigured, Transport | Scope.Scope> => {
+  const operations = override(
+    declaration.name,
+    Contract.compile(declaration.api as unknown as HttpApi.Top),
+    overrides
+  )
   const { name, policy = Policy.read } = declaration
   const refusedMillis = Range.span(`Vendor ${name}: refusedFor`, declaration.refusedFor ?? Duration.seconds(30))
   for (const operation of operations) {
@@ -65,6 +76,9 @@ export const make = <Api extends HttpApi.Constraint>(
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
     }
     Policy.limits({ ...policy, ...operation.policy })
+    if (operation.policy?.cache && operation.safety !== "Idempotent") {
+      throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
+    }
   }
   return Effect.gen(function*() {
     const transport = yield* Transport
@@ -72,6 +86,7 @@ export const make = <Api extends HttpApi.Constraint>(
     if (declaration.auth !== undefined) yield* requireCredential(name)
     const context = yield* Effect.context<never>()
     const gates = Policy.makeGates(policy)
+    const caches = yield* makeCaches(name, policy, operations)
     /** The operations of each breaker. */
     const guarded = new Map<Breaker.Breaker, Array<string>>()
     yield* observeGates(name, gates)
@@ -111,13 +126,88 @@ export const make = <Api extends HttpApi.Constraint>(
       })
       return {
         operation,
-        call: Client.makeMethod({ declaration, operation, stack, transport, baseUrl, own, refusals })
+        call: Client.makeMethod({
+          declaration,
+          operation,
+          stack,
+          transport,
+          baseUrl,
+          own,
+          refusals,
+          cached: caches.get(operation.id)
+        })
       }
     })
     for (const [breaker, operations] of guarded) yield* observeBreaker(name, operations, breaker)
-    return Client.assemble<Api>(methods)
+    const client = Client.assemble<Api>(methods)
+    cachesOf.set(client as object, caches)
+    return client
   })
 }
+
+const override = (
+  vendor: string,
+  operations: ReadonlyArray<Contract.CompiledOperation>,
+  overrides: Overrides
+): ReadonlyArray<Contract.CompiledOperation> => {
+  const unknown = Object.keys(overrides).find((id) => !operations.some((operation) => operation.id === id))
+  if (unknown !== undefined) throw new Error(`Vendor ${vendor}: there is no operation ${unknown}`)
+  return operations.map((operation) => {
+    const over = overrides[operation.id]
+    return over === undefined ? operation : { ...operation, policy: { ...operation.policy, ...over } }
+  })
+}
+
+/** What a client remembers. */
+export interface Caches {
+  /** What has happened in the cache of an operation; `undefined` when it has none. */
+  statistics(operation: string): Statistics | undefined
+  /** Forgets all that is about a tag. */
+  invalidateTag(tag: string): void
+  /** Forgets everything. */
+  clear(): void
+}
+
+const cachesOf = new WeakMap<object, ReadonlyMap<string, Cached>>()
+
+/** What a client remembers; nothing, when none of its operations has a cache. */
+export const caches = (client: object): Caches => {
+  const known = cachesOf.get(client) ?? new Map<string, Cached>()
+  return {
+    statistics: (operation) => known.get(operation)?.cache.statistics,
+    invalidateTag(tag) {
+      for (const { cache } of known.values()) cache.invalidateTag(tag)
+    },
+    clear() {
+      for (const { cache } of known.values()) cache.clear()
+    }
+  }
+}
+
+const makeCaches = (
+  vendor: string,
+  policy: Policy.Policy,
+  operations: ReadonlyArray<Contract.CompiledOperation>
+): Effect.Effect<ReadonlyMap<string, Cached>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const context = yield* Effect.context<never>()
+    const caches = new Map<string, Cached>()
+    for (const { id, policy: own, safety } of operations) {
+      const options = own?.cache ?? policy.cache
+      if (!options || safety !== "Idempotent") continue
+      const cached = yield* Cached.make(options, vendor, id)
+      caches.set(id, cached)
+      const labels = { vendor, operation: id }
+      const statistics = () => cached.cache.statistics
+      for (const result of ["hits", "stale", "misses", "coalesced"] as const) {
+        Telemetry.countOf(context, Telemetry.cacheLookups, { ...labels, result }, () => statistics()[result])
+      }
+      Telemetry.countOf(context, Telemetry.cacheEvictions, labels, () => statistics().evictions)
+      Telemetry.gauge(context, Telemetry.cacheEntries, labels, () => statistics().entries)
+      Telemetry.gauge(context, Telemetry.cacheBytes, labels, () => statistics().bytes)
+    }
+    return caches
+  })
 
 /** The environment's base URL, or the declared one. */
 const baseUrlOf = (
@@ -201,7 +291,8 @@ export const Service = <Self>() =>
     declaration,
     get layer() {
       return Layer.effect(Base, make(declaration))
-    }
+    },
+    layerWith: (overrides: Overrides) => Layer.effect(Base, make(declaration, overrides))
   }) as ServiceClass<Self, Api>
 }
 
@@ -211,4 +302,6 @@ export interface ServiceClass<Self, Api extends HttpApi.Constraint>
   readonly declaration: Declaration<Api>
   /** The client, over whatever transport there is. */
   readonly layer: Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
+  /** The same, with policies of its operations changed. Throws when there is no such operation. */
+  layerWith(overrides: Overrides): Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
 }

@@ -1,0 +1,67 @@
+/**
+ * Which answers of an operation are remembered. The vendor's `ETag` is always used: an answer past its time is asked for
+ * with `If-None-Match` (RFC 9110, section 13.1.2), and a 304 makes it fresh again.
+ *
+ * @example
+ * ```ts
+ * import { Operation, Vendor } from "@breakwater/core"
+ * import { Schema } from "effect"
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ *
+ * const Api = HttpApi.make("atlas").add(
+ *   HttpApiGroup.make("countries", { topLevel: true }).add(
+ *     HttpApiEndpoint.get("countries", "/countries", { success: Schema.Array(Schema.String) })
+ *       .annotate(Operation.Policy, { cache: { fresh: "12 hours", staleIfError: "30 days" } })
+ *   )
+ * )
+ * class Atlas extends Vendor.Service<Atlas>()({ name: "atlas", api: Api, baseUrl: "https://atlas.example" }) {}
+ * console.log(Atlas.declaration.name) // => atlas
+ * ```
+ */
+import type * as Duration from "effect/Duration"
+import type { ResponseCacheOptions } from "../policies/ResponseCache.ts"
+import { header, type ResponseHeaders } from "../transport/Transport.ts"
+import { dateOf, parseDate } from "./Answer.ts"
+
+export interface CacheOptions extends ResponseCacheOptions {
+  /**
+   * Whether the answer's own `Cache-Control`, `Expires` and `Age` (RFC 9111) say how long it is fresh, and `no-store` that
+   * it is not kept. @default false: `fresh` and `life` say it
+   */
+  readonly obeyVendor?: boolean | undefined
+  /**
+   * How long an answer is fresh by what is in it: until the next one is published. `now` is Unix time in milliseconds;
+   * `undefined` leaves it to the rest. @default nothing
+   */
+  readonly life?: ((value: never, now: number) => Duration.Input | undefined) | undefined
+  /** What an answer is about, to invalidate all of it at once. @default nothing */
+  readonly tags?: ((value: never) => ReadonlyArray<string>) | undefined
+}
+
+/** What an answer's headers say about keeping it. */
+export interface Freshness {
+  /** In milliseconds; `undefined` when they do not say. */
+  readonly millis: number | undefined
+  readonly isKept: boolean
+}
+
+/** For how long an answer says that it is fresh, to a cache of one client (RFC 9111, section 4.2). */
+export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): Freshness => {
+  const control = header(headers, "cache-control")?.toLowerCase() ?? ""
+  const has = (directive: string) => new RegExp(`(?:^|[\\s,])${directive}(?:$|[\\s,=])`).test(control)
+  if (has("no-store")) return { millis: 0, isKept: false }
+  if (has("no-cache")) return { millis: 0, isKept: true }
+  const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)
+  const expires = header(headers, "expires")
+  const life = maxAge !== null
+    ? Number(maxAge[1]) * 1_000
+    : expires === undefined
+    ? undefined
+    // A date that is none has passed (section 5.3).
+    : (parseDate(expires) || 0) - dateOf(headers, wallClockMillis)
+  const age = /^\d+$/.exec(header(headers, "age") ?? "")
+  return {
+    millis: life === undefined ? undefined : Math.max(0, life - Number(age?.[0] ?? 0) * 1_000),
+    isKept: true
+  }
+}
