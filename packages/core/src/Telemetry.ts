@@ -27,10 +27,12 @@ export const retries = "breakwater.retries"
 export const hedges = "breakwater.hedges"
 /** Calls a gate refused; by `vendor`, `operation`, `gate`. */
 export const refusals = "breakwater.refusals"
-/** Answers asked of a cache; by `vendor`, `operation`, `result`: `hits`, `stale`, `misses`, and those that `coalesced`. */
+/** Answers asked of a cache; by `vendor`, `operation`, `result`: `hits`, `stale`, `misses`, those that `coalesced`, those `shared` by another process. */
 export const cacheLookups = "breakwater.cache.lookups"
 /** Answers that had to go before their time; by `vendor`, `operation`. */
 export const cacheEvictions = "breakwater.cache.evictions"
+/** How often the store that caches share was passed over; by `vendor`, `operation`. */
+export const cacheBypassed = "breakwater.cache.bypassed"
 /** Answers that are remembered; by `vendor`, `operation`. */
 export const cacheEntries = "breakwater.cache.entries"
 /** Their size together, in bytes; by `vendor`, `operation`. */
@@ -79,6 +81,7 @@ const descriptions: Record<string, string> = {
   [refusals]: "Calls that a gate refused",
   [cacheLookups]: "Answers asked of a cache",
   [cacheEvictions]: "Answers that had to go before their time",
+  [cacheBypassed]: "How often the store that caches share was passed over",
   [cacheEntries]: "Answers that are remembered",
   [cacheBytes]: "Size of the answers that are remembered, in bytes",
   [breakerState]: "0 closed, 1 half-open, 2 open",

@@ -15,6 +15,7 @@ export * from "./VendorError.ts"
 // Policies: they know nothing of HTTP or vendors.
 export * as Breaker from "./policies/Breaker.ts"
 export * as Bulkhead from "./policies/Bulkhead.ts"
+export * as CacheStore from "./policies/CacheStore.ts"
 export * as Deadline from "./policies/Deadline.ts"
 export * as Failover from "./policies/Failover.ts"
 export * as Hedge from "./policies/Hedge.ts"

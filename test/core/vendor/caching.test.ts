@@ -287,7 +287,13 @@ describe("an operation with a cache", () => {
         const shown = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
           id === Telemetry.cacheLookups ? [[attributes?.["result"], (state as { count: number }).count]] : []
         )
-        assert.sameDeepMembers(shown, [["hits", 9], ["stale", 0], ["misses", 1], ["coalesced", 0]])
+        assert.sameDeepMembers(shown, [
+          ["hits", 9],
+          ["stale", 0],
+          ["misses", 1],
+          ["coalesced", 0],
+          ["shared", 0]
+        ])
         const operations = (yield* Metric.snapshot).filter(({ id }) => id === Telemetry.operationDuration)
         assert.deepStrictEqual(operations.map(({ state }) => (state as { count: number }).count), [1])
       })))

@@ -20,6 +20,7 @@
  * await Effect.runPromise(Effect.scoped(program))
  * ```
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -32,9 +33,16 @@ import * as Range from "../Range.ts"
 import { DeadlineExceeded } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { isVendorError, VendorError } from "../VendorError.ts"
+import { CacheStore } from "./CacheStore.ts"
 import { Deadline } from "./Deadline.ts"
 import { Flight } from "./Flight.ts"
+import { type Codec, SecondLevel, type Shared } from "./ResponseCache/SecondLevel.ts"
 import { Shelf } from "./ResponseCache/Shelf.ts"
+
+export type { Codec } from "./ResponseCache/SecondLevel.ts"
+
+/** How often a process that waits for another one looks whether it is done, in milliseconds (ours). */
+const followMillis = 20
 
 /** Where a default names no source, it is ours. */
 export interface ResponseCacheOptions {
@@ -68,6 +76,12 @@ export interface ResponseCacheOptions {
   readonly maxEntries?: number | undefined
   /** The size of all answers together, as far as they say it, in bytes; at least 1. @default 64 MiB */
   readonly maxBytes?: number | undefined
+  /** How long the second level may take to answer before it is passed over; longer than 0. @default "50 millis" */
+  readonly storeTimeout?: Duration.Input | undefined
+  /** For how long it is passed over when it has failed; at least 0. @default "5 seconds" */
+  readonly storePause?: Duration.Input | undefined
+  /** How long one process may fetch what the others wait for; longer than 0. @default "10 seconds" */
+  readonly leadFor?: Duration.Input | undefined
   /** For how long a background call is not made again after it has failed; at least 0. @default "1 second" */
   readonly failurePause?: Duration.Input | undefined
 }
@@ -112,6 +126,10 @@ export interface Statistics {
   readonly failures: number
   /** Answers that had to go before their time. */
   readonly evictions: number
+  /** Answers that another process has brought. */
+  readonly shared: number
+  /** How often the second level was passed over. */
+  readonly bypassed: number
   readonly entries: number
   readonly bytes: number
 }
@@ -134,13 +152,37 @@ export interface ResponseCache<A, E> {
   readonly statistics: Statistics
 }
 
-/** Makes a cache; what it does in the background ends with the scope. Throws when an option is out of its range. */
+/** What a cache shares with other processes, where there is a `CacheStore`. */
+export interface Sharing<A> {
+  /** What the answers are called, with their version: what is written under another name is not read. */
+  readonly name: string
+  readonly codec: Codec<A>
+}
+
+/**
+ * Makes a cache; what it does in the background ends with the scope. With `sharing` it also remembers answers in the
+ * `CacheStore`. Throws when an option is out of its range.
+ */
 export const make = <A, E>(
-  options: ResponseCacheOptions & { readonly vendor: string; readonly operation: string }
+  options: ResponseCacheOptions & { readonly vendor: string; readonly operation: string },
+  sharing?: Sharing<A>
 ): Effect.Effect<ResponseCache<A, E>, never, Scope.Scope> => {
   const settings = settingsOf(options)
+  const second = {
+    timeoutMillis: Range.span("ResponseCache: storeTimeout", options.storeTimeout ?? 50),
+    pauseMillis: Range.pause("ResponseCache: storePause", options.storePause ?? Duration.seconds(5)),
+    leadMillis: Range.span("ResponseCache: leadFor", options.leadFor ?? Duration.seconds(10))
+  }
   return Effect.gen(function*() {
-    return new Memory<A, E>(settings, yield* Effect.scope, yield* Random.Random)
+    const store = yield* CacheStore
+    return new TwoLevels<A, E>(
+      settings,
+      yield* Effect.scope,
+      yield* Random.Random,
+      store === undefined || sharing === undefined
+        ? undefined
+        : new SecondLevel(store, sharing.codec, { ...second, prefix: sharing.name })
+    )
   })
 }
 
@@ -190,24 +232,42 @@ interface Entry<A, E> {
 /** What a load came to, and where that came from. */
 interface Brought<A> {
   readonly answer: Answer<A>
+  /** When it was fetched by another process, on our timeline; `undefined` when it was fetched just now. */
+  readonly at: number | undefined
   readonly provenance: Provenance.Provenance
 }
 
 type Load<A, E, R> = (known: Answer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
 
-class Memory<A, E> implements ResponseCache<A, E> {
+class TwoLevels<A, E> implements ResponseCache<A, E> {
   private readonly settings: Settings
   private readonly scope: Scope.Scope
   private readonly random: typeof Random.Random.Service
   private readonly shelf: Shelf<Entry<A, E>>
+  private readonly second: SecondLevel<A> | undefined
   private readonly keysOf = new Map<string, Set<string>>()
   private readonly flights = new Map<string, Flight<Brought<A>, E>>()
-  private readonly counts = { hits: 0, stale: 0, misses: 0, coalesced: 0, loads: 0, failures: 0, evictions: 0 }
+  private readonly counts = {
+    hits: 0,
+    stale: 0,
+    misses: 0,
+    coalesced: 0,
+    loads: 0,
+    failures: 0,
+    evictions: 0,
+    shared: 0
+  }
 
-  constructor(settings: Settings, scope: Scope.Scope, random: typeof Random.Random.Service) {
+  constructor(
+    settings: Settings,
+    scope: Scope.Scope,
+    random: typeof Random.Random.Service,
+    second: SecondLevel<A> | undefined
+  ) {
     this.settings = settings
     this.scope = scope
     this.random = random
+    this.second = second
     this.shelf = new Shelf(settings.maxEntries, settings.maxBytes, (entry) => {
       this.counts.evictions++
       this.untag(entry)
@@ -215,7 +275,8 @@ class Memory<A, E> implements ResponseCache<A, E> {
   }
 
   get statistics(): Statistics {
-    return { ...this.counts, entries: this.shelf.count, bytes: this.shelf.size }
+    const { count, size } = this.shelf
+    return { ...this.counts, bypassed: this.second?.bypassed ?? 0, entries: count, bytes: size }
   }
 
   lookup<R>(key: string, load: Load<A, E, R>): Effect.Effect<A, E | VendorError, R> {
@@ -232,19 +293,17 @@ class Memory<A, E> implements ResponseCache<A, E> {
         visit.tell({ _tag: "Cached", age: Duration.millis(ageMillis) })
         return entry.exit
       }
-      if (entry.answer === undefined) return this.miss(visit, key, load, undefined)
-      if (ageMillis < entry.freshMillis + this.settings.revalidateMillis) {
+      if (entry.answer !== undefined && ageMillis < entry.freshMillis + this.settings.revalidateMillis) {
         this.refresh(visit, entry, load)
         return this.giveStale(visit, entry, "Revalidating")
       }
-      const isSpare = ageMillis < entry.freshMillis + this.settings.errorMillis
-      return this.miss(visit, key, load, isSpare ? entry : undefined)
+      return this.miss(visit, key, load, this.spare(visit, key))
     })
   }
   invalidate(key: string) {
-    const entry = this.shelf.delete(key)
-    if (entry !== undefined) this.untag(entry)
+    this.drop(key)
     this.flights.delete(key)
+    if (this.second !== undefined) this.inBackground((timeline) => this.second!.remove(timeline, key))
   }
   invalidateTag(tag: string) {
     for (const key of this.keysOf.get(tag) ?? []) this.invalidate(key)
@@ -253,6 +312,15 @@ class Memory<A, E> implements ResponseCache<A, E> {
     this.shelf.clear()
     this.keysOf.clear()
     this.flights.clear()
+  }
+
+  /** An answer past its time that is given when nothing better comes. */
+  private spare(visit: Visit, key: string): Entry<A, E> | undefined {
+    const entry = this.shelf.get(key)
+    if (entry?.answer === undefined) return undefined
+    const ageMillis = visit.timeline.now() - entry.at
+    const isSpare = ageMillis < entry.freshMillis + this.settings.errorMillis
+    return isSpare && visit.accepts(ageMillis, ageMillis < entry.freshMillis) ? entry : undefined
   }
 
   /** Makes the call, or waits for the one that is being made; `spare` is given when nothing better comes of it. */
@@ -278,8 +346,11 @@ class Memory<A, E> implements ResponseCache<A, E> {
             : this.giveStale(visit, spare, this.late.reason._tag)
         }
         if (Exit.isSuccess(end)) {
-          visit.tell(end.value.provenance)
-          return Effect.succeed(end.value.answer.value)
+          const { answer, at, provenance } = end.value
+          // Whoever began the call takes what is older.
+          if (at !== undefined && !visit.accepts(visit.timeline.now() - at, true)) return this.lookup(key, load)
+          visit.tell(provenance)
+          return Effect.succeed(answer.value)
         }
         const failure = failureOf(end)
         if (failure === undefined) return Exit.failCause(end.cause)
@@ -288,7 +359,9 @@ class Memory<A, E> implements ResponseCache<A, E> {
           failure.reason._tag === "DeadlineExceeded" && flight.deadline < visit.deadline &&
           visit.timeline.now() < visit.deadline
         ) return this.lookup(key, load)
-        return spare === undefined ? Exit.failCause(end.cause) : this.giveStale(visit, spare, failure.reason._tag)
+        // Another process may have brought one meanwhile.
+        const late = spare ?? this.spare(visit, key)
+        return late === undefined ? Exit.failCause(end.cause) : this.giveStale(visit, late, failure.reason._tag)
       }
     )
   }
@@ -309,19 +382,83 @@ class Memory<A, E> implements ResponseCache<A, E> {
     const deadline = isBackground ? Infinity : visit.deadline
     const flight = new Flight<Brought<A>, E>(deadline, isBackground, () => this.land(key, flight))
     this.flights.set(key, flight)
-    this.counts.loads++
-    const known = this.shelf.get(key)?.answer
-    const answered = Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
-      if (!("notModified" in value)) return { answer: value, provenance }
-      if (known === undefined) throw new Error("ResponseCache: not modified, but nothing is known")
-      return { answer: { ...known, fresh: value.fresh }, provenance }
-    })
-    const context = Context.add(visit.fiber.context, Deadline, deadline)
-    const fiber = Effect.runForkWith(context as Context.Context<R>)(answered)
+    const context = Context.add(visit.context, Deadline, deadline)
+    const fiber = Effect.runForkWith(context as Context.Context<R>)(this.bring(visit, key, load))
     flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
-      if (this.land(key, flight)) this.learn(key, exit, visit.timeline.now())
+      if (this.land(key, flight)) this.learn(visit, key, exit)
     })
     return flight
+  }
+
+  /** An answer of another process, or of the vendor. Of all processes that want one, one calls. */
+  private bring<R>(visit: Visit, key: string, load: Load<A, E, R>): Effect.Effect<Brought<A>, E, R> {
+    const { second } = this
+    if (second === undefined) return this.call(key, load)
+    const { timeline } = visit
+    const find = Effect.map(second.read(timeline, key), (shared) => this.adopt(visit, key, shared))
+    const orElse = (next: Effect.Effect<Brought<A>, E, R>) =>
+      Effect.filterOrElse(find, (found) => found !== undefined, () => next)
+    const follow: Effect.Effect<Brought<A>, E, R> = Effect.flatMap(second.lead(timeline, key), (lead) => {
+      if (lead === "AnotherLeads") return Effect.andThen(Effect.sleep(followMillis), orElse(follow))
+      // The one who led before may have finished between our looking and our leading.
+      const brought = orElse(this.call(key, load))
+      return Effect.onExit(brought, (exit) => Effect.sync(() => this.share(visit, key, exit, lead.done)))
+    })
+    return orElse(follow)
+  }
+
+  private call<R>(key: string, load: Load<A, E, R>): Effect.Effect<Brought<A>, E, R> {
+    return Effect.suspend(() => {
+      this.counts.loads++
+      const known = this.shelf.get(key)?.answer
+      return Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
+        if (!("notModified" in value)) return { answer: value, at: undefined, provenance }
+        if (known === undefined) throw new Error("ResponseCache: not modified, but nothing is known")
+        return { answer: { ...known, fresh: value.fresh }, at: undefined, provenance }
+      })
+    })
+  }
+
+  /** Remembers what another process has brought, where it is newer, and gives it within its time. */
+  private adopt(visit: Visit, key: string, shared: Shared<A> | undefined): Brought<A> | undefined {
+    if (shared === undefined) return undefined
+    const now = visit.timeline.now()
+    const ageMillis = Math.max(0, visit.wallClock - shared.at)
+    const at = now - ageMillis
+    const entry = this.shelf.get(key)
+    if (entry !== undefined && entry.at >= at) return undefined
+    const { bytes, freshMillis, tags, validator, value } = shared
+    const answer: Answer<A> = { value, validator, bytes, tags, fresh: freshMillis }
+    this.keep(key, Exit.succeed(value), answer, at, freshMillis)
+    if (ageMillis >= freshMillis) return undefined
+    this.counts.shared++
+    return { answer, at, provenance: { _tag: "Cached", age: Duration.millis(ageMillis) } }
+  }
+
+  /** Writes what has been brought, then lets others lead; nobody waits for it. */
+  private share(visit: Visit, key: string, exit: Exit.Exit<Brought<A>, E>, done: Effect.Effect<void>): void {
+    const { errorMillis, revalidateMillis } = this.settings
+    this.inBackground((timeline) => {
+      if (Exit.isFailure(exit)) return done
+      const { answer, at } = exit.value
+      if (at !== undefined || answer.isKept === false) return done
+      const freshMillis = this.lifeOf(answer)
+      const shared: Shared<A> = {
+        value: answer.value,
+        at: visit.wallClock,
+        freshMillis,
+        validator: answer.validator,
+        bytes: answer.bytes ?? 0,
+        tags: answer.tags ?? []
+      }
+      const write = this.second!.write(timeline, key, shared, freshMillis + Math.max(errorMillis, revalidateMillis))
+      return Effect.andThen(write, done)
+    }, visit)
+  }
+
+  private inBackground(work: (timeline: Timeline.Timeline) => Effect.Effect<void>, visit?: Visit): void {
+    const fork = visit === undefined ? Effect.runFork : Effect.runForkWith(visit.context)
+    Fiber.runIn(fork(Effect.withFiber((fiber) => work(Timeline.of(fiber)))), this.scope)
   }
 
   /** Nobody joins a flight that has landed. `false` when it was not in the air any more: what it brings is outdated. */
@@ -329,14 +466,19 @@ class Memory<A, E> implements ResponseCache<A, E> {
     return this.flights.get(key) === flight && this.flights.delete(key)
   }
 
-  private learn(key: string, exit: Exit.Exit<Brought<A>, E>, now: number): void {
-    const { failurePauseMillis, freshMillis, negativeMillis } = this.settings
+  private lifeOf({ fresh }: Answer<A>): number {
+    return fresh === undefined ? this.settings.freshMillis : Range.pause("ResponseCache: fresh", fresh)
+  }
+
+  private learn({ timeline }: Visit, key: string, exit: Exit.Exit<Brought<A>, E>): void {
+    const { failurePauseMillis, negativeMillis } = this.settings
+    const now = timeline.now()
     if (Exit.isSuccess(exit)) {
-      const { answer } = exit.value
-      const life = answer.fresh === undefined ? freshMillis : Range.pause("ResponseCache: fresh", answer.fresh)
+      const { answer, at } = exit.value
+      if (at !== undefined) return
       return answer.isKept === false
-        ? this.invalidate(key)
-        : this.keep(key, Exit.succeed(answer.value), answer, now, life)
+        ? this.drop(key)
+        : this.keep(key, Exit.succeed(answer.value), answer, now, this.lifeOf(answer))
     }
     const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
     if (isAnswer && negativeMillis > 0) {
@@ -355,7 +497,7 @@ class Memory<A, E> implements ResponseCache<A, E> {
     lifeMillis: number
   ): void {
     const { jitter } = this.settings
-    this.invalidate(key)
+    this.drop(key)
     const entry: Entry<A, E> = {
       key,
       exit,
@@ -370,6 +512,10 @@ class Memory<A, E> implements ResponseCache<A, E> {
       if (keys === undefined) this.keysOf.set(tag, new Set([key]))
       else keys.add(key)
     }
+  }
+  private drop(key: string): void {
+    const entry = this.shelf.delete(key)
+    if (entry !== undefined) this.untag(entry)
   }
   private untag(entry: Entry<A, E>): void {
     for (const tag of entry.answer?.tags ?? []) {
@@ -387,18 +533,25 @@ class Memory<A, E> implements ResponseCache<A, E> {
 
 /** Somebody who asks. */
 class Visit {
-  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** Of the fibre that asks, which may be gone when the answer comes. */
+  readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline
   readonly now: number
   readonly deadline: number
+  private readonly clock: Clock.Clock
   private readonly acceptance: Provenance.Acceptance | undefined
 
   constructor(fiber: Fiber.Fiber<unknown, unknown>) {
-    this.fiber = fiber
+    this.context = fiber.context
+    this.clock = fiber.getRef(Clock.Clock)
     this.timeline = Timeline.of(fiber)
     this.now = this.timeline.now()
     this.deadline = fiber.getRef(Deadline)
     this.acceptance = fiber.getRef(Provenance.Acceptance)
+  }
+  /** Unix time in milliseconds. */
+  get wallClock(): number {
+    return this.clock.currentTimeMillisUnsafe()
   }
   accepts(ageMillis: number, isFresh: boolean): boolean {
     const maxAgeMillis = this.acceptance?.maxAgeMillis

@@ -34,6 +34,11 @@ export interface CacheOptions extends ResponseCacheOptions {
    * `undefined` leaves it to the rest. @default nothing
    */
   readonly life?: ((value: never, now: number) => Duration.Input | undefined) | undefined
+  /**
+   * What is written to a `CacheStore` by another version is not read: to be raised when answers mean something else in the
+   * same shape. What no longer fits the schema is not read either. @default "1"
+   */
+  readonly version?: string | undefined
   /** What an answer is about, to invalidate all of it at once. @default nothing */
   readonly tags?: ((value: never) => ReadonlyArray<string>) | undefined
 }

@@ -57,6 +57,14 @@ export interface CompiledOperation {
   encode(input: Input | undefined): Encoded | InvalidRequest
   /** The answer as the contract declares it, or the reason it is none. */
   decode(answer: Answer, body: Uint8Array): Exit.Exit<unknown, unknown> | Reason
+  /** How an answer is written down, to be read by another process; `undefined` where it is not JSON. */
+  readonly codec: Codec | undefined
+}
+
+/** Writes an answer down, and reads it again; both throw on what does not fit. */
+export interface Codec {
+  encode(value: unknown): string
+  decode(text: string): unknown
 }
 
 /** Compiles a contract. Throws when an endpoint cannot be guarded as it is declared, and says what to change. */
@@ -80,7 +88,8 @@ export const compile = (api: HttpApi.Top): ReadonlyArray<CompiledOperation> => {
         cost: Range.atLeast(`${id}: cost`, Context.getOrUndefined(mergedAnnotations, Operation.Cost) ?? 1, 0),
         policy: Context.getOrUndefined(mergedAnnotations, Operation.Policy),
         encode: makeEncoder(id, endpoint, url),
-        decode: makeDecoder(successes, errors)
+        decode: makeDecoder(successes, errors),
+        codec: codecOf(successes)
       })
     }
   })
@@ -264,6 +273,21 @@ const bodyReader = (schema: Schema.Top): Reader => {
 
 const decoder = (schema: Schema.Top): (input: unknown) => unknown =>
   Schema.decodeUnknownSync(schema as unknown as Schema.ConstraintDecoder<unknown>)
+
+const codecOf = (successes: Schemas): Codec | undefined => {
+  const schemas = Array.from(successes.values()).flat()
+  const isPlain = schemas.every((schema) =>
+    !HttpApiSchema.isWithHeaders(schema) && !HttpApiSchema.isNoContent(schema.ast) && encodingOf(schema.ast) === "Json"
+  )
+  if (!isPlain) return undefined
+  const schema = Schema.Union(schemas)
+  const encode = encoder(schema)
+  const decode = decoder(schema)
+  return {
+    encode: (value) => JSON.stringify(encode(value)),
+    decode: (text) => decode(JSON.parse(text))
+  }
+}
 
 /** The annotation that `HttpApiSchema.asText` and its kin leave; effect keeps its reader to itself (4.1.0). */
 const annotatedEncoding = SchemaAST.resolveAt<{ readonly _tag: string }>("~httpApiEncoding")

@@ -192,17 +192,19 @@ const makeCaches = (
   Effect.gen(function*() {
     const context = yield* Effect.context<never>()
     const caches = new Map<string, Cached>()
-    for (const { id, policy: own, safety } of operations) {
+    for (const operation of operations) {
+      const { id, policy: own, safety } = operation
       const options = own?.cache ?? policy.cache
       if (!options || safety !== "Idempotent") continue
-      const cached = yield* Cached.make(options, vendor, id)
+      const cached = yield* Cached.make(options, vendor, operation)
       caches.set(id, cached)
       const labels = { vendor, operation: id }
       const statistics = () => cached.cache.statistics
-      for (const result of ["hits", "stale", "misses", "coalesced"] as const) {
+      for (const result of ["hits", "stale", "misses", "coalesced", "shared"] as const) {
         Telemetry.countOf(context, Telemetry.cacheLookups, { ...labels, result }, () => statistics()[result])
       }
       Telemetry.countOf(context, Telemetry.cacheEvictions, labels, () => statistics().evictions)
+      Telemetry.countOf(context, Telemetry.cacheBypassed, labels, () => statistics().bypassed)
       Telemetry.gauge(context, Telemetry.cacheEntries, labels, () => statistics().entries)
       Telemetry.gauge(context, Telemetry.cacheBytes, labels, () => statistics().bytes)
     }

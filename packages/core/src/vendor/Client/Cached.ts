@@ -9,7 +9,7 @@ import * as ResponseCache from "../../policies/ResponseCache.ts"
 import * as Provenance from "../../Provenance.ts"
 import { header, type ResponseHeaders } from "../../transport/Transport.ts"
 import { type CacheOptions, freshnessOf } from "../Caching.ts"
-import type { Encoded } from "../Contract.ts"
+import type { CompiledOperation, Encoded } from "../Contract.ts"
 import * as Trace from "../Stack/Trace.ts"
 import type { Meaning } from "./Authorized.ts"
 
@@ -63,9 +63,14 @@ export class Keeping {
 /** One operation with a cache before its stack. */
 export class Cached {
   /** Makes the cache of an operation. Throws when an option is out of its range. */
-  static make(options: CacheOptions, vendor: string, operation: string): Effect.Effect<Cached, never, Scope.Scope> {
+  static make(
+    options: CacheOptions,
+    vendor: string,
+    { codec, id: operation }: CompiledOperation
+  ): Effect.Effect<Cached, never, Scope.Scope> {
+    const name = `${vendor}/${operation}/${options.version ?? "1"}`
     return Effect.map(
-      ResponseCache.make<unknown, unknown>({ ...options, vendor, operation }),
+      ResponseCache.make<unknown, unknown>({ ...options, vendor, operation }, codec && { name, codec }),
       (cache) => new Cached(cache, options, vendor, operation)
     )
   }
