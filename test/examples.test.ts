@@ -34,7 +34,7 @@ const sources = [
   ...globSync([
     "README.md",
     "CONTRIBUTING.md",
-    "docs/guides/*.md",
+    "docs/guides/**/*.md",
     "packages/*/README.md",
     "packages/vendors/src/*/*/README.md"
   ], {

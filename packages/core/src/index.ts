@@ -25,8 +25,13 @@ export * as Retry from "./policies/Retry.ts"
 export * as RetryBudget from "./policies/RetryBudget.ts"
 
 // A secret, kept fresh.
+export * as AwsSecretsManager from "./credentials/AwsSecretsManager.ts"
 export * as Credential from "./credentials/Credential.ts"
+export * as Given from "./credentials/Given.ts"
 export * as Keeper from "./credentials/Keeper.ts"
+export * as OAuth from "./credentials/OAuth.ts"
+export type * as Source from "./credentials/Source.ts"
+export * as Vault from "./credentials/Vault.ts"
 
 // The socket.
 export * as Transport from "./transport/Transport.ts"

@@ -20,7 +20,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { CredentialUnavailable } from "../Reason.ts"
+import { environmentName } from "./Naming.ts"
 import type { Source } from "./Source.ts"
+
+export { environmentName, upperSnake } from "./Naming.ts"
 
 /** Which secret is asked for. */
 export interface CredentialRequest {
@@ -43,13 +46,6 @@ export interface Credentials {
     ) => Effect.Effect<Redacted.Redacted, CredentialUnavailable>)
     | undefined
 }
-
-/** `STRIPE_API_KEY` for `stripe`; `STRIPE_EU_API_KEY` for its key `eu`. */
-export const environmentName = ({ key, vendor }: CredentialRequest): string =>
-  `${upperSnake(key === "" ? vendor : `${vendor}_${key}`)}_API_KEY`
-
-/** `open-exchange-rates` as an environment variable begins: `OPEN_EXCHANGE_RATES`. */
-export const upperSnake = (name: string): string => name.replaceAll(/[^A-Za-z0-9]+/g, "_").toUpperCase()
 
 /** The fibre's `ConfigProvider`, by default the environment, as a source. */
 export const environment: Source = {

@@ -37,7 +37,8 @@ import { type Cell, Keyed, type KeyOptions, settingsOf } from "../policies/Keyed
 import * as Range from "../Range.ts"
 import { CredentialUnavailable } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
-import { type CredentialRequest, Credentials, environmentName } from "./Credential.ts"
+import { type CredentialRequest, Credentials } from "./Credential.ts"
+import { environmentName } from "./Naming.ts"
 import type { Secret, Source, SourceUnavailable } from "./Source.ts"
 
 export type { Secret, Source, SourceUnavailable } from "./Source.ts"

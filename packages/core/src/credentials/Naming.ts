@@ -1,5 +1,15 @@
-/** How a secret is called where it is kept: a template with `{vendor}` and `{key}`. */
+/** How a secret is called where it is kept: a variable of the environment, or a template with `{vendor}` and `{key}`. */
 import type { CredentialRequest } from "./Credential.ts"
+
+/** `STRIPE_API_KEY` for `stripe`; `STRIPE_EU_API_KEY` for its key `eu`. */
+export const environmentName = (request: CredentialRequest): string => `${prefixOf(request)}_API_KEY`
+
+/** How variables begin that are for one credential: `STRIPE`, `STRIPE_EU`. */
+export const prefixOf = ({ key, vendor }: CredentialRequest): string =>
+  upperSnake(key === "" ? vendor : `${vendor}_${key}`)
+
+/** `open-exchange-rates` as an environment variable begins: `OPEN_EXCHANGE_RATES`. */
+export const upperSnake = (name: string): string => name.replaceAll(/[^A-Za-z0-9]+/g, "_").toUpperCase()
 
 /**
  * Fills a template such as `prod/{vendor}/{key}`. For a request without a key, `{key}` goes together with the one

@@ -1,0 +1,35 @@
+/**
+ * A secret with which a source lets itself in: given once, or read anew every time it is needed, so that it can be
+ * rotated as well.
+ *
+ * @example
+ * ```ts
+ * import { Credential, Given } from "@breakwater/core"
+ * import { ConfigProvider, Effect, Redacted } from "effect"
+ *
+ * // The secret of an OAuth client, by the environment: `HUBSPOT_CLIENT_API_KEY`.
+ * const secret = Given.fromSource(Credential.environment, { vendor: "hubspot", key: "client" })
+ * const environment = ConfigProvider.fromUnknown({ HUBSPOT_CLIENT_API_KEY: "from the environment" })
+ *
+ * const read = await Effect.runPromise(Effect.provide(Given.read(secret), ConfigProvider.layer(environment)))
+ * console.log(Redacted.value(read)) // => from the environment
+ * ```
+ */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import type { CredentialRequest } from "./Credential.ts"
+import * as Inquiry from "./Inquiry.ts"
+import type { Source, SourceUnavailable } from "./Source.ts"
+
+export type Given = Redacted.Redacted | Effect.Effect<Redacted.Redacted, SourceUnavailable>
+
+/** Reads it now. */
+export const read = (given: Given): Effect.Effect<Redacted.Redacted, SourceUnavailable> =>
+  Redacted.isRedacted(given) ? Effect.succeed(given) : given
+
+/** Asks another source for it, every time. Fails when that one has none. */
+export const fromSource = (source: Source, request: CredentialRequest): Given =>
+  Effect.flatMap(source.fetch(request), (secret) =>
+    secret === undefined
+      ? Effect.fail(Inquiry.unavailable(source.name, "it has no secret of that name"))
+      : Effect.succeed(secret.value))

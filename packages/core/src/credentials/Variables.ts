@@ -1,0 +1,60 @@
+/**
+ * The options of a source, from the variables of the environment or of whatever `ConfigProvider` there is. A variable that
+ * is empty counts as one that is not there: that is what a template that was not filled leaves behind.
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+
+export const text = (name: string): Config.Config<string | undefined> =>
+  Config.map(Config.withDefault(Config.String(name), ""), (value) => value === "" ? undefined : value)
+
+/** Absent when the variable is. */
+export const required = (name: string): Config.Config<string> => or(text(name), Config.NonEmptyString(name))
+
+export const secret = (name: string): Config.Config<Redacted.Redacted | undefined> =>
+  Config.map(text(name), (value) => value === undefined ? undefined : Redacted.make(value))
+
+/** One of a few words, by default the first. */
+export const word = <const W extends string>(
+  name: string,
+  words: readonly [W, ...ReadonlyArray<W>]
+): Config.Config<W> =>
+  Config.flatMap(text(name), (value) => {
+    const found = value === undefined ? words[0] : words.find((one) => one === value)
+    return found === undefined ? mistaken(name, `must be one of ${words.join(", ")}`) : Config.succeed(found)
+  })
+
+/** `true` or `false`, which is what it is by default. */
+export const flag = (name: string): Config.Config<boolean> =>
+  Config.map(word(name, ["false", "true"]), (value) => value === "true")
+
+/** The first, and where it is `undefined` the second. */
+export const or = <A, B>(first: Config.Config<A | undefined>, second: Config.Config<B>): Config.Config<A | B> =>
+  Config.flatMap(first, (value): Config.Config<A | B> => value === undefined ? second : Config.succeed(value))
+
+/** What would throw for a value that is out of its range fails for the variable that it is from. */
+export const checked = <A>(
+  name: string,
+  config: Config.Config<A>,
+  check: (value: A & {}) => unknown
+): Config.Config<A> =>
+  Config.mapEffect(config, (value) =>
+    Effect.try({
+      try: () => {
+        if (value !== undefined && value !== null) check(value)
+        return value
+      },
+      catch: (cause) => errorOf(name, cause instanceof Error ? cause.message : "is not as it must be")
+    }))
+
+/** It was meant to be there, and does not do: not to be taken for absent. */
+export const mistaken = (name: string, message: string): Config.Config<never> =>
+  Config.fail(errorOf(name, message).cause)
+
+const errorOf = (name: string, message: string): Config.ConfigError =>
+  new Config.ConfigError(
+    new Schema.SchemaError(new SchemaIssue.Pointer([name], new SchemaIssue.InvalidValue({ message })))
+  )

@@ -1,0 +1,74 @@
+import * as AwsSecretsManager from "@breakwater/core/credentials/AwsSecretsManager"
+import * as OAuth from "@breakwater/core/credentials/OAuth"
+import * as Vault from "@breakwater/core/credentials/Vault"
+import { describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted, type Scope } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { randomUUID } from "node:crypto"
+import * as FakeSecretsManager from "../../support/fakeSecretsManager.ts"
+import * as FakeVault from "../../support/fakeVault.ts"
+import * as Rotation from "../../support/rotation.ts"
+import * as ScriptedServer from "../../support/scriptedServer.ts"
+
+type Rotating = Pick<Rotation.Rotation<never, never>, "credentials" | "rotate">
+
+/** Looks for a newer secret often enough to see one within the overlap. */
+const keeper = { maxAge: "20 millis" } as const
+
+const suite = (
+  name: string,
+  rotating: (first: string, second: string) => Effect.Effect<Rotating, never, Scope.Scope>
+) =>
+  describe(`200 calls in flight while a secret is rotated, from ${name}`, () => {
+    it.live.each([["with an overlap", true], ["without one", false]] as const)(
+      "do not fail, and use the old one no more when it is over: %s",
+      ([, overlap]) =>
+        Effect.gen(function*() {
+          const [first, second] = [randomUUID(), randomUUID()]
+          yield* Rotation.underLoad({ ...(yield* rotating(first, second)), first, second, overlap })
+        }).pipe(Effect.scoped),
+      20_000
+    )
+  })
+
+suite("Vault (a fake of it)", (first, second) =>
+  Effect.gen(function*() {
+    const fake = yield* FakeVault.serve()
+    fake.put("acme", { api_key: first })
+    const auth = { _tag: "Token", token: Redacted.make(fake.makeToken()) } as const
+    return {
+      credentials: Layer.provide(Vault.layer({ address: fake.address, auth }, keeper), FetchHttpClient.layer),
+      rotate: Effect.sync(() => fake.put("acme", { api_key: second }))
+    }
+  }))
+
+suite("AWS Secrets Manager (a fake of it)", (first, second) =>
+  Effect.gen(function*() {
+    const fake = yield* FakeSecretsManager.serve
+    const keys = { accessKeyId: randomUUID().slice(0, 8), secretAccessKey: randomUUID() }
+    fake.keys.add(keys)
+    fake.put("acme", first)
+    const { region } = FakeSecretsManager
+    const options = { region, endpoint: fake.endpoint, credentials: () => Promise.resolve(keys) }
+    return {
+      credentials: Layer.provide(AwsSecretsManager.layer(options, keeper), FetchHttpClient.layer),
+      rotate: Effect.sync(() => {
+        fake.begin("acme", second)
+        fake.finish("acme")
+      })
+    }
+  }))
+
+suite("a token endpoint", (first, second) =>
+  Effect.gen(function*() {
+    let token = first
+    const server = yield* ScriptedServer.serve(() => ScriptedServer.json({ access_token: token, token_type: "bearer" }))
+    const client = { _tag: "Basic", clientId: "us", secret: Redacted.make(randomUUID()) } as const
+    const options = { vendor: "acme", tokenUrl: server.baseUrl, client }
+    return {
+      credentials: Layer.provide(OAuth.layer(options, keeper), FetchHttpClient.layer),
+      rotate: Effect.sync(() => {
+        token = second
+      })
+    }
+  }))
