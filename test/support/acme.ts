@@ -98,4 +98,4 @@ export const play = (script: Script, changes: Partial<Declaration<typeof AcmeApi
   })
 
 /** Over real sockets, all of which are gone at its end. */
-export const overTheWire = Effect.provide(UndiciTransport.layer())
+export const overTheWire = Effect.provide(UndiciTransport.layer({ loopback: true }))

@@ -4,7 +4,7 @@
  */
 import { Effect, type Scope } from "effect"
 import { createServer, type Socket } from "node:net"
-import { TLSSocket } from "node:tls"
+import { TLSSocket, type TLSSocketOptions } from "node:tls"
 import * as Loopback from "./loopback.ts"
 import * as Watch from "./watch.ts"
 
@@ -45,7 +45,8 @@ export interface HostileServer {
   readonly untilNoneOpen: Effect.Effect<void>
 }
 
-export interface Tls {
+/** Key and certificate, and whatever else there is to say of TLS. */
+export interface Tls extends TLSSocketOptions {
   readonly key: string
   readonly cert: string
 }

@@ -34,4 +34,4 @@ const program = Effect.gen(function*() {
 })
 
 const store = Layer.provide(CacheStore.layerRedis, NodeRedis.layer({ url: redisUrl }))
-Effect.runFork(Effect.scoped(Effect.provide(program, [store, UndiciTransport.layer()])))
+Effect.runFork(Effect.scoped(Effect.provide(program, [store, UndiciTransport.layer({ loopback: true })])))

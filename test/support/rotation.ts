@@ -2,6 +2,7 @@
  * A key is rotated while two hundred calls are in flight. The vendor answers them all at once, when all of them are
  * there; what it accepts changes between two such rounds.
  */
+import type { TransportMisconfigured } from "@breakwater/core/transport/Transport"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import * as Vendor from "@breakwater/core/vendor/Vendor"
 import type { VendorError } from "@breakwater/core/VendorError"
@@ -72,7 +73,7 @@ const serve = Effect.gen(function*() {
 /** Rotates a key under load; no call may fail, and the old key may not be seen after the overlap. */
 export const underLoad = <E, R>(
   { credentials, first, overlap, rotate, second }: Rotation<E, R>
-): Effect.Effect<void, E | Vendor.VendorMisconfigured | VendorError, R | Scope.Scope> =>
+): Effect.Effect<void, E | Vendor.VendorMisconfigured | TransportMisconfigured | VendorError, R | Scope.Scope> =>
   Effect.gen(function*() {
     const { baseUrl, settle, untilFull, untilRounds, vendor } = yield* serve
     vendor.accepted = new Set([first])
@@ -87,7 +88,7 @@ export const underLoad = <E, R>(
         while (!vendor.isOver) yield* client.ping()
       })
       yield* Effect.all(Array.from({ length: inFlight }, () => worker), { concurrency: inFlight, discard: true })
-    }).pipe(Effect.provide([credentials, UndiciTransport.layer({ connections: inFlight })]))
+    }).pipe(Effect.provide([credentials, UndiciTransport.layer({ connections: inFlight, loopback: true })]))
     const fiber = yield* Effect.forkChild(load)
     const rotated = Effect.gen(function*() {
       yield* untilRounds(() => vendor.rounds.length >= 2)

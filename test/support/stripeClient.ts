@@ -19,7 +19,7 @@ export const layer = (aim: Aim) => {
   const policy = { ...declaration.policy, ...aim.policy }
   return Stripe.payments.pipe(
     Layer.provideMerge(Layer.effect(Stripe.Stripe, Vendor.make({ ...declaration, policy }))),
-    Layer.provideMerge(UndiciTransport.layer()),
+    Layer.provideMerge(UndiciTransport.layer({ loopback: true })),
     Layer.provideMerge(ConfigProvider.layer(ConfigProvider.fromUnknown({
       STRIPE_BASE_URL: aim.baseUrl,
       STRIPE_API_KEY: aim.secretKey ?? secretKey

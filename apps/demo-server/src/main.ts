@@ -2,7 +2,6 @@
  * The demo server, as a list of layers: what is below provides what is above. It stops when told to: requests in flight
  * are finished, sockets closed, telemetry flushed, and the exit code is 0.
  */
-import { UndiciTransport } from "@breakwater/core"
 import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Frankfurter"
 import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
 import { NodeRuntime } from "@effect/platform-node"
@@ -17,6 +16,7 @@ import * as Failures from "./Failures.ts"
 import * as Health from "./Health.ts"
 import * as Listen from "./Listen.ts"
 import * as Observability from "./Observability.ts"
+import * as Outbound from "./Outbound.ts"
 import * as Payments from "./Payments.ts"
 import * as Rates from "./Rates.ts"
 import * as Simulators from "./Simulators.ts"
@@ -31,7 +31,7 @@ const routes = Layer.mergeAll(
 const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Listen.layer("PORT", 3000)),
   Layer.provide([Stripe.layer, Frankfurter.layer]),
-  Layer.provide(UndiciTransport.layer()),
+  Layer.provide(Outbound.layer),
   Layer.merge(Control.layer),
   Layer.provide(Simulators.layerConfig),
   Layer.provide(Simulators.layer),

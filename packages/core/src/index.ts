@@ -34,6 +34,8 @@ export type * as Source from "./credentials/Source.ts"
 export * as Vault from "./credentials/Vault.ts"
 
 // The socket.
+export * as AddressGuard from "./transport/AddressGuard.ts"
+export * as Tls from "./transport/Tls.ts"
 export * as Transport from "./transport/Transport.ts"
 export * as UndiciTransport from "./transport/UndiciTransport.ts"
 

@@ -17,8 +17,8 @@ import {
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
+import { selfSigned } from "../../support/certificates.ts"
 import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../support/hostileServer.ts"
-import { selfSigned } from "../../support/selfSigned.ts"
 
 /** Remembers what became of a request, in order. */
 class Heard implements Receiver {
@@ -76,9 +76,9 @@ class Heard implements Receiver {
 
 type Send = (request: Partial<TransportRequest>, heard?: Heard) => readonly [heard: Heard, cancel: () => void]
 
-/** A transport, until the scope ends. */
+/** A transport that may connect to this machine, until the scope ends. */
 const transport = (options?: UndiciTransport.UndiciTransportOptions): Effect.Effect<Send, never, Scope.Scope> =>
-  Effect.map(Layer.build(UndiciTransport.layer(options)), (context) => {
+  Effect.map(Effect.orDie(Layer.build(UndiciTransport.layer({ loopback: true, ...options }))), (context) => {
     const transport = Context.get(context, Transport)
     return (request, heard = new Heard()) => {
       const cancel = transport.send(
@@ -163,7 +163,7 @@ describe("UndiciTransport", () => {
     it.live("under a name that nobody knows", () =>
       Effect.gen(function*() {
         const send = yield* transport()
-        const [heard] = send({ origin: "http://breakwater-test.invalid", connectTimeoutMillis: 60_000 })
+        const [heard] = send({ origin: "https://breakwater-test.invalid", connectTimeoutMillis: 60_000 })
         yield* heard.ended
         assert.deepStrictEqual(heard.reason, new ConnectFailed("Dns"))
       }))
@@ -229,7 +229,7 @@ describe("UndiciTransport", () => {
 
     it.live("sends nothing to a server whose certificate is for another", () =>
       Effect.gen(function*() {
-        const { heard, server } = yield* exchange(selfSigned([10, 0, 0, 1]))
+        const { heard, server } = yield* exchange(selfSigned({ hosts: ["10.0.0.1"] }))
         assert.deepStrictEqual(heard.reason, new ConnectFailed("Tls"))
         assert.deepStrictEqual(heard.events, ["error"])
         assert.strictEqual(server.connections[0]!.requests, 0)

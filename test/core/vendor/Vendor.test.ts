@@ -156,7 +156,7 @@ describe("Vendor", () => {
   })
 
   describe("is", () => {
-    const transport = UndiciTransport.layer()
+    const transport = UndiciTransport.layer({ loopback: true })
 
     it.live("where it is declared to be, unless the environment says otherwise", () =>
       Effect.gen(function*() {

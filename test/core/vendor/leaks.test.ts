@@ -105,7 +105,7 @@ describe("a call to a vendor that misbehaves", () => {
           yield* noMoreThan(healthy)
           yield* acme.setFault(undefined)
           assert.strictEqual((yield* client.item()).name, "anvil")
-        }).pipe(Effect.provide(UndiciTransport.layer()), Effect.scoped)
+        }).pipe(Effect.provide(UndiciTransport.layer({ loopback: true })), Effect.scoped)
         yield* noMoreThan(before)
       }).pipe(Effect.provide(Metric.enableRuntimeMetricsLayer), Effect.provideService(Metric.MetricRegistry, new Map()))
   )

@@ -17,7 +17,7 @@ const layerOf = (baseUrl: string, policy?: Policy.Policy) =>
     Layer.provideMerge(
       Layer.effect(Frankfurter.Frankfurter, Vendor.make({ ...Frankfurter.Frankfurter.declaration, policy }))
     ),
-    Layer.provideMerge(UndiciTransport.layer()),
+    Layer.provideMerge(UndiciTransport.layer({ loopback: true })),
     Layer.provideMerge(ConfigProvider.layer(ConfigProvider.fromUnknown({ FRANKFURTER_BASE_URL: baseUrl })))
   )
 

@@ -3,6 +3,7 @@
  * It knows nothing of vendors, policies or schemas.
  */
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import type { Reason } from "../Reason.ts"
 
 /** A request, ready to be written. */
@@ -48,6 +49,11 @@ export class Transport extends Context.Service<Transport, {
    */
   send(request: TransportRequest, receiver: Receiver): () => void
 }>()("breakwater/transport/Transport") {}
+
+/** The environment does not let the transport be what it promises, or it cannot be understood; no value is shown. */
+export class TransportMisconfigured extends Data.TaggedError("TransportMisconfigured")<{
+  readonly message: string
+}> {}
 
 /** The value of a header; the first, when it came several times. */
 export const header = (headers: ResponseHeaders, name: string): string | undefined => {

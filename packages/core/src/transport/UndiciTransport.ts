@@ -1,32 +1,84 @@
 /**
  * The transport over undici: one dispatch per request, the body in one buffer, every socket given back when it is over.
- * Limits that undici leaves to its callers are kept here: the size of a body, and the end of a connection nobody waits
- * for any more.
+ * It connects only where it may (`AddressGuard`), only to whom it trusts (`Tls`), and without TLS to this machine alone, when
+ * told that it may. Rules that are meant for one vendor belong to a transport of that vendor's own.
+ *
+ * @example
+ * ```ts
+ * import { UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Effect, Layer, Schema } from "effect"
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ *
+ * const Api = HttpApi.make("acme").add(
+ *   HttpApiGroup.make("secrets").add(HttpApiEndpoint.get("steal", "/", { success: Schema.String }))
+ * )
+ * class Acme extends Vendor.Service<Acme>()({ name: "acme", api: Api, baseUrl: "https://127.0.0.1" }) {}
+ *
+ * const steal = Effect.flatMap(Acme, ({ secrets }) => Effect.flip(secrets.steal()))
+ * const layer = Acme.layer.pipe(Layer.provide(UndiciTransport.layer({ allow: ["10.1.0.0/16"] })))
+ * const { reason } = await Effect.runPromise(Effect.provide(steal, layer))
+ * console.log(reason.message) // => the vendor's address is none that may be connected to
+ * ```
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Transport } from "./Transport.ts"
-import { type AgentOptions, Agents } from "./UndiciTransport/Agents.ts"
+import * as AddressGuard from "./AddressGuard.ts"
+import * as Proxy from "./Proxy.ts"
+import * as Resolver from "./Resolver.ts"
+import * as Tls from "./Tls.ts"
+import { Transport, TransportMisconfigured } from "./Transport.ts"
+import { type AgentOptions, Agents, maxHeaderBytes } from "./UndiciTransport/Agents.ts"
+import { Connector } from "./UndiciTransport/Connector.ts"
 import { Exchange } from "./UndiciTransport/Exchange.ts"
 
-export interface UndiciTransportOptions extends AgentOptions {}
+export interface UndiciTransportOptions extends AgentOptions, AddressGuard.AddressGuardOptions {
+  /** Whom it trusts, and as whom it is known. @default Node's roots, TLS 1.2 and later, no client certificate, no pins */
+  readonly tls?: Tls.TlsOptions | undefined
+  /**
+   * The proxy through which hosts are reached. Its own address is not guarded, being the operator's word; that of a vendor
+   * that is written as an address is, and names are resolved by the proxy, out of our sight. @default "environment"
+   */
+  readonly proxy?: Proxy.ProxySetting | undefined
+  /** How names are resolved. @default by the system, remembered for 30 seconds */
+  readonly dns?: Resolver.ResolverOptions | undefined
+}
 
-/** The transport; its sockets are closed with its scope. Dies when an option is out of its range. */
-export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transport> =>
+/**
+ * The transport; its sockets are closed with its scope. Dies when an option is out of its range. Fails when the environment
+ * switches the verification of certificates off (`NODE_TLS_REJECT_UNAUTHORIZED=0`), or names a proxy that is none.
+ */
+export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transport, TransportMisconfigured> =>
   Layer.effect(
     Transport,
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => new Agents(options)),
+    Effect.gen(function*() {
+      // Node looks at the process alone, whatever the configuration says.
+      if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") return yield* unverified()
+      const guard = AddressGuard.make(options)
+      const parts = {
+        guard,
+        resolver: yield* Resolver.make(guard, options.dns),
+        route: yield* Proxy.route(options.proxy),
+        tls: Tls.make(options.tls),
+        http2: options.http2 ?? false,
+        maxHeaderBytes: maxHeaderBytes(options),
+        context: yield* Effect.context<never>()
+      }
+      const agents = yield* Effect.acquireRelease(
+        Effect.sync(() => new Agents(options, new Connector(parts))),
         (agents) => Effect.promise(() => agents.destroy())
-      ),
-      (agents) =>
-        Transport.of({
-          send(request, receiver) {
-            const exchange = new Exchange(request, receiver)
-            exchange.start(agents.for(request.connectTimeoutMillis))
-            return () => exchange.cancel()
-          }
-        })
-    )
+      )
+      return Transport.of({
+        send(request, receiver) {
+          const exchange = new Exchange(request, receiver)
+          exchange.start(agents.for(request.connectTimeoutMillis))
+          return () => exchange.cancel()
+        }
+      })
+    })
   )
+
+const unverified = () =>
+  new TransportMisconfigured({
+    message: "NODE_TLS_REJECT_UNAUTHORIZED=0 would have certificates go unverified. Remove it from the environment; "
+      + "for a private certificate authority there is the option `tls.ca`"
+  })

@@ -25,7 +25,7 @@
  *   yield* simulator.setFault({ kind: "resetBefore", times: 1 })
  *   console.log(yield* acme.ring(), simulator.journal.count) // => ding 2
  * })
- * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(UndiciTransport.layer())))
+ * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(UndiciTransport.layer({ loopback: true }))))
  * ```
  */
 import * as Effect from "effect/Effect"

@@ -20,7 +20,7 @@
  * }) {}
  *
  * const latest = Effect.flatMap(Frankfurter, ({ rates }) => rates.latest())
- * const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer()))
+ * const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer({ loopback: true })))
  * console.log(await Effect.runPromise(Effect.provide(latest, layer))) // => { rate: 1.0842 }
  * ```
  */

@@ -12,7 +12,7 @@
  *   const { baseUrl } = yield* FrankfurterSimulator.serve()
  *   const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({ FRANKFURTER_BASE_URL: baseUrl }))
  *   const rates = Effect.flatMap(ExchangeRates.ExchangeRates, ({ latest }) => latest("EUR", "USD"))
- *   const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer()), Layer.provide(environment))
+ *   const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer({ loopback: true })), Layer.provide(environment))
  *   return yield* Effect.provide(rates, layer)
  * })
  * const { provenance, rate } = await Effect.runPromise(Effect.scoped(program))

@@ -18,7 +18,7 @@
  * const program = Effect.gen(function*() {
  *   const { baseUrl } = yield* StripeSimulator.serve()
  *   const environment = ConfigProvider.fromUnknown({ STRIPE_BASE_URL: baseUrl, STRIPE_API_KEY: "sk_simulated" })
- *   const layer = Stripe.layer.pipe(Layer.provide(UndiciTransport.layer()))
+ *   const layer = Stripe.layer.pipe(Layer.provide(UndiciTransport.layer({ loopback: true })))
  *   yield* pay.pipe(Effect.provide(layer), Effect.provideService(ConfigProvider.ConfigProvider, environment))
  * })
  * await Effect.runPromise(Effect.scoped(program))

@@ -1,69 +1,88 @@
-/** The connections: how many, how long they are kept, how they come about. */
-import { Agent, buildConnector } from "@effect/platform-node/Undici"
-import type { Socket } from "node:net"
+/** The connections: how many, to how many, and how long they are kept. */
+import { Agent } from "@effect/platform-node/Undici"
 import * as Range from "../../Range.ts"
+import type { Connector } from "./Connector.ts"
 import { abandoned } from "./Exchange.ts"
 
 export interface AgentOptions {
   /** Connections per origin, a whole number of at least 1; further requests wait for a free one. @default 256 (ours) */
   readonly connections?: number | undefined
-  /** How long an unused connection is kept, in milliseconds; more than 0. @default 4_000 (as undici) */
+  /**
+   * Origins to which there are connections at once, a whole number of at least 1; a request to a further one fails as
+   * `Unreachable`. @default 1_024 (ours)
+   */
+  readonly origins?: number | undefined
+  /**
+   * How long an unused connection is kept, in milliseconds; more than 0. A server may shorten it, never lengthen it.
+   * @default 4_000 (as undici)
+   */
   readonly keepAliveMillis?: number | undefined
-  /** The largest header block that is read, in bytes; a whole number of at least 1. @default 16_384 (as Node) */
+  /** The largest header block that is read over HTTP/1.1, in bytes; a whole number of at least 1. @default 16_384 (as Node) */
   readonly maxHeaderBytes?: number | undefined
+  /**
+   * Whether HTTP/2 is spoken with servers that choose it; HTTP/1.1 with all others, and over plain `http`.
+   * @default false
+   */
+  readonly http2?: boolean | undefined
 }
+
+/** Connect timeouts for which there is an agent at once; the oldest makes room. */
+const maxAgents = 64
 
 /** undici fixes the connect timeout per agent, so there is one agent per timeout in use. */
 export class Agents {
-  private readonly connections: number
-  private readonly keepAliveMillis: number
-  private readonly maxHeaderBytes: number
+  private readonly options: Agent.Options
+  private readonly connector: Connector
   private readonly agents = new Map<number, Agent>()
-  private readonly connecting = new Set<Socket>()
+  /** Agents that finish what they have begun. */
+  private readonly leaving = new Set<Agent>()
   private isClosed = false
 
-  constructor(options: AgentOptions) {
-    this.connections = Range.whole("UndiciTransport: connections", options.connections ?? 256, 1)
-    this.keepAliveMillis = Range.positive("UndiciTransport: keepAliveMillis", options.keepAliveMillis ?? 4_000)
-    this.maxHeaderBytes = Range.whole("UndiciTransport: maxHeaderBytes", options.maxHeaderBytes ?? 16_384, 1)
+  constructor(options: AgentOptions, connector: Connector) {
+    const keepAliveMillis = Range.positive("UndiciTransport: keepAliveMillis", options.keepAliveMillis ?? 4_000)
+    this.connector = connector
+    this.options = {
+      connections: Range.whole("UndiciTransport: connections", options.connections ?? 256, 1),
+      maxOrigins: Range.whole("UndiciTransport: origins", options.origins ?? 1_024, 1),
+      keepAliveTimeout: keepAliveMillis,
+      keepAliveMaxTimeout: keepAliveMillis,
+      maxHeaderSize: maxHeaderBytes(options),
+      pipelining: 1,
+      allowH2: options.http2 ?? false,
+      // The attempt's own timers bound both; undici's would only race them.
+      headersTimeout: 0,
+      bodyTimeout: 0
+    }
   }
   for(connectTimeoutMillis: number): Agent {
-    let agent = this.agents.get(connectTimeoutMillis)
-    if (agent === undefined) {
-      agent = new Agent({
-        connections: this.connections,
-        keepAliveTimeout: this.keepAliveMillis,
-        maxHeaderSize: this.maxHeaderBytes,
-        pipelining: 1,
-        allowH2: false,
-        connect: this.connector(connectTimeoutMillis),
-        // The attempt's own timers bound both; undici's would only race them.
-        headersTimeout: 0,
-        bodyTimeout: 0
-      })
-      this.agents.set(connectTimeoutMillis, agent)
-      if (this.isClosed) void agent.destroy()
-    }
-    return agent
+    const agent = this.agents.get(connectTimeoutMillis)
+    return agent ?? this.add(connectTimeoutMillis)
   }
   async destroy(): Promise<void> {
     this.isClosed = true
-    const destroyed = Promise.all(Array.from(this.agents.values(), (agent) => agent.destroy()))
+    const agents = [...this.agents.values(), ...this.leaving]
+    const destroyed = Promise.all(agents.map((agent) => agent.destroy()))
     // A destroyed agent leaves the connections that are still coming about to their timeout.
-    for (const socket of this.connecting) socket.destroy(abandoned)
+    this.connector.abandon(abandoned)
     await destroyed
   }
-  private connector(timeout: number): buildConnector.connector {
-    // It returns its socket, which only its types keep secret (undici 8.12).
-    const connect = buildConnector({ allowH2: false, timeout }) as (
-      ...call: Parameters<buildConnector.connector>
-    ) => Socket
-    return (options, callback) => {
-      const socket = connect(options, (...outcome) => {
-        this.connecting.delete(socket)
-        callback(...outcome)
-      })
-      this.connecting.add(socket)
+  private add(connectTimeoutMillis: number): Agent {
+    const agent = new Agent({ ...this.options, connect: this.connector.within(connectTimeoutMillis) })
+    if (this.isClosed) {
+      void agent.destroy()
+      return agent
     }
+    this.agents.set(connectTimeoutMillis, agent)
+    if (this.agents.size > maxAgents) {
+      const [oldest, leaver] = this.agents.entries().next().value!
+      this.agents.delete(oldest)
+      this.leaving.add(leaver)
+      leaver.close(() => this.leaving.delete(leaver))
+    }
+    return agent
   }
 }
+
+/** The option, or its default. */
+export const maxHeaderBytes = (options: AgentOptions): number =>
+  Range.whole("UndiciTransport: maxHeaderBytes", options.maxHeaderBytes ?? 16_384, 1)

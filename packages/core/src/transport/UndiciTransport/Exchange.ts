@@ -12,6 +12,7 @@ import {
   Timeout
 } from "../../Reason.ts"
 import type { Receiver, TransportRequest } from "../Transport.ts"
+import { NoConnection } from "./NoConnection.ts"
 
 /** What undici is told when nobody waits for a request any more. */
 export const abandoned = new Error("The request was abandoned")
@@ -104,6 +105,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   private reason(error: Error & { readonly code?: unknown }): Reason {
+    if (error instanceof NoConnection) return error.reason
     const code = typeof error.code === "string" ? error.code : ""
     if (this.phase === "Connect") {
       switch (code) {
@@ -136,6 +138,9 @@ const protocolIssue = (error: Error, code: string, phase: Phase): string | undef
   return words === "Invalid EOF state" ? undefined : words
 }
 
+/** What Node calls it when it cannot trust a certificate or agree on how to speak; a weak key has no name of its own. */
+const verdict = /CERT|TLS|SSL|SELF_SIGNED|ISSUER|SIGNATURE|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|UNSPECIFIED|EPROTO/
+
 const connectFailure = (code: string): ConnectFailure => {
   switch (code) {
     case "ENOTFOUND":
@@ -144,6 +149,6 @@ const connectFailure = (code: string): ConnectFailure => {
     case "ECONNREFUSED":
       return "Refused"
     default:
-      return /CERT|TLS|SSL|SELF_SIGNED|ISSUER|SIGNATURE/.test(code) ? "Tls" : "Unreachable"
+      return verdict.test(code) ? "Tls" : "Unreachable"
   }
 }

@@ -1,0 +1,22 @@
+/** The way out to the vendors. This machine is reachable by it only where one of them is here: simulated, or told to be. */
+import { AddressGuard, Credential, type Transport, UndiciTransport } from "@breakwater/core"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { Simulators } from "./Simulators.ts"
+
+export const layer: Layer.Layer<
+  Transport.Transport,
+  Config.ConfigError | Transport.TransportMisconfigured,
+  Simulators
+> = Layer.unwrap(
+  Effect.gen(function*() {
+    let loopback = false
+    for (const vendor of (yield* Simulators).keys()) {
+      const baseUrl = yield* Config.option(Config.URL(`${Credential.upperSnake(vendor)}_BASE_URL`))
+      if (Option.isSome(baseUrl) && AddressGuard.isHere(baseUrl.value.hostname)) loopback = true
+    }
+    return UndiciTransport.layer({ loopback })
+  })
+)

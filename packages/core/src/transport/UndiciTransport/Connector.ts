@@ -1,0 +1,135 @@
+/**
+ * How a connection comes about, and the only place where one does: the address is checked, the proxy asked, the certificate
+ * verified, all within one limit of time. Nothing of this is done for a request that finds a connection waiting.
+ */
+import { buildConnector, errors } from "@effect/platform-node/Undici"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { isIP, type LookupFunction, type Socket } from "node:net"
+import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
+import { type AddressGuard, isHere } from "../AddressGuard.ts"
+import type { Route } from "../Proxy.ts"
+import type { Resolver } from "../Resolver.ts"
+import type { Tls } from "../Tls.ts"
+import { NoConnection } from "./NoConnection.ts"
+import * as Tunnel from "./Tunnel.ts"
+
+export interface Parts {
+  readonly guard: AddressGuard
+  readonly resolver: Resolver
+  readonly route: Route
+  readonly tls: Tls
+  readonly http2: boolean
+  readonly maxHeaderBytes: number
+  /** The services with which names are resolved. */
+  readonly context: Context.Context<never>
+}
+
+type Told = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
+/** undici's connector returns its socket, which only its types keep secret (8.12). */
+type Connect = (target: buildConnector.Options, told: buildConnector.Callback) => Socket
+
+export class Connector {
+  private readonly parts: Parts
+  private readonly connect: Connect
+  private readonly attempts = new Set<Attempt>()
+
+  constructor(parts: Parts) {
+    this.parts = parts
+    this.connect = buildConnector({
+      ...parts.tls.vendor,
+      allowH2: parts.http2,
+      preferH2: parts.http2,
+      maxCachedSessions: parts.tls.resumesSessions ? 100 : 0,
+      autoSelectFamily: true,
+      lookup: this.lookup,
+      // The attempt has its own, which holds for the tunnel as well.
+      timeout: 0
+    } as buildConnector.BuildOptions) as Connect
+  }
+
+  /** Makes connections, each of which has so long to come about. */
+  within(timeoutMillis: number): buildConnector.connector {
+    return (target, callback) => {
+      const told: Told = callback
+      const { hostname, protocol } = target
+      const port = Number(target.port) || (protocol === "https:" ? 443 : 80)
+      const refusal = this.refusal(protocol, hostname)
+      if (refusal !== undefined) return queueMicrotask(() => told(new NoConnection(refusal), null))
+      const attempt: Attempt = new Attempt(timeoutMillis, (...outcome) => {
+        this.attempts.delete(attempt)
+        told(...outcome)
+      })
+      this.attempts.add(attempt)
+      // Whose certificate is expected is said by the URL alone, and not by a Host header, from which undici takes it.
+      const direct = { ...target, servername: isIP(hostname) === 0 ? hostname.replace(/\.$/, "") : "" }
+      const proxy = protocol === "https:" ? this.parts.route(hostname, port) : undefined
+      if (proxy === undefined) return attempt.go((end) => this.connect(direct, end))
+      attempt.go((end) =>
+        Tunnel.open(proxy, { hostname, port }, this.parts.tls.proxy, this.parts.maxHeaderBytes, (httpSocket) => {
+          if (httpSocket === undefined) return end(new NoConnection(new ConnectFailed("Proxy")), null)
+          attempt.go(() => this.connect({ ...direct, httpSocket }, end))
+        })
+      )
+    }
+  }
+
+  /** Gives up whatever is still coming about. */
+  abandon(why: Error): void {
+    for (const attempt of this.attempts) attempt.abandon(why)
+  }
+
+  private refusal(protocol: string, hostname: string): Reason | undefined {
+    const { guard } = this.parts
+    const isLocal = isHere(hostname)
+    if (protocol !== "https:" && !(isLocal && guard.loopback)) {
+      return new InvalidRequest("http is for this machine alone, with the option `loopback`; anything else is https")
+    }
+    // What is written as an address is asked of nobody.
+    const isRefused = isIP(hostname) === 0 ? isLocal && !guard.loopback : guard.refusal(hostname) !== undefined
+    return isRefused ? new ConnectFailed("Forbidden") : undefined
+  }
+
+  private readonly lookup: LookupFunction = (hostname, options, callback) => {
+    const resolving = Effect.runForkWith(this.parts.context)(this.parts.resolver.addresses(hostname))
+    resolving.addObserver((exit) => {
+      if (Exit.isFailure(exit)) {
+        const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
+        return callback(new NoConnection(failure?.error ?? new ConnectFailed("Dns")), "")
+      }
+      const found = exit.value.map((address) => ({ address, family: isIP(address) }))
+      if (options.all === true) callback(null, found)
+      else callback(null, found[0]!.address, found[0]!.family)
+    })
+  }
+}
+
+/** One connection that is coming about, over one socket or, through a proxy, two. */
+class Attempt {
+  private readonly told: Told
+  private readonly timer: NodeJS.Timeout
+  private socket: Socket | undefined = undefined
+  private isOver = false
+
+  constructor(timeoutMillis: number, told: Told) {
+    this.told = told
+    // undici asks by callback; a fibre for every connection would tell the same time.
+    this.timer = setTimeout(() => {
+      this.end(new errors.ConnectTimeoutError(), null)
+      this.socket?.destroy()
+    }, timeoutMillis)
+  }
+  go(connect: (end: Told) => Socket): void {
+    this.socket = connect((...outcome) => this.end(...outcome))
+  }
+  abandon(why: Error): void {
+    this.socket?.destroy(why)
+  }
+  private end(...outcome: Parameters<Told>): void {
+    if (this.isOver) return
+    this.isOver = true
+    clearTimeout(this.timer)
+    this.told(...outcome)
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * A tunnel through a proxy: `CONNECT` (RFC 9110, 9.3.6), and nothing before its 200. What a proxy says beside it is not
+ * passed on.
+ */
+import * as Redacted from "effect/Redacted"
+import { request } from "node:http"
+import { connect as connectPlain, type Socket } from "node:net"
+import { connect as connectTls, type ConnectionOptions } from "node:tls"
+import type { Proxy } from "../Proxy.ts"
+
+/**
+ * Opens a tunnel to a host and port, and says once whether there is one; until then, destroying the returned socket gives
+ * it up.
+ */
+export const open = (
+  proxy: Proxy,
+  target: { readonly hostname: string; readonly port: number },
+  tls: ConnectionOptions,
+  maxHeaderBytes: number,
+  told: (outcome: Socket | undefined) => void
+): Socket => {
+  const address = { host: proxy.hostname, port: proxy.port, autoSelectFamily: true }
+  const socket = proxy.isTls
+    ? connectTls({ ...tls, ...address, ...(isIpLiteral(proxy.hostname) ? undefined : { servername: proxy.hostname }) })
+    : connectPlain(address)
+  const authority = `${target.hostname.includes(":") ? `[${target.hostname}]` : target.hostname}:${target.port}`
+  let isOver = false
+  const end = (outcome: Socket | undefined) => {
+    if (isOver) return
+    isOver = true
+    socket.off("error", fail)
+    if (outcome === undefined) {
+      socket.on("error", () => {}).destroy()
+    }
+    told(outcome)
+  }
+  const fail = () => end(undefined)
+  socket.on("error", fail).on("close", fail)
+  socket.once(proxy.isTls ? "secureConnect" : "connect", () => {
+    request({
+      method: "CONNECT",
+      path: authority,
+      headers: {
+        host: authority,
+        ...(proxy.authorization === undefined
+          ? undefined
+          : { "proxy-authorization": Redacted.value(proxy.authorization) })
+      },
+      maxHeaderSize: maxHeaderBytes,
+      createConnection: () => socket
+    })
+      // A server in the tunnel does not speak before it is spoken to: bytes behind the 200 are the proxy's own.
+      .on(
+        "connect",
+        ({ statusCode }, _socket, rest) => end(statusCode === 200 && rest.length === 0 ? socket : undefined)
+      )
+      .on("error", fail)
+      .end()
+  })
+  return socket
+}
+
+const isIpLiteral = (hostname: string): boolean => hostname.includes(":") || /^[\d.]+$/.test(hostname)
