@@ -66,6 +66,22 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       assert.match(asOf, /^\d{4}-\d{2}-\d{2}$/)
     }))
 
+  it.effect("takes no longer than its caller waits", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Server
+      const within = (timeout: string) =>
+        request("GET", `${url}/rates/EUR/USD`, { headers: { "request-timeout": timeout } })
+      const { json, status } = yield* within("0.2").pipe(
+        withFault("frankfurter", { kind: "latency", millis: 2_000 })
+      )
+      assert.deepStrictEqual([status, (json as { error: string }).error], [504, "GATEWAY_TIMEOUT"])
+      assert.strictEqual((yield* within("999999999")).status, 200)
+      for (const timeout of ["", "0", "-1", "soon", "1e3", "Infinity", "1234567890"]) {
+        const refused = yield* within(timeout)
+        assert.deepStrictEqual([refused.status, (refused.json as { field: string }).field], [400, "request-timeout"])
+      }
+    }))
+
   it.effect("takes a payment, shows it, and gives the money back", () =>
     Effect.gen(function*() {
       const created = yield* post("/payments", { ...order, reference: "refunded" })

@@ -1,20 +1,17 @@
 /** What happens to a request that no handler answers: every response is one of ours, also the ones for our mistakes. */
-import { Deadline } from "@breakwater/core"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { HttpRouter, HttpServerError, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiError } from "effect/http-api"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { unhandled } from "effect/Types"
 import * as Problem from "./Problem.ts"
-
-/** The longest a request may take; the calls made for it inherit what is left. */
-const requestDeadline = "25 seconds"
+import * as RequestDeadline from "./RequestDeadline.ts"
 
 export const layer = HttpRouter.middleware(
   // Nothing is left unhandled; that the type says otherwise is what the router asks of a middleware for all routes.
-  (app): Effect.Effect<HttpServerResponse.HttpServerResponse, unhandled> =>
-    app.pipe(Deadline.within(requestDeadline), Effect.map(inOurWords), Effect.catchCause(toResponse)),
+  (app): Effect.Effect<HttpServerResponse.HttpServerResponse, unhandled, HttpServerRequest.HttpServerRequest> =>
+    app.pipe(RequestDeadline.within, Effect.map(inOurWords), Effect.catchCause(toResponse)),
   { global: true }
 )
 
