@@ -23,6 +23,8 @@ export interface Connection {
   reset(): void
   /** Writes a piece again and again, as fast as it is read, until the connection is closed. */
   flood(bytes: string): void
+  /** Writes a text character by character, one every so many milliseconds, and then over again. */
+  drip(bytes: string, everyMillis: number): void
 }
 
 export interface Behaviour {
@@ -30,6 +32,8 @@ export interface Behaviour {
   readonly onConnection?: (connection: Connection, index: number) => void
   /** The head of a request has come; `index` counts the requests of all connections, from 0. @default nothing is done */
   readonly onRequest?: (connection: Connection, index: number) => void
+  /** Bytes have come. @default nothing is done */
+  readonly onBytes?: (connection: Connection) => void
 }
 
 export interface HostileServer {
@@ -60,7 +64,8 @@ export const listen = (behaviour: Behaviour, tls?: Tls): Effect.Effect<HostileSe
     const server = createServer((socket) => {
       const connection = new ServerConnection(socket, tls, {
         changed,
-        onRequest: () => behaviour.onRequest?.(connection, requests++)
+        onRequest: () => behaviour.onRequest?.(connection, requests++),
+        onBytes: () => behaviour.onBytes?.(connection)
       })
       connections.push(connection)
       behaviour.onConnection?.(connection, connections.length - 1)
@@ -88,7 +93,7 @@ class ServerConnection implements Connection {
   isOpen = true
   private readonly raw: Socket
   private readonly stream: Socket
-  private readonly hears: { readonly changed: () => void; readonly onRequest: () => void }
+  private readonly hears: { readonly changed: () => void; readonly onRequest: () => void; readonly onBytes: () => void }
 
   constructor(raw: Socket, tls: Tls | undefined, hears: ServerConnection["hears"]) {
     this.raw = raw
@@ -122,6 +127,12 @@ class ServerConnection implements Connection {
     more()
   }
 
+  drip(bytes: string, everyMillis: number) {
+    let next = 0
+    const timer = setInterval(() => this.stream.write(bytes[next++ % bytes.length]!, "latin1"), everyMillis)
+    this.raw.once("close", () => clearInterval(timer))
+  }
+
   private hear(bytes: string) {
     this.received += bytes
     const heads = this.received.split("\r\n\r\n").length - 1
@@ -129,6 +140,7 @@ class ServerConnection implements Connection {
       this.requests++
       this.hears.onRequest()
     }
+    this.hears.onBytes()
     this.hears.changed()
   }
 }

@@ -39,6 +39,7 @@ export const make = (
           body: undefined,
           connectTimeoutMillis: 3_000,
           maxBodyBytes: 100_000,
+          maxRedirects: 0,
           ...request
         }, {
           onSent() {

@@ -82,8 +82,9 @@ export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
 export class Timeout extends ReasonBase<"Timeout"> {
   readonly phase: Phase
   readonly limitMillis: number
-  constructor(phase: Phase, limitMillis: number) {
-    super("Timeout", phase === "Connect" ? "NotSent" : "Unknown", true)
+  /** `fate` is for a request that had been redirected before it waited. */
+  constructor(phase: Phase, limitMillis: number, fate: Fate = phase === "Connect" ? "NotSent" : "Unknown") {
+    super("Timeout", fate, true)
     this.phase = phase
     this.limitMillis = limitMillis
   }
@@ -107,8 +108,9 @@ export type ConnectFailure = "Dns" | "Forbidden" | "Pin" | "Proxy" | "Refused" |
  */
 export class ConnectFailed extends ReasonBase<"ConnectFailed"> {
   readonly failure: ConnectFailure
-  constructor(failure: ConnectFailure) {
-    super("ConnectFailed", "NotSent", failure !== "Tls" && failure !== "Pin" && failure !== "Forbidden")
+  /** `fate` is for a request that had been redirected before it was to be connected. */
+  constructor(failure: ConnectFailure, fate: Fate = "NotSent") {
+    super("ConnectFailed", fate, failure !== "Tls" && failure !== "Pin" && failure !== "Forbidden")
     this.failure = failure
   }
   get message() {

@@ -37,6 +37,7 @@ export * as Vault from "./credentials/Vault.ts"
 export * as AddressGuard from "./transport/AddressGuard.ts"
 export * as Tls from "./transport/Tls.ts"
 export * as Transport from "./transport/Transport.ts"
+export * as TransportHttpClient from "./transport/TransportHttpClient.ts"
 export * as UndiciTransport from "./transport/UndiciTransport.ts"
 
 // At least once on the wire, once in effect.

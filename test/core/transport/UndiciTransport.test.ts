@@ -90,6 +90,7 @@ const transport = (options?: UndiciTransport.UndiciTransportOptions): Effect.Eff
           body: undefined,
           connectTimeoutMillis: 2_000,
           maxBodyBytes: 100_000,
+          maxRedirects: 0,
           ...request
         },
         heard
@@ -131,6 +132,10 @@ const answering = (...bytes: ReadonlyArray<string>): Behaviour => ({
 
 const ok = "HTTP/1.1 200 OK\r\n"
 
+const unencoded = "the path holds characters that have to be encoded"
+const unnameable = "the name of a header is none that can be sent"
+const unsendable = (name: string) => `the header ${name} holds characters that cannot be sent`
+
 /** undici gives a connection back one turn of the event loop after its answer. */
 const nextTurn = Effect.callback<void>((resume) => {
   setImmediate(() => resume(Effect.void))
@@ -140,7 +145,10 @@ describe("UndiciTransport", () => {
   it.effect.each<readonly [UndiciTransport.UndiciTransportOptions, RegExp]>([
     [{ connections: 0 }, /connections must be a whole number of at least 1, got 0/],
     [{ keepAliveMillis: 0 }, /keepAliveMillis must be more than 0 and finite, got 0/],
-    [{ maxHeaderBytes: 1.5 }, /maxHeaderBytes must be a whole number of at least 1, got 1.5/]
+    [{ maxHeaderBytes: 1.5 }, /maxHeaderBytes must be a whole number of at least 1, got 1.5/],
+    [{ maxUrlLength: 0 }, /maxUrlLength must be a whole number of at least 1, got 0/],
+    [{ maxRequestHeaderBytes: -1 }, /maxRequestHeaderBytes must be a whole number of at least 1, got -1/],
+    [{ maxResponseHeaders: 0.5 }, /maxResponseHeaders must be a whole number of at least 1, got 0.5/]
   ])(
     "is not made with %j",
     ([options, message]) =>
@@ -390,18 +398,6 @@ describe("UndiciTransport", () => {
         new ConnectionLost("Body"),
         "sent",
         "headers 200"
-      ],
-      [
-        "when it is told to go on, which it had not asked for",
-        { behaviour: answering("HTTP/1.1 100 Continue\r\n\r\n", `${ok}content-length: 0\r\n\r\n`) },
-        new ConnectionLost("Headers"),
-        "sent"
-      ],
-      [
-        "when it is told to speak another protocol, which it had not offered",
-        { behaviour: answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: tea\r\nconnection: upgrade\r\n\r\n") },
-        new ConnectionLost("Headers"),
-        "sent"
       ]
     ])("%s", ([, setting, reason, ...events]) =>
       Effect.gen(function*() {
@@ -422,6 +418,18 @@ describe("UndiciTransport", () => {
         "that is not HTTP",
         { behaviour: answering("220 mail.example ESMTP\r\n") },
         new InvalidResponse(undefined, "not HTTP (Expected HTTP/, RTSP/ or ICE/)"),
+        "sent"
+      ],
+      [
+        "when it is told to go on, which it had not asked for",
+        { behaviour: answering("HTTP/1.1 100 Continue\r\n\r\n", `${ok}content-length: 0\r\n\r\n`) },
+        new InvalidResponse(undefined, "not HTTP (a status that was not asked for)"),
+        "sent"
+      ],
+      [
+        "when it is told to speak another protocol, which it had not offered",
+        { behaviour: answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: tea\r\nconnection: upgrade\r\n\r\n") },
+        new InvalidResponse(undefined, "not HTTP (a status that was not asked for)"),
         "sent"
       ],
       [
@@ -694,6 +702,7 @@ describe("UndiciTransport", () => {
             "X-One: 1",
             "x-two: two words",
             "x-one: again",
+            "accept-encoding: gzip, deflate, br, zstd",
             "content-length: 8",
             "",
             Buffer.from("{\"ü\":1}").toString("latin1")
@@ -701,23 +710,77 @@ describe("UndiciTransport", () => {
         )
       }))
 
-    it.live.each<readonly [string, Partial<TransportRequest>]>([
-      ["a line break in a header's value", { headers: ["x-name", "a\r\nx-evil: 1"] }],
-      ["a line feed in a header's value", { headers: ["x-name", "a\n"] }],
-      ["a zero byte in a header's value", { headers: ["x-name", "a\0b"] }],
-      ["a character beyond Latin-1 in a header's value", { headers: ["x-name", "€"] }],
-      ["a line break in a header's name", { headers: ["x-name: 1\r\nx-evil", "1"] }],
-      ["an empty name of a header", { headers: ["", "1"] }],
-      ["a line break in the path", { path: "/\r\nx-evil: 1" }],
-      ["a space in the path", { path: "/ HTTP/1.1" }],
-      ["a control character in the path", { path: "/\u0001" }],
-      ["a character beyond Latin-1 in the path", { path: "/€" }],
-      ["a path that does not begin with a slash", { path: "evil" }],
-      ["a line break in the method", { method: "GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET" }],
-      ["a header that HTTP keeps for itself", { headers: ["transfer-encoding", "chunked"] }],
-      ["an expectation", { headers: ["expect", "100-continue"] }],
-      ["a length that is not that of the body", { method: "POST", headers: ["content-length", "3"], body: "hello" }]
-    ])("nothing of %s", ([, request]) =>
+    it.live.each<readonly [string, Partial<TransportRequest>, issue: string]>([
+      ["a line break in a header's value", { headers: ["x-name", "a\r\nx-evil: 1"] }, unsendable("x-name")],
+      ["a line feed in a header's value", { headers: ["x-name", "a\n"] }, unsendable("x-name")],
+      ["a line break at the beginning of a header's value", { headers: ["x-name", "\r\na"] }, unsendable("x-name")],
+      ["a zero byte in a header's value", { headers: ["x-name", "a\0b"] }, unsendable("x-name")],
+      ["a delete in a header's value", { headers: ["x-name", "a\u007f"] }, unsendable("x-name")],
+      ["a Latin-1 character in a header's value", { headers: ["x-name", "é"] }, unsendable("x-name")],
+      ["a character beyond Latin-1 in a header's value", { headers: ["x-name", "€"] }, unsendable("x-name")],
+      [
+        "a character in a header's value whose low byte is a line feed",
+        { headers: ["x-name", "\u010a"] },
+        unsendable("x-name")
+      ],
+      ["a space before a header's value", { headers: ["x-name", " a"] }, unsendable("x-name")],
+      ["a tab behind a header's value", { headers: ["x-name", "a\t"] }, unsendable("x-name")],
+      ["a line break in a header's name", { headers: ["x-name: 1\r\nx-evil", "1"] }, unnameable],
+      ["a space in a header's name", { headers: ["x-name ", "1"] }, unnameable],
+      ["an empty name of a header", { headers: ["", "1"] }, unnameable],
+      ["the name of an HTTP/2 header", { headers: [":authority", "evil"] }, unnameable],
+      ["a name without a value", { headers: ["x-one", "1", "x-name"] }, "the header x-name has no value"],
+      ...[
+        "Connection",
+        "content-length",
+        "expect",
+        "HOST",
+        "keep-alive",
+        "te",
+        "trailer",
+        "Transfer-Encoding",
+        "upgrade"
+      ]
+        .map((name) =>
+          [
+            `the header ${name}, which HTTP keeps for itself`,
+            { method: "POST", headers: [name, "5"], body: "hello" },
+            `the header ${name} is not for the caller to set`
+          ] as const
+        ),
+      [
+        "a second authorization",
+        { headers: ["authorization", "a", "Authorization", "b"] },
+        "the header Authorization is there twice"
+      ],
+      [
+        "a second type of the body",
+        { headers: ["content-type", "text/plain", "content-type", "text/html"] },
+        "the header content-type is there twice"
+      ],
+      [
+        "headers that are too large together",
+        { headers: ["x-name", "x".repeat(8_000), "x-name", "x".repeat(8_364 + 1)] },
+        "the headers are larger than 16384 bytes"
+      ],
+      ["a line break in the path", { path: "/\r\nx-evil: 1" }, unencoded],
+      ["a space in the path", { path: "/ HTTP/1.1" }, unencoded],
+      ["a control character in the path", { path: "/\u0001" }, unencoded],
+      ["a character beyond ASCII in the path", { path: "/é" }, unencoded],
+      ["a fragment in the path", { path: "/a#b" }, unencoded],
+      ["a path that does not begin with a slash", { path: "evil" }, unencoded],
+      ["a path that is a URL", { path: "http://evil.example/" }, unencoded],
+      ["no path", { path: "" }, unencoded],
+      ["an endless path", { path: `/${"a".repeat(8_192)}` }, "the URL is longer than 8192 characters"],
+      [
+        "a line break in the method",
+        { method: "GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET" },
+        "the method is none that can be sent"
+      ],
+      ["no method", { method: "" }, "the method is none that can be sent"],
+      ["a request for a tunnel", { method: "CONNECT" }, "the method is none that can be sent"],
+      ["a body where a server expects none", { body: "GET /evil HTTP/1.1\r\n\r\n" }, "a GET has no body"]
+    ])("nothing of %s", ([, request, issue]) =>
       Effect.gen(function*() {
         const server = yield* listen({ onRequest: (connection) => connection.write(`${ok}content-length: 0\r\n\r\n`) })
         const heard = yield* Effect.scoped(Effect.gen(function*() {
@@ -731,7 +794,7 @@ describe("UndiciTransport", () => {
           return heard
         }))
         yield* server.untilNoneOpen
-        assert.deepStrictEqual(heard.reason, new InvalidRequest("a header or the path holds characters HTTP forbids"))
+        assert.deepStrictEqual(heard.reason, new InvalidRequest(issue))
         assert.deepStrictEqual(heard.events, ["error"])
         assert.deepStrictEqual(heard.tooSoon, [])
         for (const { received } of server.connections) {

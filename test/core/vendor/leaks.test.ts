@@ -4,8 +4,9 @@ import * as Simulator from "@breakwater/core/vendor/Simulator"
 import * as Vendor from "@breakwater/core/vendor/Vendor"
 import { isVendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Metric, Schedule, Schema } from "effect"
+import { ConfigProvider, Effect, Schema } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { counted, held, noMoreThan } from "../../support/held.ts"
 
 const Api = HttpApi.make("acme").add(
   HttpApiGroup.make("items", { topLevel: true }).add(
@@ -38,35 +39,6 @@ const acmeWith = (policy: Policy.Policy) =>
 const quick = acmeWith({ deadline: "700 millis", attemptTimeout: "300 millis" })
 /** Its timers, should one be left behind, outlive the test. */
 const patient = acmeWith({ deadline: "5 minutes", attemptTimeout: "2 minutes", connectTimeout: "2 minutes" })
-
-/** Sockets and timers that keep the process busy, and fibres that are alive. */
-const held = Effect.gen(function*() {
-  const resources = process.getActiveResourcesInfo()
-  const count = (name: RegExp) => resources.filter((resource) => name.test(resource)).length
-  const fibers = (yield* Metric.snapshot).find(({ id }) => id === "child_fibers_active")
-  return {
-    sockets: count(/^(?:TCPSocketWrap|TLSWrap|TCPConnectWrap|GetAddrInfoReqWrap)$/),
-    timers: count(/^(?:Timeout|Immediate)$/),
-    fibers: fibers?.type === "Gauge" ? Number(fibers.state.value) : 0
-  }
-})
-
-type Held = Effect.Success<typeof held>
-
-/** Waits until no more is held than was: the simulator lets go of its side a moment after us. */
-const noMoreThan = (before: Held) =>
-  Effect.gen(function*() {
-    const now = yield* held.pipe(
-      Effect.repeat({
-        until: (now) => now.sockets <= before.sockets && now.timers <= before.timers && now.fibers <= before.fibers,
-        schedule: Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(300)])
-      }),
-      Effect.andThen(held)
-    )
-    assert.isAtMost(now.sockets, before.sockets, "sockets")
-    assert.isAtMost(now.timers, before.timers, "timers")
-    assert.isAtMost(now.fibers, before.fibers, "fibres")
-  })
 
 const faults: ReadonlyArray<readonly [Simulator.Fault, client: typeof quick, reason: string]> = [
   [{ kind: "drip", bytesPerSecond: 20 }, quick, "Timeout"],
@@ -107,6 +79,6 @@ describe("a call to a vendor that misbehaves", () => {
           assert.strictEqual((yield* client.item()).name, "anvil")
         }).pipe(Effect.provide(UndiciTransport.layer({ loopback: true })), Effect.scoped)
         yield* noMoreThan(before)
-      }).pipe(Effect.provide(Metric.enableRuntimeMetricsLayer), Effect.provideService(Metric.MetricRegistry, new Map()))
+      }).pipe(counted)
   )
 })

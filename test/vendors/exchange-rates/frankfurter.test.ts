@@ -112,6 +112,7 @@ describe("ExchangeRates by Frankfurter", () => {
         body: "",
         headers: {
           accept: "application/json",
+          "accept-encoding": "gzip, deflate, br, zstd",
           connection: "keep-alive",
           host: new URL(wire.baseUrl).host,
           "user-agent": "breakwater/0.1"

@@ -18,8 +18,10 @@ export interface TransportRequest {
   readonly body: string | Uint8Array | undefined
   /** How long a new connection may take to come about, in milliseconds. */
   readonly connectTimeoutMillis: number
-  /** The largest body that is read. */
+  /** The largest body that is read, as it travels and as it is unpacked. */
   readonly maxBodyBytes: number
+  /** How many redirects are followed; 0 for none. */
+  readonly maxRedirects: number
 }
 
 /** Header names in lower case; a name that came several times has several values. */
@@ -30,9 +32,9 @@ export type ResponseHeaders = Readonly<Record<string, string | ReadonlyArray<str
  * order, or `onError` after any of them.
  */
 export interface Receiver {
-  /** There is a connection, and the first byte is about to leave. */
+  /** There is a connection, and the first byte is about to leave. Not told again when a redirect is followed. */
   onSent(): void
-  /** Status and headers have come. */
+  /** Status and headers of the answer have come; not of a redirect that is followed. */
   onHeaders(status: number, headers: ResponseHeaders): void
   /** A piece of the body has come. */
   onProgress(): void
@@ -42,13 +44,15 @@ export interface Receiver {
   onError(reason: Reason): void
 }
 
-export class Transport extends Context.Service<Transport, {
-  /**
-   * Starts a request. The receiver is never called before `send` has returned, and never after the returned function has
-   * been called, which ends the request and gives back its socket.
-   */
-  send(request: TransportRequest, receiver: Receiver): () => void
-}>()("breakwater/transport/Transport") {}
+/**
+ * Starts a request. The receiver is never called before `send` has returned, and never after the returned function has
+ * been called, which ends the request and gives back its socket.
+ */
+export type Send = (request: TransportRequest, receiver: Receiver) => () => void
+
+export class Transport
+  extends Context.Service<Transport, { readonly send: Send }>()("breakwater/transport/Transport")
+{}
 
 /** The environment does not let the transport be what it promises, or it cannot be understood; no value is shown. */
 export class TransportMisconfigured extends Data.TaggedError("TransportMisconfigured")<{

@@ -23,15 +23,20 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AddressGuard from "./AddressGuard.ts"
+import * as MessageLimits from "./MessageLimits.ts"
 import * as Proxy from "./Proxy.ts"
+import * as Redirect from "./Redirect.ts"
+import * as RequestCheck from "./RequestCheck.ts"
 import * as Resolver from "./Resolver.ts"
 import * as Tls from "./Tls.ts"
-import { Transport, TransportMisconfigured } from "./Transport.ts"
+import { type Send, Transport, TransportMisconfigured } from "./Transport.ts"
 import { type AgentOptions, Agents, maxHeaderBytes } from "./UndiciTransport/Agents.ts"
 import { Connector } from "./UndiciTransport/Connector.ts"
 import { Exchange } from "./UndiciTransport/Exchange.ts"
 
-export interface UndiciTransportOptions extends AgentOptions, AddressGuard.AddressGuardOptions {
+export interface UndiciTransportOptions
+  extends AgentOptions, AddressGuard.AddressGuardOptions, MessageLimits.MessageOptions
+{
   /** Whom it trusts, and as whom it is known. @default Node's roots, TLS 1.2 and later, no client certificate, no pins */
   readonly tls?: Tls.TlsOptions | undefined
   /**
@@ -67,13 +72,14 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
         Effect.sync(() => new Agents(options, new Connector(parts))),
         (agents) => Effect.promise(() => agents.destroy())
       )
-      return Transport.of({
-        send(request, receiver) {
-          const exchange = new Exchange(request, receiver)
-          exchange.start(agents.for(request.connectTimeoutMillis))
-          return () => exchange.cancel()
-        }
-      })
+      const limits = MessageLimits.make(options)
+      const send: Send = (request, receiver) => {
+        const exchange = new Exchange(request, receiver, limits)
+        exchange.start(agents.for(request.connectTimeoutMillis))
+        return () => exchange.cancel()
+      }
+      // Every hop of a redirect is checked like the first.
+      return Transport.of({ send: Redirect.following(RequestCheck.checked(limits, send)) })
     })
   )
 

@@ -203,7 +203,8 @@ class Endpoint {
         headers: [...this.fixedHeaders, ...headers],
         body: encoded.body,
         connectTimeoutMillis: this.connectTimeoutMillis,
-        maxBodyBytes: this.maxBodyBytes
+        maxBodyBytes: this.maxBodyBytes,
+        maxRedirects: this.declaration.redirects ?? 0
       },
       new Exchange(this, attempt, keeping, settle)
     )

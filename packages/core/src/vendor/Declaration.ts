@@ -36,6 +36,11 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** How we introduce ourselves to the vendor (`User-Agent`). @default "breakwater/0.1" */
   readonly userAgent?: string | undefined
+  /**
+   * How many redirects of one request are followed; a whole number from 0 to 10. Credentials, keys and bodies stay with the
+   * vendor's own origin. @default 0: a redirect is an answer that the contract does not know
+   */
+  readonly redirects?: number | undefined
   /** How its calls are guarded; operations lay their own settings over it. @default {@link Policy.read} */
   readonly policy?: Policy.Policy | undefined
   /**

@@ -80,6 +80,8 @@ export const make = <Api extends HttpApi.Constraint>(
       throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
     }
   }
+  const redirects = Range.whole(`Vendor ${name}: redirects`, declaration.redirects ?? 0, 0)
+  if (redirects > 10) throw new Error(`Vendor ${name}: redirects must be at most 10, got ${redirects}`)
   return Effect.gen(function*() {
     const transport = yield* Transport
     const baseUrl = yield* baseUrlOf(declaration)

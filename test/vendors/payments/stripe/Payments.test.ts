@@ -482,6 +482,7 @@ describe("Payments by Stripe", () => {
           const { body, headers, query } = wire.exchanges[1]!
           assert.deepStrictEqual(Object.fromEntries(headers), {
             accept: "application/json",
+            "accept-encoding": "gzip, deflate, br, zstd",
             authorization: `Bearer ${StripeClient.secretKey}`,
             connection: "keep-alive",
             host: new URL(wire.baseUrl).host,
@@ -501,6 +502,7 @@ describe("Payments by Stripe", () => {
           const { "idempotency-key": key, ...headers } = Object.fromEntries(first!.headers)
           assert.deepStrictEqual(headers, {
             accept: "application/json",
+            "accept-encoding": "gzip, deflate, br, zstd",
             authorization: `Bearer ${StripeClient.secretKey}`,
             connection: "keep-alive",
             "content-length": String(first!.body.length),

@@ -6,6 +6,7 @@ import { buildConnector, errors } from "@effect/platform-node/Undici"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import { isIP, type LookupFunction, type Socket } from "node:net"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import { type AddressGuard, isHere } from "../AddressGuard.ts"
@@ -34,6 +35,7 @@ export class Connector {
   private readonly parts: Parts
   private readonly connect: Connect
   private readonly attempts = new Set<Attempt>()
+  private readonly lookups = new Set<Fiber.Fiber<unknown, unknown>>()
 
   constructor(parts: Parts) {
     this.parts = parts
@@ -78,6 +80,7 @@ export class Connector {
   /** Gives up whatever is still coming about. */
   abandon(why: Error): void {
     for (const attempt of this.attempts) attempt.abandon(why)
+    for (const lookup of this.lookups) lookup.interruptUnsafe()
   }
 
   private refusal(protocol: string, hostname: string): Reason | undefined {
@@ -93,7 +96,9 @@ export class Connector {
 
   private readonly lookup: LookupFunction = (hostname, options, callback) => {
     const resolving = Effect.runForkWith(this.parts.context)(this.parts.resolver.addresses(hostname))
+    this.lookups.add(resolving)
     resolving.addObserver((exit) => {
+      this.lookups.delete(resolving)
       if (Exit.isFailure(exit)) {
         const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
         return callback(new NoConnection(failure?.error ?? new ConnectFailed("Dns")), "")

@@ -11,25 +11,37 @@ import {
   ResponseTooLarge,
   Timeout
 } from "../../Reason.ts"
-import type { Receiver, TransportRequest } from "../Transport.ts"
+import * as ContentCoding from "../ContentCoding.ts"
+import type { MessageLimits } from "../MessageLimits.ts"
+import type { Receiver, ResponseHeaders, TransportRequest } from "../Transport.ts"
 import { NoConnection } from "./NoConnection.ts"
 
 /** What undici is told when nobody waits for a request any more. */
 export const abandoned = new Error("The request was abandoned")
 
+/** How many provisional answers (1xx) may come before the answer. */
+const maxProvisional = 16
+
 export class Exchange implements Dispatcher.DispatchHandler {
   private readonly request: TransportRequest
   private readonly receiver: Receiver
+  private readonly limits: MessageLimits
   private controller: Dispatcher.DispatchController | undefined = undefined
   private phase: "Connect" | "Headers" | "Body" = "Connect"
+  /** How it ends is known, but has not been told. */
+  private ending = false
   private over = false
+  private provisional = 0
   private status = 0
   private size = 0
   private chunks: Array<Buffer> = []
+  private layers: ReadonlyArray<ContentCoding.ContentCoding> = []
+  private cancelUnpacking: (() => void) | undefined = undefined
 
-  constructor(request: TransportRequest, receiver: Receiver) {
+  constructor(request: TransportRequest, receiver: Receiver, limits: MessageLimits) {
     this.request = request
     this.receiver = receiver
+    this.limits = limits
   }
 
   start(agent: Agent): void {
@@ -39,7 +51,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
         method,
         origin,
         path,
-        headers: headers as Array<string>,
+        headers: withAcceptEncoding(headers, this.limits.compression),
         body: body ?? null
       },
       this
@@ -49,7 +61,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   cancel(): void {
     if (this.over) return
     this.over = true
-    this.controller?.abort(abandoned)
+    if (this.cancelUnpacking === undefined) this.controller?.abort(abandoned)
+    else this.cancelUnpacking()
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -59,36 +72,91 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.receiver.onSent()
   }
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | Array<string> | undefined>
-  ): void {
-    // 1xx are no answers.
-    if (this.over || status < 200) return
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+    if (this.ending || this.over) return
+    if (status < 200) {
+      // undici passes on what it does not believe in itself, and stops at an assertion afterwards (8.12).
+      if (status <= 101) this.refuse(controller, new InvalidResponse(undefined, `not HTTP (status ${status})`))
+      else if (++this.provisional > maxProvisional) {
+        this.refuse(controller, new InvalidResponse(undefined, `more than ${maxProvisional} provisional answers`))
+      }
+      return
+    }
     this.phase = "Body"
     this.status = status
+    const issue = this.headersIssue(controller, headers)
+    if (issue !== undefined) return this.refuse(controller, new InvalidResponse(status, issue))
     this.receiver.onHeaders(status, headers)
+    if (this.over || this.request.method === "HEAD" || status === 204 || status === 304) return
+    const reason = this.bodyRefusal(headers)
+    if (reason !== undefined) this.refuse(controller, reason)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.over) return
+    if (this.ending || this.over) return
     this.size += chunk.length
     if (this.size > this.request.maxBodyBytes) {
-      this.settle(() => this.receiver.onError(new ResponseTooLarge(this.request.maxBodyBytes)))
-      return controller.abort(abandoned)
+      return this.refuse(controller, new ResponseTooLarge(this.request.maxBodyBytes))
     }
     this.chunks.push(chunk)
     this.receiver.onProgress()
   }
 
   onResponseEnd(): void {
-    const { chunks, size } = this
-    this.settle(() => this.receiver.onEnd(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)))
+    if (this.ending || this.over) return
+    const { chunks, layers, request, size } = this
+    const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+    this.chunks = []
+    if (layers.length === 0 || size === 0) return this.settle(() => this.receiver.onEnd(body))
+    // The connection is free again; only the body is still being worked on.
+    this.ending = true
+    this.cancelUnpacking = ContentCoding.unpack(layers, body, request.maxBodyBytes, (unpacked) => {
+      this.over = true
+      switch (unpacked._tag) {
+        case "Body":
+          return this.receiver.onEnd(unpacked.body)
+        case "TooLarge":
+          return this.receiver.onError(new ResponseTooLarge(request.maxBodyBytes))
+        case "Broken":
+          return this.receiver.onError(new InvalidResponse(this.status, unpacked.issue))
+      }
+    })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.settle(() => this.receiver.onError(this.reason(error)))
+  }
+
+  /** What about the headers makes everything that follows them doubtful. */
+  private headersIssue(controller: Dispatcher.DispatchController, headers: ResponseHeaders): string | undefined {
+    const { maxResponseHeaders } = this.limits
+    const { rawHeaders } = controller
+    const count = Array.isArray(rawHeaders) ? rawHeaders.length / 2 : Object.keys(headers).length
+    if (count > maxResponseHeaders) return `more than ${maxResponseHeaders} headers`
+    // llhttp reads chunks wherever `chunked` comes last, and until the end of the connection where it does not; what was
+    // packed once more, or is something else to a proxy on the way, is nothing to guess about.
+    const coding = headers["transfer-encoding"]
+    if (coding === undefined || (typeof coding === "string" && coding.toLowerCase() === "chunked")) return undefined
+    return "a transfer-encoding other than chunked"
+  }
+
+  /** Why a body is not read, as far as its headers say it. */
+  private bodyRefusal(headers: ResponseHeaders): Reason | undefined {
+    const { maxBodyBytes } = this.request
+    if (Number(headers["content-length"]) > maxBodyBytes) return new ResponseTooLarge(maxBodyBytes)
+    const contentEncoding = headers["content-encoding"]
+    if (contentEncoding === undefined) return undefined
+    const layers = ContentCoding.parse(contentEncoding)
+    if (layers === undefined || (layers.length > 0 && !this.limits.compression)) {
+      return new InvalidResponse(this.status, "a content-encoding that was not asked for")
+    }
+    this.layers = layers
+    return undefined
+  }
+
+  private refuse(controller: Dispatcher.DispatchController, reason: Reason): void {
+    this.settle(() => this.receiver.onError(reason))
+    controller.abort(abandoned)
   }
 
   /**
@@ -96,7 +164,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
    * receiver may start its next request at once, which inside undici's callback would be a call within a call.
    */
   private settle(tell: () => void): void {
-    if (this.over) return
+    if (this.ending) return
+    this.ending = true
     queueMicrotask(() => {
       if (this.over) return
       this.over = true
@@ -127,11 +196,21 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
+/** The caller's own wish goes before ours. */
+const withAcceptEncoding = (headers: ReadonlyArray<string>, compression: boolean): Array<string> => {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]!.length === 15 && headers[i]!.toLowerCase() === "accept-encoding") return headers as Array<string>
+  }
+  return [...headers, "accept-encoding", compression ? ContentCoding.accepted : "identity"]
+}
+
 /** What about an answer is not HTTP, in the parser's words; `undefined` when it was cut short. */
 const protocolIssue = (error: Error, code: string, phase: Phase): string | undefined => {
   if (code === "UND_ERR_HEADERS_OVERFLOW") return "the headers are too large"
   // What undici (8.12) says of headers that it cannot parse, when there was a length among them.
   if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" && phase === "Headers") return "the headers cannot be parsed"
+  // Said of `100 Continue` and of `101 Switching Protocols`, which nobody had asked for (undici 8.12).
+  if (error.message === "bad response" || error.message === "bad upgrade") return "a status that was not asked for"
   // The parser's errors ought to have codes, but have none (undici 8.12).
   if (!(error instanceof errors.HTTPParserError)) return undefined
   const words = /\(([^()]*)\)$/.exec(error.message)?.[1] ?? "no reason given"
@@ -139,7 +218,8 @@ const protocolIssue = (error: Error, code: string, phase: Phase): string | undef
 }
 
 /** What Node calls it when it cannot trust a certificate or agree on how to speak; a weak key has no name of its own. */
-const verdict = /CERT|TLS|SSL|SELF_SIGNED|ISSUER|SIGNATURE|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|UNSPECIFIED|EPROTO/
+const verdict =
+  /CERT|TLS|SSL|SELF_SIGNED|ISSUER|SIGNATURE|CRL|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|HOSTNAME_MISMATCH|UNSPECIFIED|EPROTO/
 
 const connectFailure = (code: string): ConnectFailure => {
   switch (code) {

@@ -1,0 +1,109 @@
+/**
+ * What is refused before anything is sent: whatever a server, or a proxy on the way, could read as something other than
+ * was meant. A line break in a value starts a header of its own, a header about framing a request of its own.
+ *
+ * Stricter than HTTP where HTTP leaves room: values are visible ASCII, and do not begin or end with the spaces that a
+ * reader would strip.
+ */
+import { InvalidRequest } from "../Reason.ts"
+import type { MessageLimits } from "./MessageLimits.ts"
+import type { Send, TransportRequest } from "./Transport.ts"
+
+/** Lets pass only what can be sent as it is meant; the receiver of anything else hears an `InvalidRequest`. */
+export const checked = (limits: MessageLimits, send: Send): Send => (request, receiver) => {
+  const invalid = check(request, limits)
+  if (invalid === undefined) return send(request, receiver)
+  let isCancelled = false
+  queueMicrotask(() => {
+    if (!isCancelled) receiver.onError(invalid)
+  })
+  return () => {
+    isCancelled = true
+  }
+}
+
+/** What is wrong with a request; it names the place, and never the value. */
+export const check = (request: TransportRequest, limits: MessageLimits): InvalidRequest | undefined => {
+  const { body, headers, method, origin, path } = request
+  if (!token.test(method) || method === "CONNECT") return new InvalidRequest("the method is none that can be sent")
+  if (body !== undefined && body.length > 0 && bodiless.has(method)) {
+    return new InvalidRequest(`a ${method} has no body`)
+  }
+  if (!target.test(path)) return new InvalidRequest("the path holds characters that have to be encoded")
+  if (origin.length + path.length > limits.maxUrlLength) {
+    return new InvalidRequest(`the URL is longer than ${limits.maxUrlLength} characters`)
+  }
+  return checkHeaders(headers, limits)
+}
+
+const checkHeaders = (headers: ReadonlyArray<string>, limits: MessageLimits): InvalidRequest | undefined => {
+  let bytes = 0
+  let singular = 0
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    const value = headers[i + 1]
+    const kind = kindOf(name)
+    if (kind === notToken) return new InvalidRequest("the name of a header is none that can be sent")
+    if (kind === framing) return new InvalidRequest(`the header ${name} is not for the caller to set`)
+    if (value === undefined) return new InvalidRequest(`the header ${name} has no value`)
+    if (invisible.test(value) || isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) {
+      return new InvalidRequest(`the header ${name} holds characters that cannot be sent`)
+    }
+    if (kind > framing) {
+      if ((singular & kind) !== 0) return new InvalidRequest(`the header ${name} is there twice`)
+      singular |= kind
+    }
+    // As it is written: name, colon, space, value, line break.
+    bytes += name.length + value.length + 4
+  }
+  return bytes > limits.maxRequestHeaderBytes
+    ? new InvalidRequest(`the headers are larger than ${limits.maxRequestHeaderBytes} bytes`)
+    : undefined
+}
+
+/** RFC 9110, section 5.6.2. */
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+/** A path and a query, without a fragment. */
+const target = /^\/[\x21\x22\x24-\x7e]*$/
+
+const invisible = /[^\t\x20-\x7e]/
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
+
+/** A server that expects no body takes its bytes for the next request. */
+const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "TRACE"])
+
+/** What says where a message ends, where it goes and what becomes of its connection (RFC 9110, section 7.6.1). */
+const framingNames: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+
+// Beyond `framing`, a kind is a bit of its own: a header of which two would contradict each other.
+const ordinary = 0
+const notToken = 1
+const framing = 2
+const singularNames: ReadonlyMap<string, number> = new Map([["authorization", 4], ["content-type", 8]])
+
+/** Names are few, and asked for with every request. */
+const kinds = new Map<string, number>()
+const maxKinds = 1_000
+
+const kindOf = (name: string): number => {
+  const known = kinds.get(name)
+  if (known !== undefined) return known
+  const lower = name.toLowerCase()
+  const kind = !token.test(name) ? notToken : framingNames.has(lower) ? framing : singularNames.get(lower) ?? ordinary
+  if (kinds.size < maxKinds) kinds.set(name, kind)
+  return kind
+}

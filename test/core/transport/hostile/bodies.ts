@@ -1,0 +1,106 @@
+import { InvalidResponse, ResponseTooLarge, Unavailable } from "@breakwater/core/VendorError"
+import { answer, answering, flooding, ok, type Row, type Section } from "./Row.ts"
+
+const latin1 = (bytes: Buffer) => bytes.toString("latin1")
+const utf8 = (text: string) => latin1(Buffer.from(text, "utf8"))
+
+const tooLarge = new ResponseTooLarge(64 * 1024)
+const invalid = (issue: string) => new InvalidResponse(200, issue)
+const notJson = invalid("Expected a JSON body")
+
+/** A well-framed answer with this body; what it is, is a matter of decoding. */
+const body = (does: string, text: string, gets: Row["gets"], type = "application/json"): Row => ({
+  does,
+  server: answering(answer(text, [`content-type: ${type}`])),
+  gets,
+  connection: "kept"
+})
+
+export const bodies: Section = {
+  title: "Bodies",
+  rows: [
+    {
+      does: "sends chunks that never end",
+      server: flooding(`${ok}transfer-encoding: chunked\r\n\r\n`, "5\r\nhello\r\n"),
+      gets: tooLarge,
+      isLarge: true
+    },
+    {
+      does: "sends a body of no length that never ends",
+      server: flooding(`${ok}\r\n`, "hello"),
+      gets: tooLarge,
+      isLarge: true
+    },
+    {
+      does: "says a length that is too large, and sends it",
+      server: flooding(`${ok}content-length: 99999999\r\n\r\n`, "hello"),
+      gets: tooLarge,
+      isLarge: true
+    },
+    {
+      does: "says a length that is too large, and sends nothing",
+      server: answering(`${ok}content-length: 65537\r\n\r\n`),
+      gets: tooLarge
+    },
+    {
+      does: "answers a page of HTML with status 200",
+      server: answering(answer("<!doctype html><title>Sign in</title>", ["content-type: text/html"])),
+      gets: notJson,
+      connection: "kept"
+    },
+    {
+      does: "answers a page of HTML with status 502",
+      server: answering(answer("<h1>Bad Gateway</h1>", ["content-type: text/html"], "502 Bad Gateway")),
+      gets: new Unavailable(502),
+      connection: "kept"
+    },
+    body("answers XML", "<name>anvil</name>", notJson, "application/xml"),
+    body("answers nothing", "", notJson),
+    body("answers blanks", " \r\n\t ", notJson),
+    body("puts a byte order mark before its JSON", utf8("\uFEFF{\"name\":\"anvil\"}"), { name: "anvil" }),
+    body("sends what is not UTF-8", "{\"name\":\"an\xffvil\"}", notJson),
+    body("sends UTF-8 that was cut in the middle of a character", `${utf8("{\"name\":\"ü").slice(0, -1)}"}`, notJson),
+    body("sends overlong UTF-8, which hides a quote", "{\"name\":\"an\xc0\xa2vil\"}", notJson),
+    body("says Latin-1 and means it", "{\"name\":\"\xfc\"}", notJson, "application/json; charset=iso-8859-1"),
+    body("sends UTF-16", latin1(Buffer.from("{\"name\":\"anvil\"}", "utf16le")), notJson),
+    body("says text/plain of its JSON", "{\"name\":\"anvil\"}", { name: "anvil" }, "text/plain"),
+    body("gives a key twice, of which the last counts", "{\"name\":\"anvil\",\"name\":\"evil\"}", { name: "evil" }),
+    body(
+      "gives a __proto__ that would name everything",
+      "{\"__proto__\":{\"name\":\"evil\"}}",
+      invalid("Missing key at [\"name\"]")
+    ),
+    body(
+      "gives a constructor.prototype that would name everything",
+      "{\"constructor\":{\"prototype\":{\"name\":\"evil\"}}}",
+      invalid("Missing key at [\"name\"]")
+    ),
+    body("gives more keys than the contract knows", "{\"name\":\"anvil\",\"isAdmin\":true}", { name: "anvil" }),
+    body(
+      "nests arrays 30 000 deep",
+      "[".repeat(30_000) + "]".repeat(30_000),
+      invalid("Expected object")
+    ),
+    body(
+      "nests objects 10 000 deep where text should be",
+      `{"name":${"{\"a\":".repeat(10_000)}1${"}".repeat(10_000)}}`,
+      invalid("Expected string at [\"name\"]")
+    ),
+    body("opens arrays and closes none", "[".repeat(60_000), notJson),
+    body("gives a number beyond all numbers", "{\"name\":1e999}", invalid("Expected string at [\"name\"]")),
+    body("gives a number of 60 000 digits", `{"name":${"9".repeat(60_000)}}`, invalid("Expected string at [\"name\"]")),
+    body("says NaN, which is not JSON", "{\"name\":NaN}", notJson),
+    body("says half a character, escaped", "{\"name\":\"\\ud800\"}", { name: "\ud800" }),
+    body("says a zero byte, escaped", "{\"name\":\"a\\u0000b\"}", { name: "a\u0000b" }),
+    body("puts something behind its JSON", "{\"name\":\"anvil\"} and more", notJson),
+    body("gives two documents", "{\"name\":\"anvil\"}\n{\"name\":\"evil\"}", notJson),
+    body("puts a comment and a comma into its JSON", "{\"name\":\"anvil\",/*hm*/}", notJson),
+    body("stops in the middle of its JSON, and says that this is all", "{\"name\":\"anv", notJson),
+    body("answers null", "null", invalid("Expected object")),
+    body("answers a list", "[{\"name\":\"anvil\"}]", invalid("Expected object")),
+    body("gives a number for a name", "{\"name\":7}", invalid("Expected string at [\"name\"]")),
+    body("fills the body with blanks up to its limit", `{"name":"anvil"}${" ".repeat(64 * 1024 - 16)}`, {
+      name: "anvil"
+    })
+  ]
+}
