@@ -38,14 +38,16 @@ const violation = (file: string, imported: string): string | undefined => {
   const vendor = /^packages\/vendors\/src\/([\w-]+)\/(?:([\w-]+)\/)?/.exec(file)
   if (file.startsWith("packages/vendors/")) {
     if (/^(?:apps|packages\/core)\//.test(target)) return "a package is imported by its name"
-    if (!/^(?:effect|node:|@breakwater\/core|packages\/vendors\/src\/)/.test(target)) {
+    const isBundled = file === "packages/vendors/src/countries/Bundled.ts" && target === "world-countries"
+    if (!isBundled && !/^(?:effect|node:|@breakwater\/core|packages\/vendors\/src\/)/.test(target)) {
       return "vendors are made of core, effect and node alone"
     }
   }
   if (vendor !== null && target.startsWith("packages/vendors/src/")) {
     const to = /^packages\/vendors\/src\/([\w-]+)\/(?:([\w-]+)\/)?/.exec(target)
     if (to !== null && to[1] !== vendor[1]) return "a capability may not import another"
-    if (to?.[2] !== undefined && to[2] !== vendor[2]) return "a vendor is imported by itself alone"
+    const isComposed = /^packages\/vendors\/src\/[\w-]+\/layers\.ts$/.test(file)
+    if (to?.[2] !== undefined && to[2] !== vendor[2] && !isComposed) return "a vendor is imported by itself alone"
   }
   return undefined
 }
@@ -100,9 +102,23 @@ describe("architecture", () => {
     ["packages/vendors/src/payments/stripe/Stripe.ts", "stripe", "vendors are made of core, effect and node alone"],
     ["packages/vendors/src/payments/stripe/Stripe.ts", "../adyen/Adyen.ts", "a vendor is imported by itself alone"],
     ["packages/vendors/src/payments/Payments.ts", "./stripe/Stripe.ts", "a vendor is imported by itself alone"],
-    ["packages/vendors/src/payments/stripe/Stripe.ts", "../../sms/Sms.ts", "a capability may not import another"]
+    ["packages/vendors/src/payments/stripe/Stripe.ts", "../../sms/Sms.ts", "a capability may not import another"],
+    ["packages/vendors/src/payments/layers.ts", "../sms/twilio/Twilio.ts", "a capability may not import another"],
+    ["packages/vendors/src/payments/stripe/layers.ts", "../adyen/Adyen.ts", "a vendor is imported by itself alone"],
+    ["packages/vendors/src/countries/layers.ts", "world-countries", "vendors are made of core, effect and node alone"]
   ])("finds it wrong that %s imports %s", (file, imported, why) => {
     assert.include(violation(file, imported) ?? "", why)
+  })
+
+  it("lets one file compose the vendors of a capability, and one read the data that comes with the package", () => {
+    for (
+      const [file, imported] of [
+        ["packages/vendors/src/payments/layers.ts", "./stripe/Stripe.ts"],
+        ["packages/vendors/src/countries/Bundled.ts", "world-countries"]
+      ] as const
+    ) {
+      assert.isUndefined(violation(file, imported))
+    }
   })
 
   it("documents every option with its default", () => {

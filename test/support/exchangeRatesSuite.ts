@@ -1,7 +1,21 @@
 /** What every implementation of `ExchangeRates` must do, whoever the vendor is: one suite over all of them. */
+import * as Provenance from "@breakwater/core/Provenance"
 import { ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
+
+/** The largest difference between vendors, as Open Exchange Rates' README states it. */
+const tolerance = 0.005
+
+/** What the simulators' day has, rounded to four digits. */
+const published2026 = [
+  ["EUR", "USD", 1.084],
+  ["USD", "EUR", 0.9224],
+  ["EUR", "GBP", 0.8623],
+  ["GBP", "JPY", 189.6],
+  ["CHF", "SEK", 11.82],
+  ["INR", "PLN", 0.04416]
+] as const
 
 export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): void => {
   const behaves = <A, F>(behaviour: string, test: (rates: ExchangeRates["Service"]) => Effect.Effect<A, F>) =>
@@ -36,6 +50,42 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
     behaves("says that a currency is worth itself", (rates) =>
       Effect.gen(function*() {
         assert.strictEqual((yield* rates.latest("CHF", "CHF")).rate, 1)
+      }))
+
+    behaves(
+      "has cross rates that agree with the way round by a third currency, nearly",
+      (rates) =>
+        Effect.gen(function*() {
+          const direct = yield* rates.latest("EUR", "SEK")
+          const first = yield* rates.latest("EUR", "PLN")
+          const second = yield* rates.latest("PLN", "SEK")
+          assert.closeTo(first.rate * second.rate / direct.rate, 1, 1e-3)
+        })
+    )
+
+    behaves(
+      "is within 0.5 % of what was published for the simulators' day, whoever the vendor is",
+      (rates) =>
+        Effect.gen(function*() {
+          for (const [base, quote, published] of published2026) {
+            const { rate } = yield* rates.latest(base, quote)
+            assert.isBelow(Math.abs(rate / published - 1), tolerance, `${base}/${quote}`)
+          }
+        })
+    )
+
+    behaves("takes no name that is no currency's, on either side", (rates) =>
+      Effect.gen(function*() {
+        for (const [base, quote] of [["eur", "USD"], ["EUR", "constructor"], ["", "USD"]] as const) {
+          const error = yield* Effect.flip(rates.latest(base, quote))
+          assert.strictEqual(error._tag === "VendorError" ? error.reason._tag : error._tag, "InvalidRequest")
+        }
+      }))
+
+    behaves("says where a rate comes from also to who asks around it", (rates) =>
+      Effect.gen(function*() {
+        const { provenance, value } = yield* rates.latest("EUR", "CAD").pipe(Provenance.withProvenance)
+        assert.deepStrictEqual(provenance, value.provenance)
       }))
 
     behaves("knows nothing of a currency that there is not, on either side", (rates) =>

@@ -1,8 +1,10 @@
 /** What the demo server offers over HTTP. */
+import { Iso2, Region } from "@breakwater/vendors/countries/Countries"
 import { Currency } from "@breakwater/vendors/Money"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import * as Schema from "effect/Schema"
 import * as Problem from "./Problem.ts"
+import { Provenance } from "./Provenance.ts"
 
 const text = (maximum: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maximum))
 
@@ -12,9 +14,23 @@ const Rate = Schema.Struct({
   rate: Schema.Finite,
   /** The day the rate was published for. */
   asOf: Schema.String,
-  /** Where it comes from; `Fresh` means asked for just now. */
-  provenance: Schema.Struct({ kind: Schema.Literals(["Fresh", "Cached", "Stale", "Fallback"]) })
+  provenance: Provenance
 })
+
+/** What is not known is null. */
+const country = {
+  name: Schema.String,
+  iso2: Iso2,
+  iso3: Schema.NullOr(Schema.String),
+  isoNumeric: Schema.NullOr(Schema.String),
+  capital: Schema.NullOr(Schema.String),
+  currencies: Schema.Array(Currency),
+  callingCode: Schema.NullOr(Schema.String),
+  region: Schema.NullOr(Region),
+  subregion: Schema.NullOr(Schema.String)
+}
+
+export const Country = Schema.Struct(country)
 
 const NewPayment = Schema.Struct({
   /** Minor units: 1999 EUR is 19.99 €, 500 JPY is ¥500. */
@@ -69,6 +85,17 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         success: Rate,
         error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
       }).annotate(OpenApi.Summary, "The latest rate of a pair")
+    ),
+    HttpApiGroup.make("countries", { topLevel: true }).add(
+      HttpApiEndpoint.get("countries", "/countries", {
+        success: Schema.Struct({ countries: Schema.Array(Country), provenance: Provenance }),
+        error: [...Problem.ofVendor]
+      }).annotate(OpenApi.Summary, "All countries"),
+      HttpApiEndpoint.get("country", "/countries/:iso2", {
+        params: { iso2: Iso2 },
+        success: Schema.Struct({ ...country, provenance: Provenance }),
+        error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
+      }).annotate(OpenApi.Summary, "The country of an ISO code")
     ),
     HttpApiGroup.make("payments").add(
       HttpApiEndpoint.post("create", "/payments", {
@@ -129,5 +156,5 @@ export const DemoApi = HttpApi.make("breakwater-demo")
   .annotateMerge(OpenApi.annotations({
     title: "Breakwater demo",
     version: "0.1.0",
-    description: "Exchange rates and payments, each by a third party behind Breakwater."
+    description: "Exchange rates, countries and payments, each by third parties behind Breakwater."
   }))

@@ -13,7 +13,8 @@ const units: Readonly<Record<string, string>> = {
   [Telemetry.retries]: "_total",
   [Telemetry.hedges]: "_total",
   [Telemetry.refusals]: "_total",
-  [Telemetry.breakerTransitions]: "_total"
+  [Telemetry.breakerTransitions]: "_total",
+  [Telemetry.capabilityAnswers]: "_total"
 }
 
 /** `GET /metrics` */

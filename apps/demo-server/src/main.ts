@@ -2,7 +2,6 @@
  * The demo server, as a list of layers: what is below provides what is above. It stops when told to: requests in flight
  * are finished, sockets closed, telemetry flushed, and the exit code is 0.
  */
-import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Frankfurter"
 import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
 import { NodeRuntime } from "@effect/platform-node"
 import * as Cause from "effect/Cause"
@@ -12,6 +11,8 @@ import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Layer from "effect/Layer"
 import { DemoApi } from "./Api.ts"
 import * as Control from "./Control.ts"
+import * as Countries from "./Countries.ts"
+import * as Degradation from "./Degradation.ts"
 import * as Failures from "./Failures.ts"
 import * as Health from "./Health.ts"
 import * as Listen from "./Listen.ts"
@@ -26,11 +27,11 @@ const routes = Layer.mergeAll(
   HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false, defaultOpenAllTags: true } }),
   Observability.layerMetrics,
   Failures.layer
-).pipe(Layer.provide([Rates.layer, Payments.layer, Health.layer]))
+).pipe(Layer.provide([Rates.layer, Countries.layer, Payments.layer, Health.layer]))
 
 const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Listen.layer("PORT", 3000)),
-  Layer.provide([Stripe.layer, Frankfurter.layer]),
+  Layer.provide([Stripe.layer, Degradation.layer]),
   Layer.provide(Outbound.layer),
   Layer.merge(Control.layer),
   Layer.provide(Simulators.layerConfig),

@@ -39,11 +39,15 @@ export interface Stale {
   readonly because: string
 }
 
-/** From another vendor than the first; `because` is the tag of the reason the one before it failed for. */
+/**
+ * From another vendor than the first; `because` is the tag of the reason the first one failed for. `age` is there when the
+ * answer was in that vendor's cache.
+ */
 export interface Fallback {
   readonly _tag: "Fallback"
   readonly from: string
   readonly because: string
+  readonly age?: Duration.Duration | undefined
 }
 
 export type Provenance = Fresh | Cached | Stale | Fallback
@@ -99,4 +103,4 @@ const told = <A, E, R>(
 
 /** How old a value from a cache is; zero for all others. */
 export const age = (provenance: Provenance): Duration.Duration =>
-  provenance._tag === "Cached" || provenance._tag === "Stale" ? provenance.age : Duration.zero
+  provenance._tag === "Fresh" ? Duration.zero : provenance.age ?? Duration.zero

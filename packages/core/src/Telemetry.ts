@@ -37,6 +37,8 @@ export const cacheBypassed = "breakwater.cache.bypassed"
 export const cacheEntries = "breakwater.cache.entries"
 /** Their size together, in bytes; by `vendor`, `operation`. */
 export const cacheBytes = "breakwater.cache.bytes"
+/** Answers of a capability with several vendors; by `capability`, `provenance`. */
+export const capabilityAnswers = "breakwater.capability.answers"
 /** 0 closed, 1 half-open, 2 open; by `vendor`, `operation`. */
 export const breakerState = "breakwater.breaker.state"
 /** Changes of a breaker's state; by `vendor`, `to`. */
@@ -84,6 +86,7 @@ const descriptions: Record<string, string> = {
   [cacheBypassed]: "How often the store that caches share was passed over",
   [cacheEntries]: "Answers that are remembered",
   [cacheBytes]: "Size of the answers that are remembered, in bytes",
+  [capabilityAnswers]: "Answers of a capability, by where they come from",
   [breakerState]: "0 closed, 1 half-open, 2 open",
   [breakerTransitions]: "Changes of a circuit breaker's state",
   [bulkheadRunning]: "Calls that have a place in the bulkhead",

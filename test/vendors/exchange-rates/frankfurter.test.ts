@@ -162,6 +162,19 @@ describe("ExchangeRates by Frankfurter", () => {
       }
     }))
 
+  it.live("does not remember an answer for another pair, and remembers the others", () =>
+    Effect.gen(function*() {
+      const simulator = yield* FrankfurterSimulator.serve()
+      yield* simulator.setFault({ ...answers(200, { ...rate, quote: "GBP" }), times: 1 })
+      yield* Effect.gen(function*() {
+        const rates = yield* ExchangeRates
+        assert.strictEqual((yield* vendorError(rates.latest("EUR", "USD"))).reason._tag, "InvalidResponse")
+        assert.strictEqual((yield* rates.latest("EUR", "USD")).provenance._tag, "Fresh")
+        assert.strictEqual((yield* rates.latest("EUR", "USD")).provenance._tag, "Cached")
+        assert.strictEqual((yield* rates.latest("EUR", "USD", { maxAge: 0 })).provenance._tag, "Fresh")
+      }).pipe(Effect.provide(layerOf(simulator.baseUrl, { ...tight, cache: { fresh: "1 hour" } })))
+    }))
+
   it.live("takes a page of a proxy for no answer about the pair", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()

@@ -10,8 +10,8 @@ import type * as Policy from "./Policy.ts"
 export type Auth =
   /** `Authorization: Bearer <secret>` */
   | { readonly _tag: "Bearer" }
-  /** A header of the vendor's own. */
-  | { readonly _tag: "Header"; readonly name: string }
+  /** A header of the vendor's own, or a scheme of its own: `prefix` stands before the secret. @default no prefix */
+  | { readonly _tag: "Header"; readonly name: string; readonly prefix?: string | undefined }
   /** `Authorization: Basic <base64 of user:secret>` */
   | { readonly _tag: "Basic"; readonly user: string }
 

@@ -1,6 +1,7 @@
 /**
  * What one unit of a currency is worth in another, as published by someone who should know. Rates are for display and
- * for pricing; each says for which day it was published and where it comes from.
+ * for pricing; each says for which day it was published and where it comes from. Nothing past its time is given to a call
+ * that does not say how old it may be: a display says it, a price does not.
  *
  * @example
  * ```ts
@@ -24,6 +25,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { Currency } from "../Money.ts"
+import type { UseOptions } from "../Use.ts"
 
 export interface ExchangeRate {
   readonly base: Currency
@@ -46,6 +48,6 @@ export class UnknownPair extends Schema.TaggedError<UnknownPair>()("UnknownPair"
 }
 
 export class ExchangeRates extends Context.Service<ExchangeRates, {
-  /** The latest rate of a pair. */
-  latest(base: Currency, quote: Currency): Effect.Effect<ExchangeRate, UnknownPair | VendorError>
+  /** The latest rate of a pair. For a display: `latest("EUR", "USD", { maxAge: "1 day" })`. */
+  latest(base: Currency, quote: Currency, use?: UseOptions): Effect.Effect<ExchangeRate, UnknownPair | VendorError>
 }>()("breakwater/vendors/ExchangeRates") {}

@@ -26,7 +26,7 @@ export const authHeader = (auth: Auth, secret: Redacted.Redacted): [name: string
     case "Bearer":
       return ["authorization", `Bearer ${Redacted.value(secret)}`]
     case "Header":
-      return [auth.name, Redacted.value(secret)]
+      return [auth.name, `${auth.prefix ?? ""}${Redacted.value(secret)}`]
     case "Basic":
       return [
         "authorization",

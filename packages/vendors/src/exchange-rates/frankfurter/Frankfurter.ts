@@ -1,8 +1,9 @@
 /** Frankfurter: reference rates of central banks. Free, without a key; asks only to be treated gently. */
-import { InvalidResponse, isVendorError, Provenance, type Transport, Vendor, VendorError } from "@breakwater/core"
+import { InvalidResponse, isVendorError, type Transport, Vendor, VendorError } from "@breakwater/core"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Use from "../../Use.ts"
 import { ExchangeRates, UnknownPair } from "../ExchangeRates.ts"
 import { FrankfurterApi } from "./Api.ts"
 
@@ -14,29 +15,36 @@ export class Frankfurter extends Vendor.Service<Frankfurter>()({
 }) {}
 
 /** {@link ExchangeRates} by a Frankfurter client. */
-export const exchangeRates: Layer.Layer<ExchangeRates, never, Frankfurter> = Layer.effect(
-  ExchangeRates,
-  Effect.map(Frankfurter, (frankfurter) =>
+export const make: Effect.Effect<ExchangeRates["Service"], never, Frankfurter> = Effect.map(
+  Frankfurter,
+  (frankfurter) =>
     ExchangeRates.of({
-      latest: (base, quote) =>
+      latest: (base, quote, use) =>
         frankfurter.rate({ params: { base, quote }, query: {} }).pipe(
           Effect.mapError((error) => isVendorError(error) ? error : new UnknownPair({ base, quote })),
-          Effect.flatMap((answer) =>
-            answer.base === base && answer.quote === quote
-              ? Effect.succeed({ base, quote, rate: answer.rate, asOf: answer.date, provenance: Provenance.fresh })
-              : Effect.fail(
-                new VendorError({
-                  vendor: Frankfurter.declaration.name,
-                  operation: "rate",
-                  safety: "Idempotent",
-                  reason: new InvalidResponse(200, "the answer is for another pair"),
-                  attempts: 1
-                })
-              )
-          )
+          Use.sourced(use),
+          Effect.flatMap(({ provenance, value: { date, rate, ...pair } }) => {
+            if (pair.base === base && pair.quote === quote) {
+              return Effect.succeed({ base, quote, rate, asOf: date, provenance })
+            }
+            // What is not trusted is not remembered either.
+            Vendor.caches(frankfurter).clear()
+            return Effect.fail(anotherPair)
+          })
         )
-    }))
+    })
 )
+
+const anotherPair = new VendorError({
+  vendor: Frankfurter.declaration.name,
+  operation: "rate",
+  safety: "Idempotent",
+  reason: new InvalidResponse(200, "the answer is for another pair"),
+  attempts: 1
+})
+
+/** {@link make} as a layer. */
+export const exchangeRates: Layer.Layer<ExchangeRates, never, Frankfurter> = Layer.effect(ExchangeRates, make)
 
 /** {@link ExchangeRates} by Frankfurter, over whatever transport there is. */
 export const layer: Layer.Layer<

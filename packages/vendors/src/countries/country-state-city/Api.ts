@@ -1,0 +1,31 @@
+/** The part of the Country State City API that we use: https://docs.countrystatecity.in/api/introduction. */
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import * as Schema from "effect/Schema"
+
+const text = Schema.optionalKey(Schema.NullOr(Schema.String))
+
+/** Which fields there are depends on the plan. */
+export const Country = Schema.Struct({
+  name: Schema.String,
+  iso2: Schema.String,
+  iso3: text,
+  numeric_code: text,
+  phonecode: text,
+  capital: text,
+  currency: text,
+  region: text,
+  subregion: text
+})
+
+const Problem = Schema.Struct({ error: Schema.String })
+
+export const CountryStateCityApi = HttpApi.make("country-state-city").add(
+  HttpApiGroup.make("countries", { topLevel: true }).add(
+    HttpApiEndpoint.get("list", "/countries", { success: Schema.Array(Country) }),
+    HttpApiEndpoint.get("byCode", "/countries/:iso2", {
+      params: { iso2: Schema.String.check(Schema.isPattern(/^[A-Z]{2}$/, { expected: "a country code" })) },
+      success: Country,
+      error: Problem.pipe(HttpApiSchema.status(404))
+    })
+  )
+)

@@ -1,0 +1,63 @@
+/**
+ * Country State City on this machine, with the countries that come with the package, on a plan that has all fields. It takes
+ * any key.
+ */
+import { Simulator } from "@breakwater/core"
+import * as Effect from "effect/Effect"
+import { HttpApiBuilder } from "effect/http-api"
+import type * as Scope from "effect/Scope"
+import * as Bundled from "../Bundled.ts"
+import type { Country } from "../Countries.ts"
+import { CountryStateCityApi } from "./Api.ts"
+
+/** Serves the API until the scope ends. */
+export const serve = (
+  options?: { readonly port?: number; readonly seed?: number }
+): Effect.Effect<Simulator.Simulator, never, Scope.Scope> =>
+  Simulator.serve({
+    vendor: "country-state-city",
+    api: CountryStateCityApi,
+    basePath: "/v1",
+    handlers,
+    front,
+    limited: Simulator.json(429, {
+      error: "Daily limit exceeded",
+      limit: 100,
+      period: "daily",
+      tier: "community"
+    }),
+    ...options
+  })
+
+const handlers = HttpApiBuilder.group(CountryStateCityApi, "countries", (countries) =>
+  countries
+    .handle("list", () => Effect.sync(() => Bundled.countries().map(written)))
+    .handle("byCode", ({ params }) =>
+      Effect.suspend(() => {
+        const found = Bundled.countries().find(({ iso2 }) => iso2 === params.iso2)
+        return found === undefined
+          ? Effect.fail({ error: "No Country/Countries found." })
+          : Effect.succeed(written(found))
+      })))
+
+const written = (country: Country) => ({
+  name: country.name,
+  iso2: country.iso2,
+  iso3: country.iso3 ?? null,
+  numeric_code: country.isoNumeric ?? null,
+  phonecode: country.callingCode?.slice(1) ?? "",
+  capital: country.capital ?? "",
+  currency: country.currencies[0] ?? "",
+  region: country.region === "Antarctic" ? "Polar" : country.region ?? "",
+  subregion: country.subregion ?? ""
+})
+
+const front: Simulator.Front = (request, next) =>
+  (request.headers["x-cscapi-key"] ?? "") === ""
+    ? Effect.succeed(problem(401, "Unauthorized. You shouldn't be here."))
+    : next.pipe(Effect.catch((unserved) => Effect.succeed(refusal(unserved))))
+
+const refusal = ({ _tag }: Simulator.Unserved): Simulator.WireResponse =>
+  _tag === "Broken" ? problem(500, "Internal server error") : problem(404, "No such endpoint")
+
+const problem = (status: number, error: string): Simulator.WireResponse => Simulator.json(status, { error })

@@ -1,0 +1,46 @@
+/** How vendors write what {@link Country} has, in one way. */
+import * as Schema from "effect/Schema"
+import { Currency } from "../Money.ts"
+import type { Country, Region } from "./Countries.ts"
+
+/**
+ * The country code that a number begins with. Vendors write it with or without its plus, and together with an area code:
+ * `49`, `+1-242`, `+1242`. Codes of ITU-T E.164 begin no other: one digit in zones 1 and 7, two where the list below has
+ * them, three elsewhere (list of assigned codes, annex to the ITU Operational Bulletin).
+ */
+export const callingCodeOf = (written: string | null | undefined): string | undefined => {
+  const digits = (written ?? "").replaceAll(/\D/g, "")
+  const code = /^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9]\d\d)/.exec(digits)?.[0]
+  return code === undefined ? undefined : `+${code}`
+}
+
+/** The region that a name means; the southern continent has several. */
+export const regionOf = (written: string | null | undefined): Region | undefined => {
+  switch (written) {
+    case "Africa":
+    case "Americas":
+    case "Asia":
+    case "Europe":
+    case "Oceania":
+      return written
+    case "Antarctic":
+    case "Antarctica":
+    case "Polar":
+      return "Antarctic"
+    default:
+      return undefined
+  }
+}
+
+/** Codes that are none are left out. */
+export const currenciesOf = (written: ReadonlyArray<string | null | undefined>): ReadonlyArray<Currency> =>
+  written.filter(Schema.is(Currency))
+
+/** What is not said is `undefined`, however it is not said. */
+export const textOf = (written: string | null | undefined): string | undefined =>
+  written === null || written === undefined || written.trim() === "" ? undefined : written.trim()
+
+/** Each once, in the order of their codes. */
+export const inOrder = (countries: Iterable<Country>): ReadonlyArray<Country> =>
+  [...new Map(Array.from(countries, (country) => [country.iso2, country] as const)).values()]
+    .toSorted((a, b) => a.iso2 < b.iso2 ? -1 : 1)

@@ -1,0 +1,88 @@
+/**
+ * {@link ExchangeRates} by all its vendors: Frankfurter first, Open Exchange Rates when it cannot answer, each with a cache of
+ * its own. With the first one dead its cache answers as `Stale`, up to the age that the call accepts; then the second one
+ * answers as `Fallback`; then the call fails.
+ *
+ * @example
+ * ```ts
+ * import { UndiciTransport } from "@breakwater/core"
+ * import { ExchangeRates, ExchangeRatesLayers, FrankfurterSimulator, OpenExchangeRatesSimulator } from "@breakwater/vendors"
+ * import { ConfigProvider, Effect, Layer } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const first = yield* FrankfurterSimulator.serve()
+ *   const second = yield* OpenExchangeRatesSimulator.serve()
+ *   yield* first.setFault({ kind: "refuse" })
+ *   const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({
+ *     FRANKFURTER_BASE_URL: first.baseUrl,
+ *     OPEN_EXCHANGE_RATES_BASE_URL: second.baseUrl,
+ *     OPEN_EXCHANGE_RATES_API_KEY: "0".repeat(32)
+ *   }))
+ *   const rates = Effect.flatMap(ExchangeRates.ExchangeRates, ({ latest }) => latest("EUR", "USD"))
+ *   const layer = ExchangeRatesLayers.failover().pipe(Layer.provide(UndiciTransport.layer({ loopback: true })))
+ *   return yield* rates.pipe(Effect.provide(layer), Effect.provide(environment))
+ * })
+ * const { provenance, rate } = await Effect.runPromise(Effect.scoped(program))
+ * console.log(rate.toFixed(4), JSON.stringify(provenance))
+ * // => 1.0840 {"_tag":"Fallback","from":"open-exchange-rates","because":"ConnectFailed"}
+ * ```
+ */
+import type { Failover, Policy, Transport, Vendor } from "@breakwater/core"
+import type * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as InOrder from "../InOrder.ts"
+import { ExchangeRates } from "./ExchangeRates.ts"
+import * as Frankfurter from "./frankfurter/Frankfurter.ts"
+import * as OpenExchangeRates from "./open-exchange-rates/OpenExchangeRates.ts"
+
+/** Where a default names no source, it is ours. */
+export interface FailoverOptions {
+  /** How long a rate is within its time; longer than 0. @default "5 minutes" */
+  readonly fresh?: Duration.Input | undefined
+  /**
+   * For how much longer it is given when its vendor cannot answer, or takes more than a second, to calls that accept its age;
+   * at least 0. @default "1 day"
+   */
+  readonly stale?: Duration.Input | undefined
+  /** When the second vendor is asked first, and the first one again. @default as `Failover` has it */
+  readonly failover?: Failover.FailoverOptions | undefined
+}
+
+/** An option that is out of its range is a defect when the layer is built. */
+export const failover = (
+  options: FailoverOptions = {}
+): Layer.Layer<ExchangeRates, Config.ConfigError | Vendor.VendorMisconfigured, Transport.Transport> => {
+  const policy: Policy.Policy = {
+    // There is somebody else to ask.
+    retry: { retries: 1, base: Duration.millis(200) },
+    cache: {
+      fresh: options.fresh ?? Duration.minutes(5),
+      staleIfError: options.stale ?? Duration.days(1),
+      softTimeout: Duration.seconds(1),
+      negative: Duration.minutes(1)
+    }
+  }
+  const ask = InOrder.make("exchange-rates", options.failover)
+  return Layer.effect(
+    ExchangeRates,
+    Effect.gen(function*() {
+      const frankfurter = yield* Frankfurter.make
+      const openExchangeRates = yield* OpenExchangeRates.make
+      return ExchangeRates.of({
+        latest: Effect.fn("ExchangeRates.latest")((base, quote, use) =>
+          ask({
+            "frankfurter": frankfurter.latest(base, quote, use),
+            "open-exchange-rates": openExchangeRates.latest(base, quote, use)
+          })
+        )
+      })
+    })
+  ).pipe(
+    Layer.provide([
+      Frankfurter.Frankfurter.layerWith({ rate: policy }),
+      OpenExchangeRates.OpenExchangeRates.layerWith({ latest: policy })
+    ])
+  )
+}

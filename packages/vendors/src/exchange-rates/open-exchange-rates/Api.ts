@@ -1,0 +1,18 @@
+/** The part of Open Exchange Rates that we use: https://docs.openexchangerates.org/reference/latest-json. */
+import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import * as Schema from "effect/Schema"
+
+export const Latest = Schema.Struct({
+  /** When the rates were published, in Unix seconds; up to the last second of the year 9999. */
+  timestamp: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 253_402_300_799 })),
+  /** We ask for no other: the free plan has none. */
+  base: Schema.Literal("USD"),
+  /** What one US dollar buys. */
+  rates: Schema.Record(Schema.String, Schema.Finite)
+})
+
+export const OpenExchangeRatesApi = HttpApi.make("open-exchange-rates").add(
+  HttpApiGroup.make("rates", { topLevel: true }).add(
+    HttpApiEndpoint.get("latest", "/latest.json", { success: Latest })
+  )
+)
