@@ -5,13 +5,16 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
-/** The layers of core, lowest first: a folder may import the vocabulary and the folders before it. */
+/**
+ * The layers of core, lowest first: a folder may import the vocabulary and the folders before it. A folder with a capital
+ * letter is the inside of the module beside it.
+ */
 const layers = ["", "policies", "credentials", "transport", "delivery", "vendor", "webhooks", "operations", "testing"]
 
 /** Says what is wrong with one import, `undefined` when nothing is. Paths are relative to the root of the repository. */
 const violation = (file: string, imported: string): string | undefined => {
   const target = imported.startsWith(".") ? normalize(join(dirname(file), imported)) : imported
-  const core = /^packages\/core\/src\/(?:(\w+)\/)?/.exec(file)
+  const core = /^packages\/core\/src\/(?:([a-z]\w*)\/)?/.exec(file)
   if (core !== null) {
     const layer = core[1] ?? ""
     if (/^(?:@effect\/platform-node|undici)/.test(target) && layer !== "transport") {
@@ -19,11 +22,16 @@ const violation = (file: string, imported: string): string | undefined => {
     }
     if (/^(?:packages\/vendors|apps)\/|^@breakwater\//.test(target)) return "core knows no vendor and no application"
     if (
-      layer === "" && file !== "packages/core/src/index.ts" && !/^(?:effect|packages\/core\/src\/\w+\.ts$)/.test(target)
+      layer === "" && file !== "packages/core/src/index.ts" &&
+      !/^(?:effect|packages\/core\/src\/(?:[A-Z]\w*\/)?\w+\.ts$)/.test(target)
     ) {
       return "the vocabulary imports only effect and itself"
     }
-    const to = /^packages\/core\/src\/(\w+)\//.exec(target)?.[1] ?? ""
+    const to = /^packages\/core\/src\/([a-z]\w*)\//.exec(target)?.[1] ?? ""
+    const inside = /^packages\/core\/src\/([A-Z]\w*)\//.exec(target)?.[1]
+    if (inside !== undefined && !new RegExp(`^packages/core/src/${inside}(?:/|\\.ts$)`).test(file)) {
+      return `the inside of ${inside} is its own`
+    }
     if (target.startsWith("packages/core/src/") && file !== "packages/core/src/index.ts") {
       if (!layers.includes(layer) || !layers.includes(to)) return "every folder of core has a place among the layers"
       if (layers.indexOf(to) > layers.indexOf(layer)) return `${layer || "the vocabulary"} may not import ${to}`
@@ -92,6 +100,8 @@ describe("architecture", () => {
 
   it.each([
     ["packages/core/src/Gate.ts", "./policies/Breaker.ts", "the vocabulary imports only effect and itself"],
+    ["packages/core/src/Redaction/Names.ts", "../policies/Retry.ts", "the vocabulary imports only effect and itself"],
+    ["packages/core/src/vendor/Sample.ts", "../Redaction/Shapes.ts", "the inside of Redaction is its own"],
     ["packages/core/src/policies/Retry.ts", "../vendor/Stack.ts", "policies may not import vendor"],
     ["packages/core/src/policies/Retry.ts", "../transport/Transport.ts", "policies may not import transport"],
     ["packages/core/src/vendor/Client.ts", "@effect/platform-node/Undici", "only transport may import"],

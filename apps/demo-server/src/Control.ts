@@ -2,7 +2,7 @@
  * The simulators' control, on a port of its own and for this machine only: look at what they received, break them, mend
  * them.
  */
-import { Simulator } from "@breakwater/core"
+import { Redaction, Simulator } from "@breakwater/core"
 import * as Effect from "effect/Effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
@@ -68,7 +68,7 @@ const handlers = HttpApiBuilder.group(
     const named = (vendor: string) => {
       const simulator = simulators.get(vendor)
       return simulator === undefined
-        ? Effect.fail(Problem.notFound(`No simulator of ${vendor}; there are ${[...simulators.keys()].join(", ")}`))
+        ? Effect.fail(Problem.notFound(`No such simulator; there are ${[...simulators.keys()].join(", ")}`))
         : Effect.succeed(simulator)
     }
 
@@ -86,7 +86,11 @@ const handlers = HttpApiBuilder.group(
       .handle("journal", ({ params }) =>
         Effect.map(named(params.vendor), ({ journal }) => ({
           count: journal.count,
-          requests: journal.requests.map((entry) => ({ ...entry, operation: entry.operation ?? null }))
+          requests: journal.requests.map((entry) => ({
+            ...entry,
+            path: Redaction.url(entry.path),
+            operation: entry.operation ?? null
+          }))
         })))
       .handle("clearJournal", ({ params }) => Effect.map(named(params.vendor), ({ journal }) => journal.clear()))
   })

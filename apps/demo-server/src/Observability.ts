@@ -1,10 +1,12 @@
 /** Metrics for Prometheus, and traces over OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` says where to. */
-import { Telemetry } from "@breakwater/core"
+import { Redaction, Telemetry } from "@breakwater/core"
+import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace-base"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { PrometheusMetrics } from "effect/observability"
 import * as Option from "effect/Option"
+import { printed } from "./Printed.ts"
 
 /** Prometheus wants the unit in the name, and counters to say that they are. */
 const units: Readonly<Record<string, string>> = {
@@ -38,8 +40,34 @@ export const layerTracing: Layer.Layer<never, Config.ConfigError> = Layer.unwrap
     return NodeSdk.layer(() => ({
       resource: { serviceName: "breakwater-demo", serviceVersion: "0.1.0" },
       spanProcessor: new BatchSpanProcessor(
-        new OTLPTraceExporter({ url: `${endpoint.value.replace(/\/$/, "")}/v1/traces` })
+        redacting(new OTLPTraceExporter({ url: `${endpoint.value.replace(/\/$/, "")}/v1/traces` }))
       )
     }))
   })
 )
+
+/** Gives spans on without their secrets: a request to us can hold one in its path, its query and elsewhere. */
+const redacting = (exporter: SpanExporter): SpanExporter => ({
+  export: (spans, done) => exporter.export(spans.map(shown), done),
+  shutdown: () => exporter.shutdown(),
+  forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve()
+})
+
+const shown = (span: ReadableSpan): ReadableSpan =>
+  Object.create(span, {
+    name: { value: printed(span.name) },
+    attributes: { value: attributes(span.attributes) },
+    events: { value: span.events.map((event) => ({ ...event, attributes: attributes(event.attributes ?? {}) })) },
+    status: { value: { ...span.status, message: printed(span.status.message ?? "") } }
+  }) as ReadableSpan
+
+const attributes = (given: ReadableSpan["attributes"]): ReadableSpan["attributes"] =>
+  Object.fromEntries(Object.entries(given).map(([name, value]) => [name, attribute(name, value)]))
+
+const attribute = (name: string, value: ReadableSpan["attributes"][string]) => {
+  if (typeof value === "string" && name.startsWith("url.")) {
+    return printed(name === "url.query" ? Redaction.form(value) : Redaction.url(value))
+  }
+  const kept = (Redaction.json({ [name]: value }) as ReadableSpan["attributes"])[name]
+  return typeof kept === "string" ? printed(kept) : kept
+}

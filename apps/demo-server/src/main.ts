@@ -5,6 +5,7 @@
 import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
 import { NodeRuntime } from "@effect/platform-node"
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
@@ -12,10 +13,12 @@ import * as Layer from "effect/Layer"
 import { DemoApi } from "./Api.ts"
 import * as Control from "./Control.ts"
 import * as Countries from "./Countries.ts"
+import * as Crash from "./Crash.ts"
 import * as Degradation from "./Degradation.ts"
 import * as Failures from "./Failures.ts"
 import * as Health from "./Health.ts"
 import * as Listen from "./Listen.ts"
+import * as Logs from "./Logs.ts"
 import * as Observability from "./Observability.ts"
 import * as Outbound from "./Outbound.ts"
 import * as Payments from "./Payments.ts"
@@ -39,6 +42,16 @@ const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Observability.layerTracing)
 )
 
-NodeRuntime.runMain(Layer.launch(main), {
+Crash.guard()
+
+const launched = Layer.launch(main).pipe(
+  Effect.provide(Logs.layerLevel),
+  Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError(cause)),
+  Effect.provide(Logs.layer)
+)
+
+NodeRuntime.runMain(launched, {
+  // It would log what ended the server as it is, and not as `Logs` does.
+  disableErrorReporting: true,
   teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
 })

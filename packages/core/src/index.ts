@@ -7,6 +7,7 @@
 export * as Gate from "./Gate.ts"
 export * as Outcome from "./Outcome.ts"
 export * as Provenance from "./Provenance.ts"
+export * as Redaction from "./Redaction.ts"
 export * as Safety from "./Safety.ts"
 export * as Telemetry from "./Telemetry.ts"
 export * as Timeline from "./Timeline.ts"

@@ -1,6 +1,7 @@
 /**
  * What an answer looked like, without anything it said: names and types, no values. Safe to log.
  */
+import * as Redaction from "../Redaction.ts"
 
 /** Characters of a shape, how deep it goes, and how many fields or items of one level it shows (ours). */
 const maxLength = 1_000
@@ -17,9 +18,18 @@ export const ofBytes = (bytes: Uint8Array, contentType: string | undefined): str
   return clip(`<${kind}, ${bytes.byteLength} bytes, ${mediaType(contentType)}>`)
 }
 
-/** A media type is a vendor's word too: only what one can look like is repeated. */
-const mediaType = (contentType: string | undefined): string =>
-  /^[\w.+-]+\/[\w.+-]+/.exec(contentType ?? "")?.[0].slice(0, 60) ?? "no content type"
+/** A media type is a vendor's word too: only the well-known are repeated. */
+const mediaType = (contentType: string | undefined): string => {
+  const [, type = "", subtype = ""] = /^([a-z]+)\/([a-z0-9.+-]+)(?![^;\s])/i.exec(contentType ?? "") ?? []
+  if (type === "") return "no content type"
+  if (!mainTypes.test(type)) return "another content type"
+  return `${type}/${subtypes.test(subtype) ? subtype : "…"}`.toLowerCase()
+}
+
+/** The top-level types of IANA's registry, and the subtypes that APIs answer with. */
+const mainTypes = /^(?:application|audio|font|image|message|model|multipart|text|video)$/i
+const subtypes =
+  /^(?:json|xml|html|plain|css|csv|javascript|octet-stream|pdf|png|jpeg|gif|webp|svg\+xml|zip|gzip|protobuf|ndjson|x-ndjson|yaml|event-stream|form-data|mixed|x-www-form-urlencoded|(?:problem|hal|ld|geo|soap|atom|rss|vnd\.api)\+(?:json|xml))$/i
 
 const shape = (json: unknown, depth: number): string => {
   if (json === null) return "null"
@@ -35,7 +45,14 @@ const shape = (json: unknown, depth: number): string => {
   return `{ ${[...shown, ...(keys.length > maxItems ? ["…"] : [])].join(", ")} }`
 }
 
-/** Whether a key looks like a field's name. It can also be data (an id, an address), which is not to be repeated. */
-export const isName = (key: string): boolean => /^[A-Za-z_$][\w$-]{0,39}$/.test(key)
+/**
+ * Whether a key looks like a field's name. It can also be data (an id, an address, a secret), which is not to be
+ * repeated; a name has no long run of digits and letters mixed.
+ */
+export const isName = (key: string): boolean =>
+  /^[A-Za-z_$][\w$-]{0,39}$/.test(key) && Redaction.text(key) === key && !mixed.test(key)
+
+/** Ids and secrets of any vendor: twelve characters in which a digit comes more than once between letters. */
+const mixed = /(?=[A-Za-z0-9]{12})[A-Za-z]*\d+[A-Za-z]+\d+[A-Za-z0-9]*/
 
 const clip = (text: string): string => text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`

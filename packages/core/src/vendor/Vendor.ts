@@ -32,7 +32,7 @@ import * as Effect from "effect/Effect"
 import type * as HttpApi from "effect/http-api/HttpApi"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { Credentials, upperSnake } from "../credentials/Credential.ts"
+import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
 import type * as Breaker from "../policies/Breaker.ts"
 import type { Statistics } from "../policies/ResponseCache.ts"
@@ -220,6 +220,15 @@ const baseUrlOf = (
   Effect.gen(function*() {
     const variable = `${upperSnake(declaration.name)}_BASE_URL`
     const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
+    // A URL turns up in logs and labels; a user and a password in it would be sent by nobody.
+    if (url.username !== "" || url.password !== "") {
+      return yield* new VendorMisconfigured({
+        vendor: declaration.name,
+        message: `${variable} must hold no user and no password; the secret is ${
+          environmentName({ vendor: declaration.name, key: "" })
+        }`
+      })
+    }
     if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) return url
     return yield* new VendorMisconfigured({
       vendor: declaration.name,

@@ -16,7 +16,7 @@
  *   COUNTRY_STATE_CITY_API_KEY: "from the environment"
  * }))
  * const japan = Effect.flatMap(Countries.Countries, (countries) => countries.byCode("JP"))
- * const layer = CountriesLayers.failover().pipe(Layer.provide(UndiciTransport.layer()))
+ * const layer = CountriesLayers.failover().pipe(Layer.provide(UndiciTransport.layer({ loopback: true })))
  * const { provenance, value } = await Effect.runPromise(japan.pipe(Effect.provide(layer), Effect.provide(environment)))
  * console.log(value.name, JSON.stringify(provenance))
  * // => Japan {"_tag":"Fallback","from":"world-countries","because":"ConnectFailed"}

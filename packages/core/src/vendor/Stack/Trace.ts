@@ -1,10 +1,13 @@
 /** Spans for guarded calls, made without a fibre of their own and only when the calling fibre has a tracer. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
+import * as Redaction from "../../Redaction.ts"
+import { isVendorError } from "../../VendorError.ts"
 
 export type Attributes = Readonly<Record<string, string | number | boolean>>
 
@@ -37,4 +40,41 @@ export const close = (
   fiber: Fiber.Fiber<unknown, unknown>,
   span: Tracer.Span,
   exit: Exit.Exit<unknown, unknown>
-): void => span.end(fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), exit)
+): void => span.end(fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), shown(exit))
+
+/**
+ * Exporters write out what a span ended with. An error that the contract declares is in the vendor's words, and a defect
+ * in anybody's: of the one the tag is shown, of the other the text without its secrets.
+ */
+const shown = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknown> =>
+  Exit.isSuccess(exit) ? Exit.void : Exit.failCause(
+    Cause.fromReasons(exit.cause.reasons.map((reason) => {
+      if (reason._tag === "Interrupt") return reason
+      return reason._tag === "Fail"
+        ? Cause.makeFailReason(isVendorError(reason.error) ? reason.error : declared(reason.error))
+        : Cause.makeDieReason(defect(reason.defect))
+    }))
+  )
+
+const declared = (error: unknown): Error => {
+  const tag = typeof error === "object" && error !== null ? read(error, "_tag") : ""
+  return bare("DeclaredError", tag === "" ? "an error that the contract declares" : tag)
+}
+
+const defect = (thrown: unknown): Error =>
+  thrown instanceof Error
+    ? bare(read(thrown, "name"), read(thrown, "message"), read(thrown, "stack"))
+    : bare("Defect", `a ${typeof thrown} was thrown`)
+
+/** What somebody else has thrown may throw again when it is looked at. */
+const read = (thrown: object, name: string): string => {
+  try {
+    const value = (thrown as Readonly<Record<string, unknown>>)[name]
+    return typeof value === "string" ? Redaction.text(value) : ""
+  } catch {
+    return ""
+  }
+}
+
+const bare = (name: string, message: string, stack = `${name}: ${message}`): Error =>
+  Object.assign(new Error(message), { name, stack })

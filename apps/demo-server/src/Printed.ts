@@ -1,0 +1,21 @@
+/**
+ * What may be printed: a text without what has the name or the shape of a secret, and without the secrets that the
+ * environment holds, whatever they look like. Those of other sources are not known here.
+ */
+import { Redaction } from "@breakwater/core"
+
+/** Shorter ones are found everywhere (ours). */
+const minLength = 8
+
+const known = new Set<string>()
+// These two have a secret's name, and are folders.
+const { OLDPWD: _before, PWD: _now, ...environment } = process.env
+Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))
+
+/** A text as it may be printed; one that holds a secret in an encoding is not printed at all. */
+export const printed = (text: string): string => {
+  let shown = text
+  for (const secret of known) shown = shown.replaceAll(secret, Redaction.redacted)
+  shown = Redaction.text(shown)
+  return Redaction.survives(shown, known) === undefined ? shown : "a secret stood here"
+}

@@ -1,0 +1,204 @@
+/**
+ * Records what goes over a transport to a file, without its secrets, and plays it again, so that a test runs without the
+ * vendor. A recording in which a secret survives all the same is not written at all: the credentials that were used
+ * are known to it, and are looked for in every encoding, also where the vendor repeats them.
+ *
+ * A recording is for reading: a reviewer sees every byte of it. It is not for editing, which its checksum shows. For a
+ * vendor that has state and refusals of its own, use its simulator.
+ *
+ * @example
+ * ```ts
+ * import { Simulator, UndiciTransport, Vendor } from "@breakwater/core"
+ * import * as Recorder from "@breakwater/core/testing/Recorder"
+ * import { Effect, Schema } from "effect"
+ * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ * import { tmpdir } from "node:os"
+ * import { join } from "node:path"
+ *
+ * const Api = HttpApi.make("acme").add(
+ *   HttpApiGroup.make("bells", { topLevel: true }).add(HttpApiEndpoint.get("ring", "/ring", { success: Schema.String }))
+ * )
+ * const ring = (baseUrl: string) =>
+ *   Effect.flatMap(Vendor.make({ name: "acme", api: Api, baseUrl }), (acme) => acme.ring())
+ *
+ * const file = join(tmpdir(), `breakwater-${process.pid}.json`)
+ * const recorded = Effect.gen(function*() {
+ *   const handlers = HttpApiBuilder.group(Api, "bells", (bells) => bells.handle("ring", () => Effect.succeed("ding")))
+ *   const front: Simulator.Front = (_request, next) => Effect.orElseSucceed(next, () => Simulator.json(404, {}))
+ *   const { baseUrl } = yield* Simulator.serve({ vendor: "acme", api: Api, handlers, front })
+ *   return yield* ring(baseUrl).pipe(Recorder.record({ file }))
+ * })
+ * const network = Effect.provide(UndiciTransport.layer({ loopback: true }))
+ * console.log(await Effect.runPromise(recorded.pipe(Effect.scoped, network))) // => ding
+ *
+ * const replayed = ring("https://api.acme.example").pipe(Recorder.replay({ file }))
+ * console.log(await Effect.runPromise(Effect.scoped(replayed))) // => ding
+ * ```
+ */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { type CredentialRequest, Credentials } from "../credentials/Credential.ts"
+import { ConnectFailed, type CredentialUnavailable } from "../Reason.ts"
+import * as Redaction from "../Redaction.ts"
+import { Transport } from "../transport/Transport.ts"
+import * as Exchanges from "./Recorder/Exchanges.ts"
+import * as Recording from "./Recorder/Recording.ts"
+
+export interface RecordOptions {
+  /** The recording. It is replaced when the recording is done, and left as it is when there is none to write. */
+  readonly file: string
+  /** Secrets to look for besides those that the credentials and the requests show. @default none */
+  readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
+  /**
+   * Names of headers whose values may be recorded, besides those that are the same everywhere; any other value of a
+   * request counts as a secret. @default none
+   */
+  readonly showHeaders?: ReadonlyArray<string> | undefined
+}
+
+export interface ReplayOptions {
+  readonly file: string
+}
+
+/** A secret is still in the recording; nothing was written. It says where, and never which. */
+export class SecretSurvives extends Data.TaggedError("SecretSurvives")<{
+  readonly file: string
+  /** The exchange, counted from 0. */
+  readonly exchange: number
+  readonly place: "request" | "response"
+  readonly encoding: Redaction.Encoding
+}> {
+  override get message() {
+    return `${this.file} is not written: a secret survives in the ${this.place} of exchange ${this.exchange}` +
+      (this.encoding === "plain" ? "" : `, written as ${this.encoding}`)
+  }
+}
+
+/** The recording cannot be written there. */
+export class RecordingUnwritable extends Data.TaggedError("RecordingUnwritable")<{
+  readonly file: string
+  readonly code: string
+}> {
+  override get message() {
+    return `${this.file} cannot be written (${this.code})`
+  }
+}
+
+export class RecordingUnusable extends Data.TaggedError("RecordingUnusable")<{
+  readonly file: string
+  readonly problem: Recording.Problem
+}> {
+  override get message() {
+    switch (this.problem) {
+      case "Missing":
+        return `${this.file} is not there or cannot be read; record it first`
+      case "NotARecording":
+        return `${this.file} is no recording`
+      case "OtherVersion":
+        return `${this.file} is a recording of another version; record it again`
+      case "Changed":
+        return `${this.file} is not as it was recorded; record it again`
+    }
+  }
+}
+
+/** A request was made that the recording does not have, or not so often. */
+export class RecordingMismatch extends Data.TaggedError("RecordingMismatch")<{
+  readonly file: string
+  readonly method: string
+  /** Without its secrets. */
+  readonly path: string
+}> {
+  override get message() {
+    return `${this.file} has no answer left for ${this.method} ${this.path}`
+  }
+}
+
+/**
+ * Records what an effect sends and receives, and writes it when the effect has succeeded. The clients have to be made
+ * inside of the effect: one that is made already keeps its transport.
+ */
+export const record = (options: RecordOptions) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<
+  A,
+  E | SecretSurvives | RecordingUnwritable,
+  Exclude<R, Transport> | Transport
+> =>
+  Effect.gen(function*() {
+    const transport = yield* Transport
+    const credentials = yield* Credentials
+    const secrets = new Set<string>((options.secrets ?? []).map((secret) => Redacted.value(secret)))
+    const exchanges = new Exchanges.Exchanges(
+      secrets,
+      new Set(options.showHeaders?.map((name) => name.toLowerCase()))
+    )
+    const value = yield* self.pipe(
+      Effect.provideService(Transport, exchanges.over(transport)),
+      Effect.provideService(Credentials, overheard(credentials, secrets))
+    )
+    const recorded = exchanges.recorded()
+    yield* refuseSecrets(options.file, recorded, secrets)
+    yield* Effect.mapError(
+      Recording.write(options.file, recorded),
+      (code) => new RecordingUnwritable({ file: options.file, code })
+    )
+    return value
+  })
+
+/** Answers what an effect sends from a recording: the same method, path and body, each exchange once and in order. */
+export const replay = ({ file }: ReplayOptions) =>
+<A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | RecordingUnusable | RecordingMismatch, Exclude<R, Transport>> =>
+  Effect.gen(function*() {
+    const recorded = yield* Effect.mapError(
+      Recording.read(file),
+      (problem) => new RecordingUnusable({ file, problem })
+    )
+    const left = [...recorded]
+    let mismatch: RecordingMismatch | undefined
+    const transport = Transport.of({
+      send(request, receiver) {
+        const asked = Exchanges.requestOf(request)
+        const index = left.findIndex((exchange) => Exchanges.isSame(exchange.request, asked))
+        const [exchange] = index < 0 ? [] : left.splice(index, 1)
+        if (exchange === undefined) {
+          mismatch ??= new RecordingMismatch({ file, method: asked.method, path: asked.path })
+          return Exchanges.fail(receiver, new ConnectFailed("Unreachable"))
+        }
+        return Exchanges.play(exchange, receiver)
+      }
+    })
+    const exit = yield* Effect.exit(Effect.provideService(self, Transport, transport))
+    return yield* mismatch ?? exit
+  })
+
+/** Credentials that remember what they were asked for, as long as the recording is made. */
+const overheard = (credentials: Credentials, secrets: Set<string>): Credentials => {
+  const hear = (read: Effect.Effect<Redacted.Redacted, CredentialUnavailable>) =>
+    Effect.tap(read, (secret) => Effect.sync(() => secrets.add(Redacted.value(secret))))
+  const { renew } = credentials
+  return {
+    read: (request: CredentialRequest) => hear(credentials.read(request)),
+    renew: renew === undefined ? undefined : (request, refused) => hear(renew.call(credentials, request, refused))
+  }
+}
+
+const refuseSecrets = (
+  file: string,
+  exchanges: ReadonlyArray<Recording.Exchange>,
+  secrets: ReadonlySet<string>
+): Effect.Effect<void, SecretSurvives> => {
+  for (const [exchange, { request, response }] of exchanges.entries()) {
+    for (const [place, part] of [["request", request], ["response", response]] as const) {
+      const survival = Redaction.survives(Recording.render(part), secrets)
+      if (survival !== undefined) {
+        return Effect.fail(new SecretSurvives({ file, exchange, place, encoding: survival.encoding }))
+      }
+    }
+  }
+  return Effect.void
+}
