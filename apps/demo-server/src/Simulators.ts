@@ -2,7 +2,7 @@
  * The simulators of every vendor, each on a loopback port of its own, and the configuration that makes the vendors use
  * them: whatever the environment says goes before it.
  */
-import { Credential, type Simulator } from "@breakwater/core"
+import { Credential, type Simulator, type Source } from "@breakwater/core"
 import * as CountryStateCity from "@breakwater/vendors/countries/country-state-city/Simulator"
 import * as RestCountries from "@breakwater/vendors/countries/rest-countries/Simulator"
 import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Simulator"
@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 
 export class Simulators extends Context.Service<Simulators, ReadonlyMap<string, Simulator.Simulator>>()(
   "breakwater/demo-server/Simulators"
@@ -41,17 +42,33 @@ const simulatedKeys: Readonly<Record<string, string>> = {
   "country-state-city": "simulated"
 }
 
-/** A vendor whose base URL the environment does not name is simulated, and gets a key that only a simulator takes. */
+const baseUrlOf = (vendor: string) => `${Credential.upperSnake(vendor)}_BASE_URL`
+
+/** A vendor whose base URL the environment does not name is simulated. */
 export const layerConfig: Layer.Layer<never, Config.ConfigError, Simulators> = Layer.unwrap(
   Effect.gen(function*() {
     const settings: Record<string, string> = {}
     for (const { baseUrl, vendor } of (yield* Simulators).values()) {
-      const variable = `${Credential.upperSnake(vendor)}_BASE_URL`
+      const variable = baseUrlOf(vendor)
       if (Option.isSome(yield* Config.option(Config.String(variable)))) continue
       settings[variable] = baseUrl
-      const key = simulatedKeys[vendor]
-      if (key !== undefined) settings[Credential.environmentName({ vendor, key: "" })] = key
     }
     return ConfigProvider.layerAdd(ConfigProvider.fromUnknown(settings))
   })
 )
+
+/** The keys of the vendors that are simulated. */
+export const keys: Effect.Effect<Source.Source, Config.ConfigError, Simulators> = Effect.gen(function*() {
+  const keys = new Map<string, Redacted.Redacted>()
+  for (const { baseUrl, vendor } of (yield* Simulators).values()) {
+    const key = simulatedKeys[vendor]
+    if (key !== undefined && (yield* Config.String(baseUrlOf(vendor))) === baseUrl) keys.set(vendor, Redacted.make(key))
+  }
+  return {
+    name: "simulators",
+    fetch: ({ vendor }) => {
+      const value = keys.get(vendor)
+      return Effect.succeed(value === undefined ? undefined : { value })
+    }
+  }
+})

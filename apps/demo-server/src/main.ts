@@ -14,6 +14,7 @@ import { DemoApi } from "./Api.ts"
 import * as Control from "./Control.ts"
 import * as Countries from "./Countries.ts"
 import * as Crash from "./Crash.ts"
+import * as Credentials from "./Credentials.ts"
 import * as Degradation from "./Degradation.ts"
 import * as Failures from "./Failures.ts"
 import * as Health from "./Health.ts"
@@ -36,6 +37,7 @@ const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Listen.layer("PORT", 3000)),
   Layer.provide([Stripe.layer, Degradation.layer]),
   Layer.provide(Outbound.layer),
+  Layer.provide(Credentials.layer),
   Layer.merge(Control.layer),
   Layer.provide(Simulators.layerConfig),
   Layer.provide(Simulators.layer),

@@ -27,7 +27,11 @@ export * as RetryBudget from "./policies/RetryBudget.ts"
 
 // A secret, kept fresh.
 export * as AwsSecretsManager from "./credentials/AwsSecretsManager.ts"
+export * as Chain from "./credentials/Chain.ts"
+export * as Configured from "./credentials/Configured.ts"
 export * as Credential from "./credentials/Credential.ts"
+export * as EncryptedFile from "./credentials/EncryptedFile.ts"
+export * as Files from "./credentials/Files.ts"
 export * as Given from "./credentials/Given.ts"
 export * as Keeper from "./credentials/Keeper.ts"
 export * as OAuth from "./credentials/OAuth.ts"

@@ -180,6 +180,9 @@ describe("Keeper", () => {
       state.has = false
       assert.strictEqual(yield* read, "Missing")
       state.has = true
+      yield* TestClock.adjust("999 millis")
+      assert.strictEqual(yield* read, "Missing")
+      yield* TestClock.adjust("1 millis")
       assert.strictEqual(yield* read, "secret 2")
       state.has = false
       yield* TestClock.adjust("1 minute")

@@ -1,14 +1,20 @@
 import * as AwsSecretsManager from "@breakwater/core/credentials/AwsSecretsManager"
+import * as EncryptedFile from "@breakwater/core/credentials/EncryptedFile"
+import * as Files from "@breakwater/core/credentials/Files"
 import * as OAuth from "@breakwater/core/credentials/OAuth"
 import * as Vault from "@breakwater/core/credentials/Vault"
 import { describe, it } from "@effect/vitest"
+import { Encrypter } from "age-encryption"
 import { Effect, Layer, Redacted, type Scope } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { randomUUID } from "node:crypto"
+import { renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import * as FakeSecretsManager from "../../support/fakeSecretsManager.ts"
 import * as FakeVault from "../../support/fakeVault.ts"
 import * as Rotation from "../../support/rotation.ts"
 import * as ScriptedServer from "../../support/scriptedServer.ts"
+import * as SecretFiles from "../../support/secretFiles.ts"
 
 type Rotating = Pick<Rotation.Rotation<never, never>, "credentials" | "rotate">
 
@@ -70,5 +76,35 @@ suite("a token endpoint", (first, second) =>
       rotate: Effect.sync(() => {
         token = second
       })
+    }
+  }))
+
+suite("mounted files", (first, second) =>
+  Effect.gen(function*() {
+    const directory = yield* SecretFiles.directory
+    const volume = SecretFiles.mounted(directory)
+    volume.update({ ACME_API_KEY: first })
+    return {
+      credentials: Files.layer({ directory }),
+      rotate: Effect.sync(() => volume.update({ ACME_API_KEY: second }))
+    }
+  }))
+
+suite("an encrypted file", (first, second) =>
+  Effect.gen(function*() {
+    const path = join(yield* SecretFiles.directory, "secrets.age")
+    const passphrase = randomUUID()
+    const write = (secret: string) =>
+      Effect.promise(async () => {
+        const encrypter = new Encrypter()
+        encrypter.setPassphrase(passphrase)
+        encrypter.setScryptWorkFactor(14)
+        writeFileSync(`${path}.new`, await encrypter.encrypt(`ACME_API_KEY=${secret}`))
+        renameSync(`${path}.new`, path)
+      })
+    yield* write(first)
+    return {
+      credentials: EncryptedFile.layer({ path, key: Redacted.make(passphrase) }),
+      rotate: write(second)
     }
   }))

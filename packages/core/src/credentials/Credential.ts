@@ -57,17 +57,34 @@ export const environment: Source = {
     )
 }
 
-/** Asks a source that is near for every attempt: what it has now is what is used. */
-export const fromSource = (source: Source): Credentials => ({
-  read(request) {
-    const name = environmentName(request)
-    return Effect.matchEffect(source.fetch(request), {
-      onSuccess: (secret) =>
-        secret === undefined ? Effect.fail(new CredentialUnavailable(name)) : Effect.succeed(secret.value),
-      onFailure: () => Effect.fail(new CredentialUnavailable(name, "Unreachable"))
-    })
+/**
+ * Asks a source that is near for every attempt: what it has now is what is used. Why it cannot be asked is logged when it
+ * begins, and when it is another reason.
+ */
+export const fromSource = (source: Source): Credentials => {
+  let told: string | undefined
+  return {
+    read(request) {
+      const name = environmentName(request)
+      return Effect.matchEffect(source.fetch(request), {
+        onSuccess: (secret) => {
+          if (secret === undefined) return Effect.fail(new CredentialUnavailable(name))
+          told = undefined
+          return Effect.succeed(secret.value)
+        },
+        onFailure: ({ issue }) => {
+          const failure = Effect.fail(new CredentialUnavailable(name, "Unreachable"))
+          if (issue === told) return failure
+          told = issue
+          return Effect.logWarning(`a secret could not be read: ${issue}`).pipe(
+            Effect.annotateLogs({ vendor: request.vendor, key: request.key, source: source.name }),
+            Effect.andThen(failure)
+          )
+        }
+      })
+    }
   }
-})
+}
 
 /** Reads from the fibre's `ConfigProvider`, by default the environment. */
 export const fromConfig: Credentials = fromSource(environment)

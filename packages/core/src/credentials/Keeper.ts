@@ -53,7 +53,11 @@ export interface KeeperOptions extends KeyOptions {
   readonly jitter?: number | undefined
   /** How long a secret that has no end is given past `maxAge` while the source cannot be asked; at least 0. @default "1 hour" */
   readonly staleFor?: Duration.Input | undefined
-  /** Before this a source that could not be asked is not asked again; doubles each time up to a minute; at least 0. @default "1 second" */
+  /**
+   * Before this a source that could not be asked is not asked again (doubling each time up to a minute), and neither is one
+   * that had no such secret, which does not double; at least 0.
+   * @default "1 second"
+   */
   readonly retryPause?: Duration.Input | undefined
 }
 
@@ -110,6 +114,8 @@ class Held implements Cell {
   /** When it was last asked because of a refusal. */
   renewedAt = -Infinity
   failures = 0
+  /** Until when the source is believed that it has none. */
+  missingUntil = -Infinity
   quietUntil = -Infinity
   touchedAt: number
   placedAt: number
@@ -198,6 +204,7 @@ class Keeper {
   ): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
     const name = environmentName(request)
     if (held.flight === undefined && moment.now < held.quietUntil) return this.withoutSource(moment, name, held)
+    if (held.flight === undefined && moment.now < held.missingUntil) return Effect.fail(new CredentialUnavailable(name))
     const flight = held.flight ?? this.fetch(moment, request, held, refused)
     return Effect.flatMap(flight.join(moment.timeline, Infinity, Infinity), (end) => {
       if (end === "Slow" || end === "Late") return Effect.never
@@ -270,6 +277,7 @@ class Keeper {
     held.secret = secret
     held.given = secret === undefined ? undefined : Exit.succeed(secret.value)
     held.fetchedAt = now
+    held.missingUntil = secret === undefined ? now + retryMillis : -Infinity
     if (secret === undefined) return
     held.refreshAt = secret.expiresAt === undefined
       ? now + maxAgeMillis * sooner

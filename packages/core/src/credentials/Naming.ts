@@ -21,6 +21,12 @@ export const fill = (template: string, { key, vendor }: CredentialRequest): stri
     ? template.replaceAll("{vendor}", vendor).replaceAll(key === "" ? /[/._-]?\{key\}/g : "{key}", key)
     : undefined
 
+/** By a template; without one, as a variable of the environment. `undefined` as in {@link fill}. */
+export const nameOf = (template: string | undefined, request: CredentialRequest): string | undefined =>
+  template === undefined && fill("{vendor}{key}", request) !== undefined
+    ? environmentName(request)
+    : fill(template ?? "", request) || undefined
+
 /** A template is a mistake of the program when it can name only one secret for all, unless that is what is wanted. */
 export const checked = (name: string, template: string): string => {
   const unknown = /\{(?!vendor\}|key\})[^}]*\}?/.exec(template)

@@ -1,0 +1,13 @@
+/** Where the keys of the vendors come from: what `CREDENTIALS` says, and for a simulated vendor that has none there, its simulator. */
+import { Chain, Configured, Credential } from "@breakwater/core"
+import * as Effect from "effect/Effect"
+import { FetchHttpClient } from "effect/http"
+import * as Layer from "effect/Layer"
+import * as Simulators from "./Simulators.ts"
+
+export const layer = Layer.effect(
+  Credential.Credentials,
+  Effect.gen(function*() {
+    return Chain.make([yield* Credential.Credentials, yield* Simulators.keys])
+  })
+).pipe(Layer.provide(Configured.layer), Layer.provide(FetchHttpClient.layer))

@@ -1,0 +1,115 @@
+import * as Chain from "@breakwater/core/credentials/Chain"
+import * as Credential from "@breakwater/core/credentials/Credential"
+import * as Keeper from "@breakwater/core/credentials/Keeper"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted, Schema } from "effect"
+import { TestClock } from "effect/testing"
+
+const stripe = { vendor: "stripe", key: "" }
+
+/** A source that has a secret, has none, or is down, and counts how often it is asked. */
+const scripted = (name: string, has: string | undefined) => {
+  const state = { has, isDown: false, asked: 0, refused: [] as Array<string> }
+  const source: Keeper.Source = {
+    name,
+    fetch: (_, refused) =>
+      Effect.suspend(() => {
+        state.asked++
+        if (refused !== undefined) state.refused.push(Redacted.value(refused))
+        return state.isDown
+          ? Effect.fail({ _tag: "SourceUnavailable", source: name, issue: "down" } as const)
+          : Effect.succeed(state.has === undefined ? undefined : { value: Redacted.make(state.has) })
+      })
+  }
+  return { state, source }
+}
+
+const told = (asked: ReturnType<Credential.Credentials["read"]>) =>
+  Effect.match(asked, { onSuccess: Redacted.value, onFailure: ({ problem }) => problem })
+
+const Member = Schema.Literals(["has", "has none", "is down"])
+
+describe("Chain", () => {
+  it.effect.prop(
+    "gives the secret of the first part that has one, and passes over a part that is down only when told to",
+    [Schema.NonEmptyArray(Member), Schema.Boolean],
+    ([members, isPassedOver]) =>
+      Effect.gen(function*() {
+        const parts = members.map((member, index) => {
+          const part = scripted(`${index}`, member === "has" ? `of ${index}` : undefined)
+          part.state.isDown = member === "is down"
+          return part
+        })
+        const chain = Chain.make(parts.map(({ source }) => source), { whenDown: isPassedOver ? "Next" : "Fail" })
+        const ends = (member: typeof Member.Type) => member === "has" || (member === "is down" && !isPassedOver)
+        const end = members.findIndex(ends)
+        const expected = end < 0
+          ? members.includes("is down") ? "Unreachable" : "Missing"
+          : members[end] === "has"
+          ? `of ${end}`
+          : "Unreachable"
+        assert.strictEqual(yield* told(chain.read(stripe)), expected)
+        assert.deepStrictEqual(
+          parts.map(({ state }) => state.asked),
+          members.map((_, index) => end < 0 || index <= end ? 1 : 0)
+        )
+      })
+  )
+
+  it.effect("fails rather than falling to the next, by default", () =>
+    Effect.gen(function*() {
+      const [first, second] = [scripted("first", "first"), scripted("second", "long replaced")]
+      const { read } = Chain.make([first.source, second.source])
+      first.state.isDown = true
+      assert.strictEqual(yield* told(read(stripe)), "Unreachable")
+      assert.strictEqual(second.state.asked, 0)
+      first.state.isDown = false
+      assert.strictEqual(yield* told(read(stripe)), "first")
+    }))
+
+  it.effect("asks a near part for every attempt, and a kept one as its keeper does", () =>
+    Effect.gen(function*() {
+      const [near, far] = [scripted("near", undefined), scripted("far", "far 1")]
+      const { read } = Chain.make([near.source, yield* Keeper.make(far.source, { maxAge: "1 minute", jitter: 0 })])
+      assert.strictEqual(yield* told(read(stripe)), "far 1")
+      far.state.has = "far 2"
+      assert.strictEqual(yield* told(read(stripe)), "far 1")
+      assert.deepStrictEqual([near.state.asked, far.state.asked], [2, 1])
+      near.state.has = "near"
+      assert.strictEqual(yield* told(read(stripe)), "near")
+      near.state.has = undefined
+      yield* TestClock.adjust("1 minute")
+      yield* read(stripe)
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* told(read(stripe)), "far 2")
+    }).pipe(Effect.scoped))
+
+  it.effect("does not ask a kept part for every attempt that it has none", () =>
+    Effect.gen(function*() {
+      const [far, near] = [scripted("far", undefined), scripted("near", "near")]
+      const { read } = Chain.make([yield* Keeper.make(far.source, { retryPause: "1 second" }), near.source])
+      for (let call = 0; call < 10; call++) assert.strictEqual(yield* told(read(stripe)), "near")
+      assert.strictEqual(far.state.asked, 1)
+      far.state.has = "far"
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* told(read(stripe)), "far")
+    }).pipe(Effect.scoped))
+
+  it.effect("asks the part that had a refused secret for another, and a part before it that may have one now", () =>
+    Effect.gen(function*() {
+      const [near, far] = [scripted("near", undefined), scripted("far", "refused")]
+      const keeper = yield* Keeper.make(far.source)
+      const { read, renew } = Chain.make([near.source, keeper])
+      const refused = yield* read(stripe)
+      far.state.has = "renewed"
+      assert.strictEqual(yield* told(renew!(stripe, refused)), "renewed")
+      assert.deepStrictEqual(far.state.refused, ["refused"])
+      near.state.has = "near"
+      assert.strictEqual(yield* told(renew!(stripe, Redacted.make("renewed"))), "near")
+      assert.lengthOf(far.state.refused, 1)
+    }).pipe(Effect.scoped))
+
+  it("is of one part at least", () => {
+    assert.throws(() => Chain.make([]), /parts/)
+  })
+})
