@@ -8,8 +8,10 @@ import { Redaction } from "@breakwater/core"
 const minLength = 8
 
 const known = new Set<string>()
-// These two have a secret's name, and are folders.
-const { OLDPWD: _before, PWD: _now, ...environment } = process.env
+/** They have a secret's name, and are folders, addresses, words and paths. */
+const isOpen =
+  /^(?:OLDPWD|PWD|AWS_ENDPOINT_URL_SECRETS_MANAGER|CREDENTIALS|CREDENTIALS_(?:KEY_FILE|NAME|WHEN_DOWN)|VAULT_SECRET_ID_WRAPPED)$/
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOpen.test(name)))
 Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))
 
 /** A text as it may be printed; one that holds a secret in an encoding is not printed at all. */
