@@ -2,6 +2,9 @@
 import { assert } from "@effect/vitest"
 import { Effect, Metric, Schedule } from "effect"
 import { createHook } from "node:async_hooks"
+import { syncBuiltinESMExports } from "node:module"
+import type { Transform } from "node:stream"
+import zlib from "node:zlib"
 import { until } from "./until.ts"
 
 /** Who has set the timers that wait, but for those of the runner, which come and go as it likes. */
@@ -21,10 +24,31 @@ createHook({
   }
 }).enable()
 
+/** Unpackers that are made from now on, also by modules that are loaded already. */
+const unpackers = new Set<Transform>()
+const makers = [
+  "createBrotliDecompress",
+  "createGunzip",
+  "createInflate",
+  "createInflateRaw",
+  "createZstdDecompress"
+] as const
+for (const maker of makers) {
+  const make: (options?: object) => Transform = zlib[maker]
+  Object.defineProperty(zlib, maker, {
+    value: (options?: object) => {
+      const unpacker = make(options)
+      unpackers.add(unpacker)
+      return unpacker
+    }
+  })
+}
+syncBuiltinESMExports()
+
 /** undici has one clock for all its long timers, which stops within half a second when there are none (8.12). */
 const isClock = (setBy: string) => /\/undici\/lib\/util\/timers\.js/.test(setBy)
 
-/** Sockets that are open or on their way, timers that wait, unpackers at work, and fibres that are alive. */
+/** Sockets that are open or on their way, timers that wait, unpackers that are not closed, and fibres that are alive. */
 export interface Held {
   readonly sockets: number
   /** Who has set them. */
@@ -38,16 +62,23 @@ export const held: Effect.Effect<Held> = Effect.gen(function*() {
   yield* Effect.callback<void>((resume) => {
     setImmediate(() => resume(Effect.void))
   })
+  for (const unpacker of unpackers) if (unpacker.destroyed) unpackers.delete(unpacker)
   const resources = process.getActiveResourcesInfo()
   const count = (name: RegExp) => resources.filter((resource) => name.test(resource)).length
   const fibers = (yield* Metric.snapshot).find(({ id }) => id === "child_fibers_active")
   return {
     sockets: sockets.size + count(/^(?:TCPConnectWrap|GetAddrInfoReqWrap)$/),
     timers: Array.from(timers.values()).filter((setBy) => !isClock(setBy)),
-    unpackers: count(/zlib|brotli|zstd/i),
+    unpackers: unpackers.size,
     fibers: fibers?.type === "Gauge" ? Number(fibers.state.value) : 0
   }
 })
+
+/** Waits until something is being unpacked. */
+export const unpacking: Effect.Effect<void> = until(
+  "something is unpacked",
+  () => Array.from(unpackers).some(({ destroyed }) => !destroyed)
+)
 
 /** Waits until no more is held than was: the other side lets go a moment after us. */
 export const noMoreThan = (before: Held): Effect.Effect<void> =>

@@ -17,7 +17,9 @@ import {
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
+import { gzipSync } from "node:zlib"
 import { selfSigned } from "../../support/certificates.ts"
+import * as Held from "../../support/held.ts"
 import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../support/hostileServer.ts"
 
 /** Remembers what became of a request, in order. */
@@ -855,6 +857,23 @@ describe("UndiciTransport", () => {
         "headers",
         ["sent", "headers 200"]
       ))
+
+    it.live("whose body is being unpacked, of which no more is unpacked then", () =>
+      Effect.gen(function*() {
+        const before = yield* Held.held
+        const zeros = gzipSync(Buffer.alloc(32 * 1024 * 1024))
+        const bomb = Buffer.concat(Array.from({ length: 32 }, () => zeros)).toString("latin1")
+        const server = yield* listen(
+          answering(`${ok}content-encoding: gzip\r\ncontent-length: ${bomb.length}\r\n\r\n${bomb}`)
+        )
+        const send = yield* transport()
+        const [heard, cancel] = send({ origin: server.origin, maxBodyBytes: 2 ** 31 })
+        yield* Held.unpacking
+        cancel()
+        const now = yield* Held.held
+        assert.strictEqual(now.unpackers, before.unpackers)
+        assert.deepStrictEqual(heard.events, ["sent", "headers 200"])
+      }))
 
     it.live("that waits in the queue for a connection, and disturbs nobody in front or behind", () =>
       Effect.gen(function*() {

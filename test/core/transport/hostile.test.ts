@@ -9,16 +9,16 @@ import { ConfigProvider, Effect, Exit, Layer, Redacted, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { randomUUID } from "node:crypto"
 import { inspect } from "node:util"
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import { expect } from "vitest"
 import { clockStops, counted, held, noMoreThan } from "../../support/held.ts"
 import { type Behaviour, listen } from "../../support/hostileServer.ts"
+import { peakOf } from "../../support/memory.ts"
 import { bodies } from "./hostile/bodies.ts"
 import { connecting } from "./hostile/connecting.ts"
 import { framing } from "./hostile/framing.ts"
 import { heads } from "./hostile/heads.ts"
 import { hints } from "./hostile/hints.ts"
+import { http2 } from "./hostile/http2.ts"
 import { packedBodies } from "./hostile/packed.ts"
 import { addresses, proxies } from "./hostile/reach.ts"
 import { redirects } from "./hostile/redirects.ts"
@@ -39,7 +39,8 @@ const sections: ReadonlyArray<Section> = [
   packedBodies,
   redirects,
   hints,
-  reuse
+  reuse,
+  http2
 ]
 
 const Named = Schema.Struct({ name: Schema.String })
@@ -71,30 +72,6 @@ const slackMillis = 1_500
 
 /** How much more memory may be held while a call meets a flood or a bomb. */
 const maxGrowthBytes = 32 * 1024 * 1024
-
-setFlagsFromString("--expose-gc")
-const collectGarbage: () => void = runInNewContext("gc")
-
-const memory = () => {
-  const { arrayBuffers, external, heapUsed } = process.memoryUsage()
-  return heapUsed + external + arrayBuffers
-}
-
-/** Runs an effect, and sees how much more memory was held at any time than before it, and at its end. */
-const peakOf = <A, E, R>(effect: Effect.Effect<A, E, R>, withGarbage: boolean) =>
-  Effect.suspend(() => {
-    collectGarbage()
-    const before = memory()
-    let peak = before
-    const timer = setInterval(() => {
-      collectGarbage()
-      peak = Math.max(peak, memory())
-    }, 40)
-    return Effect.map(Effect.ensuring(effect, Effect.sync(() => clearInterval(timer))), (value) => {
-      if (!withGarbage) collectGarbage()
-      return [value, Math.max(peak, memory()) - before] as const
-    })
-  })
 
 const transportOf = ({ transport }: Row, world: World) =>
   UndiciTransport.layer({

@@ -1,0 +1,40 @@
+/** How much memory a process holds. */
+import { Effect } from "effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+
+setFlagsFromString("--expose-gc")
+const gc: () => void = runInNewContext("gc")
+
+/** Buffers are given back by another thread, whose work is done at the latest when the next collection begins. */
+const collectGarbage = () => {
+  gc()
+  gc()
+}
+
+const memory = (): number => {
+  const { arrayBuffers, external, heapUsed } = process.memoryUsage()
+  return heapUsed + external + arrayBuffers
+}
+
+/** Runs an effect, and sees how much more memory was held at any time than before it, and at its end. */
+export const peakOf = <A, E, R>(effect: Effect.Effect<A, E, R>, withGarbage: boolean) =>
+  Effect.suspend(() => {
+    collectGarbage()
+    const before = memory()
+    let peak = before
+    const timer = setInterval(() => {
+      collectGarbage()
+      peak = Math.max(peak, memory())
+    }, 250)
+    return Effect.map(Effect.ensuring(effect, Effect.sync(() => clearInterval(timer))), (value) => {
+      if (!withGarbage) collectGarbage()
+      return [value, Math.max(peak, memory()) - before] as const
+    })
+  })
+
+/** What is held, garbage aside. */
+export const heldBytes = Effect.sync(() => {
+  collectGarbage()
+  return memory()
+})
