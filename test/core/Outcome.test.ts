@@ -22,6 +22,7 @@ const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {
   CircuitOpen: "Ignored",
   RateLimitExceeded: "Ignored",
   BulkheadFull: "Ignored",
+  Throttled: "Ignored",
   InvalidRequest: "Ignored",
   CredentialUnavailable: "Ignored"
 }

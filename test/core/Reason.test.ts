@@ -9,6 +9,7 @@ const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number |
   CircuitOpen: ["NotSent", true, 5_000, "the circuit breaker is open; come back in 5s"],
   RateLimitExceeded: ["NotSent", true, 250, "our own rate limit is reached; come back in 250ms"],
   BulkheadFull: ["NotSent", true, undefined, "too many calls are running and waiting"],
+  Throttled: ["NotSent", true, undefined, "the vendor turns away much of what is sent, so less is sent"],
   DeadlineExceeded: ["Unknown", true, undefined, "the deadline of the operation has passed"],
   Timeout: ["Unknown", true, undefined, "timed out after 3s while waiting for an answer"],
   ConnectFailed: ["NotSent", true, undefined, "the vendor refused the connection"],

@@ -235,7 +235,7 @@ export class DrivenRateLimit {
     if (!isFirst) return assert.strictEqual(claimed, Infinity)
     if (typeof claimed !== "number") {
       if (this.isExact) assert.strictEqual(missing, 0)
-      return this.grant(caller, claimed)
+      return this.grant(caller, claimed as Permit)
     }
     assert.isAbove(claimed, 0)
     if (this.isExact) assert.approximately(claimed, missing, microsecond)

@@ -15,6 +15,8 @@ export const fakeCall = (overrides: Partial<Call> = {}): FakeCall => {
     now: 0,
     deadline: Infinity,
     attempt: 1,
+    priority: "Normal",
+    random: () => 0.5,
     ...overrides
   }
 }

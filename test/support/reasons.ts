@@ -14,6 +14,7 @@ import {
   type Reason,
   RequestRejected,
   ResponseTooLarge,
+  Throttled,
   Timeout,
   Unauthorized,
   Unavailable
@@ -23,6 +24,7 @@ export const reasons: { readonly [Tag in Reason["_tag"]]: Extract<Reason, { read
   CircuitOpen: new CircuitOpen(5_000),
   RateLimitExceeded: new RateLimitExceeded(250),
   BulkheadFull: new BulkheadFull(),
+  Throttled: new Throttled(),
   DeadlineExceeded: new DeadlineExceeded("Unknown"),
   Timeout: new Timeout("Headers", 3_000),
   ConnectFailed: new ConnectFailed("Refused"),

@@ -55,6 +55,7 @@ class ReferenceCall implements Call {
   readonly scope = "acme/charge"
   readonly key = ""
   readonly cost = 1
+  readonly priority = "Normal"
   readonly safety: Safety
   readonly deadline: number
   now: number
@@ -68,6 +69,10 @@ class ReferenceCall implements Call {
     this.safety = options.safety
     this.now = now
     this.deadline = deadline
+  }
+
+  random(): number {
+    return 0.5
   }
 
   readonly tick: Effect.Effect<void> = Effect.map(Timeline.now, (now) => {
@@ -204,12 +209,13 @@ const admitted = (gate: Gate, call: ReferenceCall): Effect.Effect<Permit, Vendor
       wait.onTurn((delay) => {
         Queue.offerUnsafe(turns, delay)
       })
-      const claim: Effect.Effect<Permit> = Effect.flatMap(call.tick, () => {
+      const claim: Effect.Effect<Permit, VendorError> = Effect.flatMap(call.tick, () => {
         const claimed = wait.claim(call)
-        return typeof claimed === "number" ? sleepThenClaim(claimed) : Effect.succeed(claimed)
+        if (typeof claimed === "number") return sleepThenClaim(claimed)
+        return claimed._tag === "Refusal" ? Effect.fail(call.fail(claimed.reason)) : Effect.succeed(claimed)
       })
       // A turn that comes sooner replaces the one that is slept for.
-      const sleepThenClaim = (delay: number): Effect.Effect<Permit> =>
+      const sleepThenClaim = (delay: number): Effect.Effect<Permit, VendorError> =>
         Effect.raceFirst(
           Effect.as(delay === Infinity ? Effect.never : Effect.sleep(Duration.millis(delay)), undefined),
           Queue.take(turns)

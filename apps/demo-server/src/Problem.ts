@@ -68,6 +68,7 @@ export const fromVendorError = (error: VendorError): OfVendor => {
       return internal
     case "CircuitOpen":
     case "BulkheadFull":
+    case "Throttled":
     case "ConnectFailed":
     case "ConnectionLost":
     case "Unavailable":

@@ -26,6 +26,7 @@
  * ```
  */
 import type { Outcome } from "./Outcome.ts"
+import type { Priority } from "./Priority.ts"
 import type { Reason } from "./Reason.ts"
 import type { Safety } from "./Safety.ts"
 
@@ -46,6 +47,10 @@ export interface Call {
   readonly deadline: number
   /** Which attempt this is: 1 for the first. */
   readonly attempt: number
+  /** How much the call matters while there is not enough for all. */
+  readonly priority: Priority
+  /** A number from 0 to just below 1, from the random numbers of the call's own fibre. */
+  random(): number
 }
 
 /** The gate let the call through. Exactly one of `settle` and `cancel` is called, once. */
@@ -75,8 +80,8 @@ export interface Wait {
   /** The longest this gate lets a call wait, in milliseconds from now. */
   readonly limitMillis: number
   onTurn(turn: (delayMillis: number) => void): void
-  /** The permit, or the milliseconds that are still missing. */
-  claim(call: Call): Permit | number
+  /** The permit, the milliseconds that are still missing, or that the place was lost to another: then the wait is over. */
+  claim(call: Call): Permit | Refusal | number
   /** Leaves the queue and gives back what was held; those behind move up. */
   cancel(call: Call): void
   /** What to fail with when the wait has reached `limitMillis`. */

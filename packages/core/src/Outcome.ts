@@ -76,6 +76,7 @@ export const classify = (reason: Reason): Outcome["_tag"] => {
     case "CircuitOpen":
     case "RateLimitExceeded":
     case "BulkheadFull":
+    case "Throttled":
     case "InvalidRequest":
     case "CredentialUnavailable":
       return "Ignored"

@@ -68,6 +68,16 @@ export class BulkheadFull extends ReasonBase<"BulkheadFull"> {
   }
 }
 
+/** The vendor has been turning away what we send: this call stands in for one that it would have turned away. */
+export class Throttled extends ReasonBase<"Throttled"> {
+  constructor() {
+    super("Throttled", "NotSent", true)
+  }
+  get message() {
+    return "the vendor turns away much of what is sent, so less is sent"
+  }
+}
+
 /** The operation's deadline has passed, or is too near for what would come next. */
 export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
   constructor(fate: Fate, retryAfterMillis?: number) {
@@ -284,6 +294,7 @@ export type Reason =
   | CircuitOpen
   | RateLimitExceeded
   | BulkheadFull
+  | Throttled
   | DeadlineExceeded
   | Timeout
   | ConnectFailed

@@ -47,6 +47,18 @@ export const breakerTransitions = "breakwater.breaker.transitions"
 export const bulkheadRunning = "breakwater.bulkhead.running"
 /** Calls that wait for a place; by `vendor`. */
 export const bulkheadWaiting = "breakwater.bulkhead.waiting"
+/** Attempts that may run at once, as learnt; by `vendor`. */
+export const adaptiveLimit = "breakwater.adaptivelimit.limit"
+/** Attempts that have a place in the adaptive limit; by `vendor`. */
+export const adaptiveLimitRunning = "breakwater.adaptivelimit.running"
+/** Attempts that wait for a place in it; by `vendor`. */
+export const adaptiveLimitWaiting = "breakwater.adaptivelimit.waiting"
+/** The share of attempts that the throttle refuses now; by `vendor`. */
+export const throttleProbability = "breakwater.throttle.probability"
+/** The share of callers for whom a feature is on; by `feature`. */
+export const featureShare = "breakwater.feature.share"
+/** Changes of a feature's state; by `feature`, `to`. */
+export const featureTransitions = "breakwater.feature.transitions"
 /** Calls that wait for permits; by `vendor`. */
 export const rateLimitWaiting = "breakwater.ratelimit.waiting"
 /** Retries that could be paid for now; by `vendor`. */
@@ -91,6 +103,12 @@ const descriptions: Record<string, string> = {
   [breakerTransitions]: "Changes of a circuit breaker's state",
   [bulkheadRunning]: "Calls that have a place in the bulkhead",
   [bulkheadWaiting]: "Calls that wait for a place in the bulkhead",
+  [adaptiveLimit]: "Attempts that may run at once, as learnt",
+  [adaptiveLimitRunning]: "Attempts that have a place in the adaptive limit",
+  [adaptiveLimitWaiting]: "Attempts that wait for a place in the adaptive limit",
+  [throttleProbability]: "The share of attempts that the throttle refuses now",
+  [featureShare]: "The share of callers for whom a feature is on",
+  [featureTransitions]: "Changes of a feature's state",
   [rateLimitWaiting]: "Calls that wait for permits of the rate limit",
   [retryBudget]: "Retries that could be paid for now",
   [credentialRefusals]: "Times the vendor refused a secret",

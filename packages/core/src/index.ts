@@ -6,6 +6,7 @@
 // The vocabulary.
 export * as Gate from "./Gate.ts"
 export * as Outcome from "./Outcome.ts"
+export * as Priority from "./Priority.ts"
 export * as Provenance from "./Provenance.ts"
 export * as Redaction from "./Redaction.ts"
 export * as Safety from "./Safety.ts"
@@ -14,16 +15,20 @@ export * as Timeline from "./Timeline.ts"
 export * from "./VendorError.ts"
 
 // Policies: they know nothing of HTTP or vendors.
+export * as AdaptiveLimit from "./policies/AdaptiveLimit.ts"
 export * as Breaker from "./policies/Breaker.ts"
 export * as Bulkhead from "./policies/Bulkhead.ts"
 export * as CacheStore from "./policies/CacheStore.ts"
 export * as Deadline from "./policies/Deadline.ts"
 export * as Failover from "./policies/Failover.ts"
+export * as FeatureSwitch from "./policies/FeatureSwitch.ts"
 export * as Hedge from "./policies/Hedge.ts"
+export * as Partial from "./policies/Partial.ts"
 export * as RateLimit from "./policies/RateLimit.ts"
 export * as ResponseCache from "./policies/ResponseCache.ts"
 export * as Retry from "./policies/Retry.ts"
 export * as RetryBudget from "./policies/RetryBudget.ts"
+export * as Throttle from "./policies/Throttle.ts"
 
 // A secret, kept fresh.
 export * as AwsSecretsManager from "./credentials/AwsSecretsManager.ts"

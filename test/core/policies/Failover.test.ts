@@ -82,6 +82,7 @@ describe("Failover", () => {
     "CircuitOpen",
     "RateLimitExceeded",
     "BulkheadFull",
+    "Throttled",
     "Timeout",
     "ConnectFailed",
     "ConnectionLost",

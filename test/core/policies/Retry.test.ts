@@ -159,6 +159,7 @@ const table: Record<Reason["_tag"], ReadonlyArray<readonly [string, Reason, stri
   CircuitOpen: [["in any case", reasons.CircuitOpen, final]],
   RateLimitExceeded: [["in any case", reasons.RateLimitExceeded, final]],
   BulkheadFull: [["in any case", reasons.BulkheadFull, final]],
+  Throttled: [["in any case", reasons.Throttled, final]],
   DeadlineExceeded: [
     ["before anything was sent", new DeadlineExceeded("NotSent"), final],
     ["when something may have happened", new DeadlineExceeded("Unknown"), final]

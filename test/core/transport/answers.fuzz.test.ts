@@ -129,7 +129,7 @@ const answerOf = (answer: typeof Answer.Type): string => {
   if ("good" in answer) {
     return answer.damages.reduce(
       (bytes, { at, by, length }) => bytes.slice(0, at) + bytesOf(by) + bytes.slice(at + length),
-      answer.good as string
+      answer.good
     )
   }
   return "line" in answer
@@ -142,17 +142,17 @@ const Scene = Schema.Struct({
   /** Into how many writes it is cut. */
   writes: intBetween(1, 4),
   /** What the server does behind it. */
-  then: Schema.Literals(["end", "end", "reset", "stay"])
+  afterwards: Schema.Literals(["end", "end", "reset", "stay"])
 })
 
-const playing = ({ answer, then, writes }: typeof Scene.Type): Behaviour => {
+const playing = ({ answer, afterwards, writes }: typeof Scene.Type): Behaviour => {
   const bytes = answerOf(answer)
   const step = Math.max(1, Math.ceil(bytes.length / writes))
   return {
     onRequest: (connection) => {
       for (let at = 0; at < bytes.length; at += step) connection.write(bytes.slice(at, at + step))
-      if (then === "end") connection.end()
-      if (then === "reset") connection.reset()
+      if (afterwards === "end") connection.end()
+      if (afterwards === "reset") connection.reset()
     }
   }
 }

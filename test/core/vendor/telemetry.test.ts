@@ -1,4 +1,5 @@
 import { Credentials } from "@breakwater/core/credentials/Credential"
+import { freePermit } from "@breakwater/core/Gate"
 import * as Telemetry from "@breakwater/core/Telemetry"
 import * as Operation from "@breakwater/core/vendor/Operation"
 import type * as Policy from "@breakwater/core/vendor/Policy"
@@ -296,6 +297,26 @@ describe("the metrics of calls", () => {
     }
     return { all: snapshots, histogram, shown }
   })
+
+  it.effect("show what an adaptive limit has learnt, and what a throttle refuses", () =>
+    Effect.gen(function*() {
+      const admit = () => freePermit
+      const only = (n: number) => (key: string) => key === "acme" ? n : Number.NaN
+      yield* make({
+        adaptiveLimit: { name: "learning", admit, limit: only(7), running: only(3), waiting: only(2), size: 1 },
+        throttle: { name: "throttling", admit, probability: only(0.3), size: 1 }
+      })
+      const { shown } = yield* metrics
+      assert.deepStrictEqual(
+        [
+          Telemetry.adaptiveLimit,
+          Telemetry.adaptiveLimitRunning,
+          Telemetry.adaptiveLimitWaiting,
+          Telemetry.throttleProbability
+        ].map(shown),
+        [7, 3, 2, 0.3].map((n): ReadonlyArray<Shown> => [[{ vendor: "acme" }, n]])
+      )
+    }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry))
 
   const http = {
     "http.request.method": "GET",

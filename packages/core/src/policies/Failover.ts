@@ -74,6 +74,7 @@ const isAboutTheVendor = (reason: Reason): boolean => {
     case "CircuitOpen":
     case "RateLimitExceeded":
     case "BulkheadFull":
+    case "Throttled":
     case "Timeout":
     case "ConnectFailed":
     case "ConnectionLost":

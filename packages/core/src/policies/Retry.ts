@@ -70,6 +70,7 @@ const isOwnRefusal = (reason: Reason): boolean => {
     case "CircuitOpen":
     case "RateLimitExceeded":
     case "BulkheadFull":
+    case "Throttled":
     case "DeadlineExceeded":
       return true
     default:

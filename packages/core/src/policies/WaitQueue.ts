@@ -31,6 +31,13 @@ export class WaitQueue<W extends Waiter> {
     this.length--
   }
 
+  /** Takes out the one that came last. */
+  pop(): W | undefined {
+    const tail = this.tail
+    if (tail !== undefined) this.remove(tail)
+    return tail
+  }
+
   shift(): W | undefined {
     const head = this.head
     if (head !== undefined) this.remove(head)

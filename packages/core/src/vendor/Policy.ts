@@ -15,12 +15,14 @@ import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
 import * as Schedule from "effect/Schedule"
 import type { Gate } from "../Gate.ts"
+import * as AdaptiveLimit from "../policies/AdaptiveLimit.ts"
 import * as Breaker from "../policies/Breaker.ts"
 import * as Bulkhead from "../policies/Bulkhead.ts"
 import * as Hedge from "../policies/Hedge.ts"
 import * as RateLimit from "../policies/RateLimit.ts"
 import * as Retry from "../policies/Retry.ts"
 import * as RetryBudget from "../policies/RetryBudget.ts"
+import * as Throttle from "../policies/Throttle.ts"
 import * as Range from "../Range.ts"
 import type { CacheOptions } from "./Caching.ts"
 
@@ -59,8 +61,12 @@ export interface Policy {
   readonly breaker?: Breaker.Breaker | Breaker.BreakerOptions | false | undefined
   /** How often the vendor may be called. @default no limit of ours; a vendor declares its own */
   readonly rateLimit?: RateLimit.RateLimit | RateLimit.RateLimitOptions | false | undefined
-  /** How many calls may run at once. @default 64, with a queue of 64 */
+  /** How many calls may run at once. @default 64, with a queue of 64; none beside an adaptive limit */
   readonly bulkhead?: Bulkhead.Bulkhead | Bulkhead.BulkheadOptions | false | undefined
+  /** How many attempts may run at once, where that is to be learnt. @default none */
+  readonly adaptiveLimit?: AdaptiveLimit.AdaptiveLimit | AdaptiveLimit.AdaptiveLimitOptions | false | undefined
+  /** How much less is sent while the vendor turns much away. @default none */
+  readonly throttle?: Throttle.Throttle | Throttle.ThrottleOptions | false | undefined
   /** Which answers are remembered; for `Idempotent` operations. @default none */
   readonly cache?: CacheOptions | false | undefined
   /** Gates of your own, asked after ours. @default none */
@@ -132,6 +138,8 @@ export const limits = (policy: Policy): Limits => {
 /** What the operations of a vendor share, unless one has its own; but for the hedge, which learns from each alone. */
 export interface Gates {
   readonly bulkhead: Bulkhead.Bulkhead | undefined
+  readonly adaptiveLimit: AdaptiveLimit.AdaptiveLimit | undefined
+  readonly throttle: Throttle.Throttle | undefined
   readonly rateLimit: RateLimit.RateLimit | undefined
   readonly breaker: Breaker.Breaker | undefined
   readonly retryBudget: RetryBudget.RetryBudget | undefined
@@ -141,7 +149,10 @@ export interface Gates {
 
 /** Makes what a policy describes. */
 export const makeGates = (policy: Policy): Gates => ({
-  bulkhead: made(policy.bulkhead, {}, isGate, Bulkhead.make),
+  // The queue of an adaptive limit bounds what waits, and a bulkhead's 64 would bound what it can learn.
+  bulkhead: made(policy.bulkhead, policy.adaptiveLimit ? false : {}, isGate, Bulkhead.make),
+  adaptiveLimit: made(policy.adaptiveLimit, false, isGate, AdaptiveLimit.make),
+  throttle: made(policy.throttle, false, isGate, Throttle.make),
   rateLimit: made(policy.rateLimit, false, isGate, RateLimit.make),
   breaker: made(
     policy.breaker,
@@ -162,8 +173,12 @@ const makeHedge = ({ hedge }: Policy): Hedge.Hedge | undefined =>
 export const overrideGates = (shared: Gates, vendor: Policy, own: Policy | undefined): Gates => {
   if (own === undefined) return { ...shared, hedge: makeHedge(vendor) }
   const mine = makeGates({ ...vendor, ...own })
+  const hasOwnBulkhead = own.bulkhead !== undefined ||
+    (own.adaptiveLimit !== undefined && vendor.bulkhead === undefined)
   return {
-    bulkhead: own.bulkhead === undefined ? shared.bulkhead : mine.bulkhead,
+    bulkhead: hasOwnBulkhead ? mine.bulkhead : shared.bulkhead,
+    adaptiveLimit: own.adaptiveLimit === undefined ? shared.adaptiveLimit : mine.adaptiveLimit,
+    throttle: own.throttle === undefined ? shared.throttle : mine.throttle,
     rateLimit: own.rateLimit === undefined ? shared.rateLimit : mine.rateLimit,
     // What counts as slow hangs on the attempt's timeout.
     breaker: own.breaker === undefined && own.attemptTimeout === undefined ? shared.breaker : mine.breaker,

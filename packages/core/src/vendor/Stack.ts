@@ -93,9 +93,14 @@ export const make = (options: StackOptions): Stack => {
     // Around the attempts, so that a hedge is one in full: it costs quota, and its breaker hears of it.
     hedge: gates.hedge === undefined || !mayHedge(options.safety, gates.hedge) ? undefined : gates.hedge,
     attemptGates: present([
+      // Outermost: what will not be sent should not wait first.
+      gates.throttle,
       // Every attempt costs quota, so every attempt asks.
       gates.rateLimit,
-      // Inside the limit, or a call that waits for a permit would hold a probe's place; inside the retry, which stops
+      // Inside the rate limit, or a call that waits for a permit would hold a place; around the attempt and not the
+      // operation, because what is learnt from is how long the vendor takes.
+      gates.adaptiveLimit,
+      // Inside the limits, or a call that waits would hold a probe's place; inside the retry, which stops
       // when the breaker opens.
       gates.breaker,
       ...(policy.gates?.attempt ?? [])

@@ -252,10 +252,23 @@ const observeGates = (vendor: string, gates: Policy.Gates): Effect.Effect<void> 
   Effect.withFiber((fiber) => {
     const { context } = fiber
     const timeline = Timeline.of(fiber)
-    const { bulkhead, rateLimit, retryBudget } = gates
+    const { adaptiveLimit, bulkhead, rateLimit, retryBudget, throttle } = gates
     if (bulkhead !== undefined) {
       Telemetry.gauge(context, Telemetry.bulkheadRunning, { vendor }, () => bulkhead.running(vendor))
       Telemetry.gauge(context, Telemetry.bulkheadWaiting, { vendor }, () => bulkhead.waiting(vendor))
+    }
+    if (adaptiveLimit !== undefined) {
+      Telemetry.gauge(context, Telemetry.adaptiveLimit, { vendor }, () => adaptiveLimit.limit(vendor))
+      Telemetry.gauge(context, Telemetry.adaptiveLimitRunning, { vendor }, () => adaptiveLimit.running(vendor))
+      Telemetry.gauge(context, Telemetry.adaptiveLimitWaiting, { vendor }, () => adaptiveLimit.waiting(vendor))
+    }
+    if (throttle !== undefined) {
+      Telemetry.gauge(
+        context,
+        Telemetry.throttleProbability,
+        { vendor },
+        () => throttle.probability(vendor, timeline.now())
+      )
     }
     if (rateLimit !== undefined) {
       Telemetry.gauge(context, Telemetry.rateLimitWaiting, { vendor }, () => rateLimit.waiting(vendor))

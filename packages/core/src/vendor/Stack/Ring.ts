@@ -4,9 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import type { Call, Gate, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
+import { Priority } from "../../Priority.ts"
 import { DeadlineExceeded } from "../../Reason.ts"
 import * as Timeline from "../../Timeline.ts"
 import type { Plan } from "./Plan.ts"
@@ -52,6 +54,13 @@ export abstract class Ring<B, F> implements Call {
   }
   get safety() {
     return this.plan.safety
+  }
+
+  get priority() {
+    return this.fiber.getRef(Priority)
+  }
+  random() {
+    return this.fiber.getRef(Random.Random).nextDoubleUnsafe()
   }
 
   /** What is inside the gates. */

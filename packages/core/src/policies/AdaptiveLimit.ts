@@ -1,0 +1,347 @@
+/**
+ * Bounds how many calls of a vendor run at once, and learns how many that should be: more while its answers come as fast as
+ * ever, fewer when they come slower, or not at all. For a vendor whose capacity is not known, or changes; where it is
+ * known, `Bulkhead` is simpler. It bounds attempts, each from its start to its end, and so sees the vendor and not our
+ * retries. Calls wait in a bounded queue: `Critical` ones first, and within a priority key by key in turn.
+ *
+ * @example
+ * ```ts
+ * import { AdaptiveLimit, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const adaptiveLimit = AdaptiveLimit.make({ algorithm: { _tag: "Aimd" }, initialLimit: 10 })
+ * const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent", policy: { adaptiveLimit } })
+ * const ring = stack.guard(Effect.sleep("1 millis"), () => undefined)
+ *
+ * await Effect.runPromise(Effect.all(Array.from({ length: 10 }, () => ring), { concurrency: "unbounded" }))
+ * console.log(adaptiveLimit.limit("acme") > 10) // => true
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
+import { refuse } from "../Gate.ts"
+import type { Outcome } from "../Outcome.ts"
+import * as Range from "../Range.ts"
+import { BulkheadFull } from "../Reason.ts"
+import { Aimd } from "./AdaptiveLimit/Aimd.ts"
+import { Gradient } from "./AdaptiveLimit/Gradient.ts"
+import type { Bounds, Learner } from "./AdaptiveLimit/Learner.ts"
+import { log10, Vegas } from "./AdaptiveLimit/Vegas.ts"
+import { FairQueue, FairWaiter } from "./FairQueue.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
+
+/** How the limit learns. */
+export type Algorithm =
+  /**
+   * From answers that take longer than they did: for vendors whose answers differ much in how long they take. Every
+   * option as in Netflix's Gradient2Limit and WindowedLimit.
+   */
+  | {
+    readonly _tag: "Gradient"
+    /** How much of the new limit is taken at once; more than 0, up to 1. @default 0.2 */
+    readonly smoothing?: number | undefined
+    /** Calls that the limit grows by while answers are fast, before smoothing; at least 0. @default 4 */
+    readonly queueSize?: number | undefined
+    /** How many windows the long average goes back; a whole number of at least 1. @default 600 */
+    readonly longWindow?: number | undefined
+    /** How many times slower than the average is not yet slow; at least 1. @default 1.5 */
+    readonly tolerance?: number | undefined
+    /** How long a window is at least; longer than 0. @default "1 second" */
+    readonly window?: Duration.Input | undefined
+    /** How many calls a window has at least; a whole number of at least 1. @default 10 */
+    readonly minimumCalls?: number | undefined
+  }
+  /**
+   * From the number of our calls that seem to wait inside the vendor: exact, for vendors whose answers all take about
+   * the same time. Where they do not, it allows too little.
+   */
+  | {
+    readonly _tag: "Vegas"
+    /** Fewer waiting than this, and the limit grows; a whole number of at least 1. @default 3 × ⌊log10 of the limit⌋ (Netflix) */
+    readonly alpha?: number | undefined
+    /** More waiting than this, and it shrinks; a whole number of at least `alpha`. @default 6 × ⌊log10 of the limit⌋ (Netflix) */
+    readonly beta?: number | undefined
+  }
+  /** From drops alone: for vendors that turn away what is too much, whatever their answers take. */
+  | {
+    readonly _tag: "Aimd"
+    /** What a drop leaves of the limit; from 0.5, less than 1. @default 0.9 (Netflix) */
+    readonly backoff?: number | undefined
+    /** An answer that takes longer is a drop; longer than 0. @default "5 seconds" (Netflix) */
+    readonly timeout?: Duration.Input | undefined
+  }
+
+export interface AdaptiveLimitOptions extends KeyOptions {
+  /** How the limit learns. @default Gradient */
+  readonly algorithm?: Algorithm | undefined
+  /** The limit to begin with; a whole number from `minLimit` to `maxLimit`. @default 20 (Netflix) */
+  readonly initialLimit?: number | undefined
+  /** The least the limit can be; a whole number of at least 1. @default 1 (as failsafe-go; Netflix has 20, more than a small vendor can do) */
+  readonly minLimit?: number | undefined
+  /** The most the limit can be; a whole number. @default 200 (Netflix) */
+  readonly maxLimit?: number | undefined
+  /** Calls that may wait for a place, per key; a whole number, 0 to refuse at once. @default 64 (ours) */
+  readonly queue?: number | undefined
+  /** The longest a call waits for a place; at least 0. @default "1 second" (ours) */
+  readonly maxWait?: Duration.Input | undefined
+  /**
+   * The share of the limit, rounded down, that only `Critical` calls may use, once a key has seen one; from 0 to less
+   * than 1. @default 0.1 (ours)
+   */
+  readonly criticalShare?: number | undefined
+  /** What has one limit together. @default the vendor */
+  readonly by?: ((call: Call) => string) | undefined
+  /** Between whom the queue is fair. @default the call's key */
+  readonly fairBy?: ((call: Call) => string) | undefined
+}
+
+export interface AdaptiveLimit extends Gate {
+  /** Calls that may run at once now under a key. */
+  limit(key: string): number
+  /** Calls running now under a key. */
+  running(key: string): number
+  /** Calls waiting now under a key. */
+  waiting(key: string): number
+  /** Keys remembered now. */
+  readonly size: number
+}
+
+/** Makes an adaptive limit. Throws when an option is out of its range. */
+export const make = (options: AdaptiveLimitOptions = {}): AdaptiveLimit => new AdaptiveGate(options)
+
+/** Whether an outcome says that the vendor has too much to do. */
+const isDrop = ({ _tag, reason }: Outcome): boolean => {
+  switch (reason?._tag) {
+    case "Timeout":
+    case "RateLimited":
+      return true
+    // An operation that was cut off says something only when the attempt had a fair share of its time.
+    case "DeadlineExceeded":
+      return _tag === "Failure"
+    case "Unavailable":
+      // What any other 5xx says is that something is broken.
+      return reason.status === 408 || (reason.status >= 502 && reason.status <= 504) || reason.status === 529
+    default:
+      return false
+  }
+}
+
+class AdaptiveGate implements AdaptiveLimit {
+  readonly name = "adaptivelimit"
+  readonly maxQueue: number
+  readonly maxWaitMillis: number
+  readonly criticalShare: number
+  readonly fairBy: (call: Call) => string
+  private readonly initial: number
+  private readonly by: (call: Call) => string
+  private readonly rooms: Keyed<Room>
+
+  constructor(options: AdaptiveLimitOptions) {
+    const min = Range.whole("AdaptiveLimit: minLimit", options.minLimit ?? 1, 1)
+    const max = Range.whole("AdaptiveLimit: maxLimit", options.maxLimit ?? Math.max(200, min), min)
+    const initial = Range.whole(
+      "AdaptiveLimit: initialLimit",
+      options.initialLimit ?? Math.max(min, Math.min(20, max)),
+      min
+    )
+    Range.between("AdaptiveLimit: initialLimit", initial, min, max)
+    this.maxQueue = Range.whole("AdaptiveLimit: queue", options.queue ?? 64, 0)
+    this.maxWaitMillis = Range.pause("AdaptiveLimit: maxWait", options.maxWait ?? Duration.seconds(1))
+    this.criticalShare = Range.between("AdaptiveLimit: criticalShare", options.criticalShare ?? 0.1, 0, 1)
+    if (this.criticalShare === 1) throw new Error("AdaptiveLimit: criticalShare must be less than 1, got 1")
+    this.by = options.by ?? ((call) => call.vendor)
+    this.fairBy = options.fairBy ?? ((call) => call.key)
+    this.initial = initial
+    const makeLearner = learnerMaker(options.algorithm ?? { _tag: "Gradient" }, { initial, min, max })
+    this.rooms = new Keyed(
+      settingsOf("AdaptiveLimit", options),
+      (_key, now) => new Room(this, makeLearner(), now),
+      (room) => room.running > 0
+    )
+  }
+
+  get size() {
+    return this.rooms.size
+  }
+  limit(key: string) {
+    return this.rooms.peek(key)?.learner.limit ?? this.initial
+  }
+  running(key: string) {
+    return this.rooms.peek(key)?.running ?? 0
+  }
+  waiting(key: string) {
+    return this.rooms.peek(key)?.waiting ?? 0
+  }
+  admit(call: Call): Admission {
+    return this.rooms.get(this.by(call), call.now).admit(call)
+  }
+}
+
+const learnerMaker = (algorithm: Algorithm, bounds: Bounds): () => Learner => {
+  switch (algorithm._tag) {
+    case "Gradient": {
+      const settings = {
+        smoothing: Range.share("AdaptiveLimit: smoothing", algorithm.smoothing ?? 0.2),
+        queueSize: Range.atLeast("AdaptiveLimit: queueSize", algorithm.queueSize ?? 4, 0),
+        longWindow: Range.whole("AdaptiveLimit: longWindow", algorithm.longWindow ?? 600, 1),
+        tolerance: Range.atLeast("AdaptiveLimit: tolerance", algorithm.tolerance ?? 1.5, 1),
+        windowMillis: Range.span("AdaptiveLimit: window", algorithm.window ?? Duration.seconds(1)),
+        minimumCalls: Range.whole("AdaptiveLimit: minimumCalls", algorithm.minimumCalls ?? 10, 1)
+      }
+      return () => new Gradient(bounds, settings)
+    }
+    case "Vegas": {
+      const alpha = algorithm.alpha === undefined
+        ? undefined
+        : Range.whole("AdaptiveLimit: alpha", algorithm.alpha, 1)
+      const beta = algorithm.beta === undefined
+        ? undefined
+        : Range.whole("AdaptiveLimit: beta", algorithm.beta, alpha ?? 1)
+      const settings = {
+        alpha: (limit: number) => alpha ?? 3 * log10(limit),
+        beta: (limit: number) => beta ?? 6 * log10(limit)
+      }
+      return () => new Vegas(bounds, settings)
+    }
+    case "Aimd": {
+      const backoff = Range.between("AdaptiveLimit: backoff", algorithm.backoff ?? 0.9, 0.5, 1)
+      if (backoff === 1) throw new Error("AdaptiveLimit: backoff must be less than 1, got 1")
+      const timeoutMillis = Range.span("AdaptiveLimit: timeout", algorithm.timeout ?? Duration.seconds(5))
+      return () => new Aimd(bounds, { backoff, timeoutMillis })
+    }
+  }
+}
+
+const full = refuse(new BulkheadFull())
+
+/** The calls of one key. */
+class Room implements Cell {
+  readonly learner: Learner
+  running = 0
+  touchedAt: number
+  placedAt: number
+  private readonly gate: AdaptiveGate
+  private readonly critical = new FairQueue<Place>()
+  private readonly normal = new FairQueue<Place>()
+  private hasCritical = false
+
+  constructor(gate: AdaptiveGate, learner: Learner, now: number) {
+    this.gate = gate
+    this.learner = learner
+    this.touchedAt = this.placedAt = now
+  }
+
+  get waiting(): number {
+    return this.critical.length + this.normal.length
+  }
+  admit(call: Call): Admission {
+    const { priority } = call
+    if (priority === "Critical") this.hasCritical = true
+    const queue = priority === "Critical" ? this.critical : this.normal
+    // Nobody is overtaken: whoever waits has been called up as soon as there was a place.
+    if (this.hasPlace(queue)) return new Ticket(this, call.now, ++this.running)
+    if (priority === "Sheddable") return full
+    const place = new Place(this, this.gate.fairBy(call), queue, this.gate.maxWaitMillis)
+    if (this.waiting >= this.gate.maxQueue && !this.makeWayFor(place)) return full
+    queue.push(place)
+    return place
+  }
+  /** One less is running: its sample is taken first, if it is one. */
+  leave(call: Call, ticket: Ticket, outcome: Outcome | undefined): void {
+    if (outcome !== undefined) this.learn(call, ticket, outcome)
+    this.running--
+    this.callUp()
+  }
+  callUp(): void {
+    for (const queue of [this.critical, this.normal]) {
+      while (queue.length > 0 && this.hasPlace(queue)) queue.shift()!.grant(++this.running)
+    }
+  }
+
+  private hasPlace(queue: FairQueue<Place>): boolean {
+    const { limit } = this.learner
+    const kept = queue === this.normal && this.hasCritical ? Math.floor(limit * this.gate.criticalShare) : 0
+    return this.running < limit - kept
+  }
+  private learn(call: Call, ticket: Ticket, outcome: Outcome): void {
+    const dropped = isDrop(outcome)
+    // An answer of the contract says how fast the vendor is; a refusal, or something broken, can be faster than any.
+    if (!dropped && (outcome._tag !== "Success" || outcome.reason !== undefined)) return
+    const isInUse = ticket.inflight * 2 >= this.learner.limit
+    if (!isInUse && (dropped || !this.learner.learnsAtRest)) return
+    const { inflight, startedAt } = ticket
+    this.learner.update({ startedAt, rttMillis: outcome.durationMillis, inflight, dropped }, () => call.random())
+  }
+  /** In a full queue, who comes takes the place of the last of a longer line, or of one that matters less. */
+  private makeWayFor({ key, waitsIn }: Place): boolean {
+    const from = this.normal.length > 0 ? this.normal : this.critical
+    const longest = from.longest
+    if (longest === undefined) return false
+    if (from === waitsIn ? from.waiting(longest) <= from.waiting(key) + 1 : waitsIn === this.normal) return false
+    from.pop(longest)?.lose()
+    return true
+  }
+}
+
+class Ticket implements Permit {
+  readonly _tag = "Permit"
+  readonly startedAt: number
+  /** How many were running when it was given out, with itself. */
+  readonly inflight: number
+  private readonly room: Room
+
+  constructor(room: Room, startedAt: number, inflight: number) {
+    this.room = room
+    this.startedAt = startedAt
+    this.inflight = inflight
+  }
+  settle(call: Call, outcome: Outcome) {
+    this.room.leave(call, this, outcome)
+  }
+  cancel(call: Call) {
+    this.room.leave(call, this, undefined)
+  }
+}
+
+class Place extends FairWaiter implements Wait {
+  readonly _tag = "Wait"
+  readonly limitMillis: number
+  readonly waitsIn: FairQueue<Place>
+  private readonly room: Room
+  private inflight = 0
+  private isLost = false
+  private turn: ((delayMillis: number) => void) | undefined = undefined
+
+  constructor(room: Room, key: string, waitsIn: FairQueue<Place>, limitMillis: number) {
+    super(key)
+    this.room = room
+    this.waitsIn = waitsIn
+    this.limitMillis = limitMillis
+  }
+  grant(inflight: number) {
+    this.inflight = inflight
+    this.turn?.(0)
+  }
+  /** Another has taken the place in the queue. */
+  lose() {
+    this.isLost = true
+    this.turn?.(0)
+  }
+  onTurn(turn: (delayMillis: number) => void) {
+    this.turn = turn
+    if (this.inflight > 0 || this.isLost) turn(0)
+  }
+  claim(call: Call): Permit | Refusal | number {
+    if (this.isLost) return full
+    return this.inflight > 0 ? new Ticket(this.room, call.now, this.inflight) : Infinity
+  }
+  cancel() {
+    if (this.isLost) return
+    if (this.inflight === 0) return this.waitsIn.remove(this)
+    this.room.running--
+    this.room.callUp()
+  }
+  expired(): Refusal {
+    return full
+  }
+}
