@@ -125,7 +125,7 @@ describe("Files", () => {
         }
         assert.strictEqual(writer.exitCode, 0)
         assert.deepStrictEqual([...seen].toSorted().filter((one) => !/^(?:old|new \d+)$/.test(one)), [])
-        assert.isAbove(seen.size, 10)
+        assert.isAbove(seen.size, 3)
       }).pipe(Effect.scoped),
     60_000
   )
@@ -330,7 +330,7 @@ for (let i = 1, until = Date.now() + 1000; Date.now() < until; i++) {
   fs.renameSync(join(root, "..data_tmp"), join(root, "..data"))
   fs.rmSync(join(root, old), { recursive: true })
   old = next
-  fs.writeFileSync(inPlace, "new " + i)
+  if (i % 5 === 0) fs.writeFileSync(inPlace, "new " + i)
   fs.renameSync(moved, moved + "~")
   fs.writeFileSync(moved, "new " + i, { mode: 0o600 })
 }

@@ -56,8 +56,8 @@ export const textOf = ({ bytes }: Found): Effect.Effect<string, Trouble> =>
     catch: () => trouble("is no text in UTF-8")
   })
 
-/** A change in place is over after 25 times ten milliseconds, also on a machine that is busy (ours). */
-const looks = 25
+/** A change in place is over after half a second, also where its process has to wait for its turn (ours). */
+const looks = 50
 const pauseMillis = 10
 
 const decoder = new TextDecoder("utf-8", { fatal: true })
