@@ -9,6 +9,8 @@ const { redacted } = Redaction
 const ordinary: ReadonlyArray<string> = [
   "GET /v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa?limit=10&starting_after=pi_3MtwBwLkdIwHu7ix28a3tqPb 200 31ms",
   "customer cus_NffrFeUfNV2Hib, charge ch_3MmlLrLkdIwHu7ix0snN0B15, request req_5NxMUJzWyS8vQr",
+  // https://docs.stripe.com/api/checkout/sessions/object
+  "session cs_test_a11YYufWQzNY63zpQ6QSNRQhkUpVph4WRmzW0zWJO2znZKdVujZ0N0S22u is open",
   "order 9b2e6f0c-6a3b-4a6e-9d52-0d6f2a1b7c11 of 2026-11-23T04:28:30.125Z, ULID 01ARZ3NDEKTSV4RRFFQ69G5FAV",
   // https://www.w3.org/TR/trace-context/#examples-of-http-traceparent-headers
   "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

@@ -30,6 +30,10 @@ const plant = () => {
   return {
     /** Is the key of a vendor, with no shape. */
     key: plain(),
+    /** Are those of other vendors: one in a header of its own, one after a scheme of its own. */
+    rates: plain(),
+    countries: plain(),
+    places: plain(),
     /** Is in the environment under a secret's name. */
     webhook: plain(),
     /** Is known by its name alone, wherever it stands. */
@@ -76,6 +80,9 @@ const requestsOf = ({ body, field, named, shaped }: Planted): ReadonlyArray<Aske
     { method: "POST", path: `/payments/${id}/refunds`, body: { amount: field } },
     { method: "GET", path: `/rates/EUR/USD?api_key=${named}&note=${shaped}` },
     { method: "GET", path: `/rates/${shaped}/USD` },
+    { method: "GET", path: `/countries?api_key=${named}` },
+    { method: "GET", path: "/countries/NL" },
+    { method: "GET", path: `/countries/${shaped}` },
     { method: "GET", path: `/nowhere/${shaped}?access%5Ftoken=${named}` },
     { method: "DELETE", path: `/health/live?sig=${named}` }
   ]
@@ -145,7 +152,13 @@ const serving = (isSimulated: boolean): Leaks =>
       ...(isSimulated ? {} : {
         STRIPE_API_KEY: STRIPE_API_KEY!,
         STRIPE_BASE_URL: echo.baseUrl,
-        FRANKFURTER_BASE_URL: echo.baseUrl
+        FRANKFURTER_BASE_URL: echo.baseUrl,
+        OPEN_EXCHANGE_RATES_BASE_URL: echo.baseUrl,
+        OPEN_EXCHANGE_RATES_API_KEY: planted.rates,
+        REST_COUNTRIES_BASE_URL: echo.baseUrl,
+        REST_COUNTRIES_API_KEY: planted.countries,
+        COUNTRY_STATE_CITY_BASE_URL: echo.baseUrl,
+        COUNTRY_STATE_CITY_API_KEY: planted.places
       }),
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.baseUrl,
       ...settings(preload("./flaw.ts"))
@@ -180,7 +193,9 @@ const serving = (isSimulated: boolean): Leaks =>
     }
     if (!server.output().includes("a request failed")) search.found.push("no mistake was made")
     if (!isSimulated) {
-      if (!echo.heard().includes(planted.key)) search.found.push("the key was never sent")
+      for (const key of ["key", "rates", "countries", "places"] as const) {
+        if (!echo.heard().includes(planted[key])) search.found.push(`the ${key} was never sent`)
+      }
       if (!echo.heard().includes(planted.field)) search.found.push("the field was never sent")
       if (!server.output().includes("does not accept the credential")) search.found.push("nothing was logged")
     }
@@ -212,7 +227,7 @@ const ending = (
     child.stderr.on("data", read)
     child.once("close", (code) => resume(Effect.succeed({ code, output })))
     return Effect.sync(() => child.kill("SIGKILL"))
-  }).pipe(Effect.timeout("20 seconds"))
+  }).pipe(Effect.timeout("1 minute"))
 
 /** Whether both its ports listen. */
 const isUp = (output: string): boolean => output.split("Listening on ").length === 3
@@ -267,10 +282,8 @@ const refusing: Leaks = Effect.gen(function*() {
     const [what, environment] of Object.entries<Record<string, string>>({
       "a password in a base URL": { STRIPE_BASE_URL: `https://user:${planted.named}@api.example` },
       "a key in place of a base URL": { STRIPE_BASE_URL: planted.key },
-      "a key in place of a port": { PORT: planted.key },
       "a key in place of a level": { LOG_LEVEL: planted.key },
-      "a mistake of ours": { FLAW: "listen" },
-      "a base URL that is not secure": { STRIPE_BASE_URL: `http://api.example/${planted.shaped}` }
+      "a mistake of ours": { FLAW: "listen" }
     })
   ) {
     const { code, output } = yield* ending({ ...base, ...environment, ...settings(preload("./flaw.ts")) })

@@ -2,7 +2,7 @@
 import { Credentials } from "@breakwater/core/credentials/Credential"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import * as Vendor from "@breakwater/core/vendor/Vendor"
-import { ConfigProvider, Effect, Exit, Redacted } from "effect"
+import { ConfigProvider, Effect, Exit, Layer, Redacted } from "effect"
 import { inspect } from "node:util"
 import * as MemoryTracer from "../memoryTracer.ts"
 import * as Echo from "./echo.ts"
@@ -19,6 +19,16 @@ const baseUrls = (secret: string): ReadonlyArray<string> => [
   `https://user:${secret}@api acme example`,
   `ftp://api.acme.example/${secret}`,
   secret
+]
+
+/** A proxy that is asked for with a password: one that cannot be, one that nobody is, and one that repeats it. */
+const proxies = (secret: string, echo: Echo.Echo): ReadonlyArray<string> => [
+  `http://user:${secret}@127.0.0.1:${echo.port}/path`,
+  `ftp://user:${secret}@127.0.0.1`,
+  `not a proxy ${secret}`,
+  `http://user:${secret}@127.0.0.1:9`,
+  `http://user:${secret}@127.0.0.1:${echo.port}`,
+  `http://${secret}@127.0.0.1:${echo.port}`
 ]
 
 /** What has leaked. */
@@ -58,6 +68,29 @@ export const start: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*(
         Effect.provideService(Credentials, { read: () => Effect.succeed(Redacted.make(key)) })
       )
       yield* look("a key that cannot be sent", exit, Exit.isFailure(exit))
+    }
+    for (const proxy of proxies(secret, echo)) {
+      echo.behave((heard) => Echo.answer(407, { "proxy-authenticate": "Basic" }, JSON.stringify(heard)))
+      const through = yield* Effect.gen(function*() {
+        const client = yield* Vendor.make({
+          ...declaration("https://api.acme.example", { _tag: "Bearer" }),
+          policy: { retry: false, breaker: false }
+        })
+        return yield* client.careless({ params: { id: "1" } })
+      }).pipe(
+        Effect.provide(
+          UndiciTransport.layer().pipe(
+            Layer.provideMerge(
+              ConfigProvider.layer(ConfigProvider.fromUnknown({ https_proxy: proxy, ACME_API_KEY: secret }))
+            )
+          )
+        ),
+        Effect.exit
+      )
+      yield* look(`the proxy ${proxy.replace(secret, "…")}`, through, Exit.isFailure(through))
+    }
+    if (!echo.heard().includes(Buffer.from(`user:${secret}`).toString("base64"))) {
+      search.found.push("no proxy was asked")
     }
     const given = Effect.provideService(Credentials, { read: () => Effect.succeed(Redacted.make(secret)) })
     // A `classify` that throws what it has read; what it says is its own, and what a span says of it is ours.

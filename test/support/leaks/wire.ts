@@ -261,6 +261,25 @@ export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*()
         .some((spelling) => heard.includes(spelling) || heard.includes(latin1(spelling)))
       if (place !== "user" && !isHeard) search.found.push(`the ${place} was never sent`)
     }
+    for (const [what, request] of Object.entries(unsendable(planted))) {
+      const reason = yield* Effect.callback<unknown>((resume) => {
+        const end = (reason?: unknown) => resume(Effect.succeed(reason))
+        transport.send(
+          {
+            method: "GET",
+            origin: echo.baseUrl,
+            body: undefined,
+            connectTimeoutMillis: 1_000,
+            maxBodyBytes: 10_000,
+            maxRedirects: 0,
+            ...request
+          },
+          { onSent() {}, onHeaders() {}, onProgress() {}, onEnd: () => end(), onError: end }
+        )
+      })
+      if (reason === undefined) search.found.push(`${what}: it was sent`)
+      searchAll(search, what, reason)
+    }
     searchAll(search, "the transport", transport)
     const policy = { rateLimit: { limit: 5, window: "1 second" } } satisfies Policy.Policy
     searchAll(search, "the gates", Policy.makeGates(policy))
@@ -285,6 +304,13 @@ export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*()
   searchSpans(search, tracer.spans)
   if (tracer.spans.length < 100) search.found.push("nothing was traced")
   return [...new Set(search.found)]
+})
+
+/** What the transport refuses itself, when whoever builds a request does not. */
+const unsendable = ({ header, key, path }: Planted) => ({
+  "a path that cannot be sent": { path: `/ ${path}`, headers: [] },
+  "a name of a header that cannot be sent": { path: "/", headers: [`x ${header}`, "1"] },
+  "a value of a header that cannot be sent": { path: "/", headers: ["x-acme", `${key}\n`] }
 })
 
 const latin1 = (text: string): string => Buffer.from(text, "utf8").toString("latin1")

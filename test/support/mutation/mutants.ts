@@ -221,6 +221,7 @@ const client = `${core}/vendor/Client.ts`
 const vendor = `${core}/vendor/Vendor.ts`
 const trace = `${core}/vendor/Stack/Trace.ts`
 const exchange = `${core}/transport/UndiciTransport/Exchange.ts`
+const check = `${core}/transport/RequestCheck.ts`
 const recorder = `${core}/testing/Recorder.ts`
 const exchanges = `${core}/testing/Recorder/Exchanges.ts`
 
@@ -271,10 +272,22 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "return String((error as { readonly data?: unknown }).data)"
   ),
   change(
-    exchange,
+    check,
     "the transport says which header could not be sent",
-    "return new InvalidRequest(\"a header or the path holds characters HTTP forbids\")",
-    "return new InvalidRequest(this.request.headers.join())"
+    "`the header ${name} holds characters that cannot be sent`",
+    "`the header ${name}: ${value} cannot be sent`"
+  ),
+  change(
+    check,
+    "the transport says which name of a header could not be sent",
+    "\"the name of a header is none that can be sent\"",
+    "`${name} is none that can be sent`"
+  ),
+  change(
+    check,
+    "the transport says which path could not be sent",
+    "\"the path holds characters that have to be encoded\"",
+    "`${path} has to be encoded`"
   ),
   change(
     client,

@@ -220,6 +220,12 @@ const baseUrlOf = (
   Effect.gen(function*() {
     const variable = `${upperSnake(declaration.name)}_BASE_URL`
     const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
+    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
+      return yield* new VendorMisconfigured({
+        vendor: declaration.name,
+        message: `${variable} must begin with https:// (http:// is for this machine only)`
+      })
+    }
     // A URL turns up in logs and labels; a user and a password in it would be sent by nobody.
     if (url.username !== "" || url.password !== "") {
       return yield* new VendorMisconfigured({
@@ -229,11 +235,7 @@ const baseUrlOf = (
         }`
       })
     }
-    if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) return url
-    return yield* new VendorMisconfigured({
-      vendor: declaration.name,
-      message: `${variable} must begin with https:// (http:// is for this machine only)`
-    })
+    return url
   })
 
 const isLoopback = (hostname: string): boolean =>
