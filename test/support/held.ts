@@ -48,12 +48,13 @@ syncBuiltinESMExports()
 /** undici has one clock for all its long timers, which stops within half a second when there are none (8.12). */
 const isClock = (setBy: string) => /\/undici\/lib\/util\/timers\.js/.test(setBy)
 
-/** Sockets that are open or on their way, timers that wait, unpackers that are not closed, and fibres that are alive. */
+/** Sockets, timers and unpackers that are not closed; connections and names that are waited for; fibres that are alive. */
 export interface Held {
-  readonly sockets: number
-  /** Who has set them. */
-  readonly timers: ReadonlyArray<string>
-  readonly unpackers: number
+  readonly sockets: ReadonlySet<number>
+  /** Each with who has set it. */
+  readonly timers: ReadonlyMap<number, string>
+  readonly unpackers: ReadonlySet<Transform>
+  readonly connecting: number
   readonly fibers: number
 }
 
@@ -63,13 +64,13 @@ export const held: Effect.Effect<Held> = Effect.gen(function*() {
     setImmediate(() => resume(Effect.void))
   })
   for (const unpacker of unpackers) if (unpacker.destroyed) unpackers.delete(unpacker)
-  const resources = process.getActiveResourcesInfo()
-  const count = (name: RegExp) => resources.filter((resource) => name.test(resource)).length
   const fibers = (yield* Metric.snapshot).find(({ id }) => id === "child_fibers_active")
   return {
-    sockets: sockets.size + count(/^(?:TCPConnectWrap|GetAddrInfoReqWrap)$/),
-    timers: Array.from(timers.values()).filter((setBy) => !isClock(setBy)),
-    unpackers: unpackers.size,
+    sockets: new Set(sockets),
+    timers: new Map(Array.from(timers).filter(([, setBy]) => !isClock(setBy))),
+    unpackers: new Set(unpackers),
+    connecting: process.getActiveResourcesInfo().filter((name) => /^(?:TCPConnectWrap|GetAddrInfoReqWrap)$/.test(name))
+      .length,
     fibers: fibers?.type === "Gauge" ? Number(fibers.state.value) : 0
   }
 })
@@ -80,24 +81,24 @@ export const unpacking: Effect.Effect<void> = until(
   () => Array.from(unpackers).some(({ destroyed }) => !destroyed)
 )
 
-/** Waits until no more is held than was: the other side lets go a moment after us. */
+/** Waits until nothing is held that was not: the other side lets go a moment after us. */
 export const noMoreThan = (before: Held): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const now = yield* held.pipe(
-      Effect.repeat({
-        until: (now) =>
-          now.sockets <= before.sockets && now.timers.length <= before.timers.length &&
-          now.unpackers <= before.unpackers &&
-          now.fibers <= before.fibers,
-        schedule: Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(300)])
-      }),
-      Effect.andThen(held)
-    )
-    assert.isAtMost(now.sockets, before.sockets, "sockets")
-    assert.isAtMost(now.timers.length, before.timers.length, `timers, set ${now.timers.join(", ")}`)
-    assert.isAtMost(now.unpackers, before.unpackers, "unpackers")
-    assert.isAtMost(now.fibers, before.fibers, "fibres")
+    const more = Effect.map(held, (now) => moreThan(before, now))
+    yield* more.pipe(Effect.repeat({
+      until: (found) => found.length === 0,
+      schedule: Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(300)])
+    }))
+    assert.deepStrictEqual(yield* more, [])
   })
+
+const moreThan = (before: Held, now: Held): ReadonlyArray<string> => [
+  ...Array.from(now.sockets).filter((id) => !before.sockets.has(id)).map(() => "a socket"),
+  ...Array.from(now.timers).filter(([id]) => !before.timers.has(id)).map(([, setBy]) => `a timer, set ${setBy}`),
+  ...Array.from(now.unpackers).filter((unpacker) => !before.unpackers.has(unpacker)).map(() => "an unpacker"),
+  ...now.connecting > before.connecting ? ["a connection or a name that is waited for"] : [],
+  ...now.fibers > before.fibers ? ["a fibre"] : []
+]
 
 /** Counts fibres, in a registry of its own. */
 export const counted = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

@@ -13,8 +13,9 @@ const collectGarbage = () => {
 }
 
 const memory = (): number => {
-  const { arrayBuffers, external, heapUsed } = process.memoryUsage()
-  return heapUsed + external + arrayBuffers
+  // Buffers are part of what is external.
+  const { external, heapUsed } = process.memoryUsage()
+  return heapUsed + external
 }
 
 /** Runs an effect, and sees how much more memory was held at any time than before it, and at its end. */
@@ -26,7 +27,7 @@ export const peakOf = <A, E, R>(effect: Effect.Effect<A, E, R>, withGarbage: boo
     const timer = setInterval(() => {
       collectGarbage()
       peak = Math.max(peak, memory())
-    }, 250)
+    }, 500)
     return Effect.map(Effect.ensuring(effect, Effect.sync(() => clearInterval(timer))), (value) => {
       if (!withGarbage) collectGarbage()
       return [value, Math.max(peak, memory()) - before] as const

@@ -1,11 +1,13 @@
 import * as AwsSecretsManager from "@breakwater/core/credentials/AwsSecretsManager"
+import * as Chain from "@breakwater/core/credentials/Chain"
+import * as Credential from "@breakwater/core/credentials/Credential"
 import * as EncryptedFile from "@breakwater/core/credentials/EncryptedFile"
 import * as Files from "@breakwater/core/credentials/Files"
 import * as OAuth from "@breakwater/core/credentials/OAuth"
 import * as Vault from "@breakwater/core/credentials/Vault"
 import { describe, it } from "@effect/vitest"
 import { Encrypter } from "age-encryption"
-import { Effect, Layer, Redacted, type Scope } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted, type Scope } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { renameSync, writeFileSync } from "node:fs"
@@ -106,5 +108,28 @@ suite("an encrypted file", (first, second) =>
     return {
       credentials: EncryptedFile.layer({ path, key: Redacted.make(passphrase) }),
       rotate: write(second)
+    }
+  }))
+
+// The environment of a process does not change; what a provider of configuration puts in its place may.
+suite("the environment", (first, second) =>
+  Effect.sync(() => {
+    const environment = { ACME_API_KEY: first }
+    return {
+      credentials: ConfigProvider.layer(ConfigProvider.fromUnknown(environment)),
+      rotate: Effect.sync(() => {
+        environment.ACME_API_KEY = second
+      })
+    }
+  }))
+
+suite("a chain", (first, second) =>
+  Effect.gen(function*() {
+    const directory = yield* SecretFiles.directory
+    const volume = SecretFiles.mounted(directory)
+    volume.update({ ACME_API_KEY: first })
+    return {
+      credentials: Chain.layer([Credential.environment, Files.make({ directory })]),
+      rotate: Effect.sync(() => volume.update({ ACME_API_KEY: second }))
     }
   }))

@@ -1,3 +1,4 @@
+import { type Receiver, Transport } from "@breakwater/core/transport/Transport"
 import * as TransportHttpClient from "@breakwater/core/transport/TransportHttpClient"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import {
@@ -20,9 +21,11 @@ import {
   HttpIncomingMessage
 } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
+import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
 import { inspect } from "node:util"
 import { AcmeApi, anvil, play } from "../../support/acme.ts"
+import { counted, held, noMoreThan } from "../../support/held.ts"
 import { type Behaviour, closedPort, listen } from "../../support/hostileServer.ts"
 import { json, type Script, serve } from "../../support/scriptedServer.ts"
 
@@ -226,6 +229,17 @@ describe("TransportHttpClient", () => {
         assert.strictEqual(server.seen.length, 0)
       }).pipe(over(), Effect.scoped))
 
+    it.live("a stream that is too large, of which no more is taken than shows it", () =>
+      Effect.gen(function*() {
+        let taken = 0
+        const endless = Stream.forever(Stream.make(Buffer.from("endless"))).pipe(
+          Stream.tap(() => Effect.sync(() => taken++))
+        )
+        const request = HttpClientRequest.bodyStream(HttpClientRequest.post("https://acme.example"), endless)
+        assert.strictEqual((yield* Effect.flip(HttpClient.execute(request))).reason._tag, "EncodeError")
+        assert.strictEqual(taken, 2)
+      }).pipe(over({ maxRequestSize: 10 })))
+
     it.live("a stream that fails, with its failure", () =>
       Effect.gen(function*() {
         const server = yield* serve(() => ({}))
@@ -313,6 +327,31 @@ describe("TransportHttpClient", () => {
         if (tag === "DecodeError") assert.strictEqual(error.response?.status, 200)
       }).pipe(Effect.scoped))
 
+    it.effect("no answer in time, over all its phases", () =>
+      Effect.gen(function*() {
+        let receiver: Receiver | undefined
+        const transport = Layer.succeed(Transport, {
+          send: (_request, hears) => {
+            receiver = hears
+            return () => {}
+          }
+        })
+        const fiber = yield* Effect.forkChild(
+          Effect.flip(HttpClient.get("https://acme.example")).pipe(
+            Effect.provide(TransportHttpClient.layer({ timeout: "10 seconds" }).pipe(Layer.provide(transport)))
+          )
+        )
+        yield* TestClock.adjust("500 millis")
+        receiver!.onSent()
+        yield* TestClock.adjust("6 seconds")
+        receiver!.onHeaders(200, {})
+        yield* TestClock.adjust("3 seconds")
+        assert.strictEqual(fiber.pollUnsafe(), undefined)
+        yield* TestClock.adjust("500 millis")
+        const error = yield* Fiber.join(fiber)
+        assert.deepStrictEqual(error.reason.cause, new Timeout("Body", 10_000))
+      }))
+
     it.live("nobody listens", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(HttpClient.get(`http://127.0.0.1:${yield* closedPort}`))
@@ -330,6 +369,18 @@ describe("TransportHttpClient", () => {
         assert.deepStrictEqual(error.reason.cause, new ResponseTooLarge(4))
       }).pipe(over(), Effect.scoped))
   })
+
+  it.live("leaves nothing behind a request that is answered, nor behind one that is not", () =>
+    counted(Effect.gen(function*() {
+      const before = yield* held
+      yield* Effect.gen(function*() {
+        const answered = yield* serve(() => json(anvil))
+        yield* HttpClient.get(answered.baseUrl)
+        const reset = yield* serve(() => "reset")
+        yield* Effect.flip(HttpClient.get(reset.baseUrl))
+      }).pipe(over(), Effect.scoped)
+      yield* noMoreThan(before)
+    })))
 
   it.live("gives back the socket of a request that is interrupted", () =>
     Effect.gen(function*() {

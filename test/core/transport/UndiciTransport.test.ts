@@ -871,7 +871,7 @@ describe("UndiciTransport", () => {
         yield* Held.unpacking
         cancel()
         const now = yield* Held.held
-        assert.strictEqual(now.unpackers, before.unpackers)
+        assert.deepStrictEqual(now.unpackers, before.unpackers)
         assert.deepStrictEqual(heard.events, ["sent", "headers 200"])
       }))
 

@@ -68,7 +68,7 @@ const patient: Policy.Policy = {
 }
 
 /** Beyond the limit that ends a call, for a busy machine. */
-const slackMillis = 1_500
+const slackMillis = 3_000
 
 /** How much more memory may be held while a call meets a flood or a bomb. */
 const maxGrowthBytes = 32 * 1024 * 1024
