@@ -157,6 +157,7 @@ describe("the demo server with dead vendors", () => {
           ScriptedServer.json({ timestamp: 1_795_392_000, base: "USD", rates: { USD: 1, EUR: 0.5 } })
         )
         const server = yield* DemoServer.start({
+          RATES_FRESH: "5 minutes",
           OPEN_EXCHANGE_RATES_BASE_URL: `${vendor.baseUrl}/mirror`,
           OPEN_EXCHANGE_RATES_API_KEY: appId
         })

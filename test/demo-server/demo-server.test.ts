@@ -325,10 +325,7 @@ describe("the demo server with vendors that misbehave", () => {
       Effect.gen(function*() {
         // A real server that can be counted from outside: what is refused here leaves no journal.
         const { control, url } = yield* DemoServer.start()
-        yield* Effect.forEach(
-          vendorsOfRates,
-          (vendor) => request("PUT", `${control}/_faults/${vendor}`, { body: { kind: "refuse" } })
-        )
+        yield* request("PUT", `${control}/_faults/frankfurter`, { body: { kind: "refuse" } })
         for (let batch = 0; batch < 20; batch++) {
           const replies = yield* Effect.forEach(pairs.slice(0, 50), (pair) => request("GET", `${url}${pair}`), {
             concurrency: "unbounded"
@@ -340,7 +337,7 @@ describe("the demo server with vendors that misbehave", () => {
           }
         }
         const metrics = (yield* request("GET", `${url}/metrics`)).text
-        assert.isAtMost(connectionAttempts(metrics), 1_110 * vendorsOfRates.length)
+        assert.isAtMost(connectionAttempts(metrics), 1_110)
         assert.match(metrics, /^breakwater_breaker_state\{vendor="frankfurter",operation="rate"\} 2$/m)
 
         yield* request("DELETE", `${control}/_faults/frankfurter`)
@@ -371,12 +368,12 @@ describe("the demo server with vendors that misbehave", () => {
   )
 })
 
-/** Attempts that found nobody, from the server's own metrics, over all vendors. */
+/** Attempts that found nobody, from the server's own metrics. */
 const connectionAttempts = (metrics: string): number => {
   const lines = [...metrics.matchAll(
     /^http_client_request_duration_seconds_count\{[^}]*error_type="ConnectFailed"[^}]*\} (\d+)$/gm
   )]
-  assert.strictEqual(lines.length, vendorsOfRates.length)
+  assert.strictEqual(lines.length, 1)
   return lines.reduce((sum, [, count]) => sum + Number(count), 0)
 }
 
