@@ -316,6 +316,21 @@ describe("a secret that the vendor refuses", () => {
       assert.strictEqual(state.sent.length, 1)
     })))
 
+  it.effect("is not used by a call that was waiting for its turn when it was taken back", () =>
+    scenario(
+      Effect.fnUntraced(function*({ client, state }) {
+        assert.strictEqual(yield* outcome(client.ping()), "answered")
+        const waiting = yield* Effect.forkChild(outcome(client.ping(), "1 second"))
+        yield* TestClock.adjust("100 millis")
+        state.secrets.set("", secret("second"))
+        state.accepted = new Set([secret("second")])
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(waiting), "answered")
+        assert.deepStrictEqual(state.sent, [secret("first"), secret("second")])
+      }),
+      { policy: { retry: false, rateLimit: { limit: 1, window: "500 millis", queue: 1 } } }
+    ))
+
   it.effect("is told of: one error when it is dead, one line when there is one that works, a gauge and a count", () => {
     const lines: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => {
