@@ -108,7 +108,7 @@ describe("VegasLimitTest of Netflix's concurrency-limits", () => {
     assert.deepStrictEqual([round(10, 10), round(10, 4), round(10, 5)], [10, 10, 16])
   })
 
-  it("keeps the queue inside the vendor between alpha and beta (Brakmo and Peterson, 1995, section 3.2)", () => {
+  it("keeps the queue inside the vendor between alpha and beta (TCP Vegas, Brakmo and Peterson, 1995)", () => {
     // A vendor that serves 50 at once for 100 ms each: of L calls, L - 50 wait.
     const learner = vegas(20, 1_000)
     const round = rounds(learner)
