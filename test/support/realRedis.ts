@@ -11,6 +11,7 @@ if (!isInstalled) console.log("skipped: redis-server not found")
 
 export interface RealRedis {
   readonly url: string
+  readonly port: number
   /** Ends it at once, as a power cut would. */
   readonly kill: Effect.Effect<void>
 }
@@ -44,7 +45,7 @@ export const start = (port?: number): Effect.Effect<RealRedis, never, Scope.Scop
       })
       server.once("exit", () => resume(Effect.die(new Error(`redis-server did not start: ${output}`))))
     }).pipe(Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("redis-server hangs")) }))
-    return { url: `redis://127.0.0.1:${at}`, kill: killed(server) }
+    return { url: `redis://127.0.0.1:${at}`, port: at, kill: killed(server) }
   })
 
 const killed = (server: ChildProcess): Effect.Effect<void> =>

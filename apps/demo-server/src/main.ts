@@ -17,6 +17,7 @@ import * as Crash from "./Crash.ts"
 import * as Credentials from "./Credentials.ts"
 import * as Degradation from "./Degradation.ts"
 import * as Failures from "./Failures.ts"
+import * as Fleet from "./Fleet.ts"
 import * as Health from "./Health.ts"
 import * as Listen from "./Listen.ts"
 import * as Logs from "./Logs.ts"
@@ -36,7 +37,7 @@ const routes = Layer.mergeAll(
 const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Listen.layer("PORT", 3000)),
   Layer.provide([Stripe.layer, Degradation.layer]),
-  Layer.provide(Outbound.layer),
+  Layer.provide([Outbound.layer, Fleet.layer]),
   Layer.provide(Credentials.layer),
   Layer.merge(Control.layer),
   Layer.provide(Simulators.layerConfig),

@@ -33,6 +33,8 @@ export const cacheLookups = "breakwater.cache.lookups"
 export const cacheEvictions = "breakwater.cache.evictions"
 /** How often the store that caches share was passed over; by `vendor`, `operation`. */
 export const cacheBypassed = "breakwater.cache.bypassed"
+/** How often the state that a fleet shares was passed over. */
+export const sharedStateBypassed = "breakwater.shared_state.bypassed"
 /** Answers that are remembered; by `vendor`, `operation`. */
 export const cacheEntries = "breakwater.cache.entries"
 /** Their size together, in bytes; by `vendor`, `operation`. */
@@ -96,6 +98,7 @@ const descriptions: Record<string, string> = {
   [cacheLookups]: "Answers asked of a cache",
   [cacheEvictions]: "Answers that had to go before their time",
   [cacheBypassed]: "How often the store that caches share was passed over",
+  [sharedStateBypassed]: "How often the state that a fleet shares was passed over",
   [cacheEntries]: "Answers that are remembered",
   [cacheBytes]: "Size of the answers that are remembered, in bytes",
   [capabilityAnswers]: "Answers of a capability, by where they come from",

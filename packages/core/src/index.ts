@@ -23,11 +23,13 @@ export * as Deadline from "./policies/Deadline.ts"
 export * as Failover from "./policies/Failover.ts"
 export * as FeatureSwitch from "./policies/FeatureSwitch.ts"
 export * as Hedge from "./policies/Hedge.ts"
+export * as LateRedis from "./policies/LateRedis.ts"
 export * as Partial from "./policies/Partial.ts"
 export * as RateLimit from "./policies/RateLimit.ts"
 export * as ResponseCache from "./policies/ResponseCache.ts"
 export * as Retry from "./policies/Retry.ts"
 export * as RetryBudget from "./policies/RetryBudget.ts"
+export * as SharedState from "./policies/SharedState.ts"
 export * as Throttle from "./policies/Throttle.ts"
 
 // A secret, kept fresh.

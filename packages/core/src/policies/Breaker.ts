@@ -23,6 +23,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Admission, Call, Gate } from "../Gate.ts"
 import { freePermit, refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
@@ -31,9 +32,11 @@ import * as Timeline from "../Timeline.ts"
 import { Circuit, type CircuitSettings, type Snapshot, type State, type Transition } from "./Breaker/Circuit.ts"
 import { Consecutive } from "./Breaker/Consecutive.ts"
 import { CountWindow } from "./Breaker/CountWindow.ts"
+import { Peers } from "./Breaker/Peers.ts"
 import { TimeWindow } from "./Breaker/TimeWindow.ts"
 import type { Thresholds, Window } from "./Breaker/Window.ts"
 import { Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
+import { SharedState } from "./SharedState.ts"
 
 /** When a window with rates opens the breaker. */
 export interface RateOptions {
@@ -116,6 +119,13 @@ export interface Breaker extends Gate {
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>>
   /** Takes over states; a content that does not fit this breaker's window counts as empty. */
   restore(snapshots: ReadonlyArray<Snapshot>): Effect.Effect<void>
+  /**
+   * Opens and probes together with the other processes of the fleet that {@link SharedState} names; does nothing where it
+   * names none. A breaker that opens tells the others, which follow at their next poll, but for those that the vendor
+   * has answered meanwhile. One process probes for the fleet; then the others begin with the second stage of their
+   * probes. Where the store is passed over, each process opens and probes for itself.
+   */
+  readonly share: Effect.Effect<void, never, Scope.Scope>
 }
 
 /** Makes a breaker. Throws when an option is out of its range. */
@@ -135,6 +145,7 @@ class BreakerGate implements Breaker, CircuitSettings {
   private readonly modes = new Map<string, Mode>()
   private readonly listeners = new Set<(transition: Transition) => void>()
   private mode: Mode = "Automatic"
+  peers: Peers | undefined = undefined
 
   constructor(options: BreakerOptions) {
     const trip = options.trip ?? { _tag: "TimeWindow" }
@@ -200,6 +211,19 @@ class BreakerGate implements Breaker, CircuitSettings {
   announce(transition: Transition) {
     for (const listener of this.listeners) listener(transition)
   }
+
+  readonly share: Effect.Effect<void, never, Scope.Scope> = Effect.withFiber((fiber) => {
+    const fleet = fiber.getRef(SharedState)
+    if (fleet === undefined || this.peers !== undefined) return Effect.void
+    const peers = new Peers(
+      fleet,
+      Timeline.of(fiber),
+      Effect.runForkWith(fiber.context),
+      this.probeTimeoutMillis
+    )
+    this.peers = peers
+    return Effect.asVoid(Effect.forkScoped(peers.follow(() => this.circuits.cells())))
+  })
 
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>> = Effect.withFiber((fiber) => {
     const now = Timeline.of(fiber).now()

@@ -40,7 +40,7 @@ export class Keyed<C extends Cell> {
   private readonly settings: KeyedSettings
   private readonly make: (key: string, now: number) => C
   private readonly isBusy: (cell: C) => boolean
-  private readonly cells = new Map<string, C>()
+  private readonly cellOf = new Map<string, C>()
   private lastKey: string | undefined = undefined
   private lastCell: C | undefined = undefined
   private calls = 0
@@ -52,16 +52,16 @@ export class Keyed<C extends Cell> {
   }
 
   get size(): number {
-    return this.cells.size
+    return this.cellOf.size
   }
 
   /** The state of a key, made on first use. */
   get(key: string, now: number): C {
-    let cell = key === this.lastKey ? this.lastCell : this.cells.get(key)
+    let cell = key === this.lastKey ? this.lastCell : this.cellOf.get(key)
     if (cell === undefined) {
       this.evict(now, this.settings.maxKeys - 1, undefined)
       cell = this.make(key, now)
-      this.cells.set(key, cell)
+      this.cellOf.set(key, cell)
     } else {
       if (cell.touchedAt < now) cell.touchedAt = now
       if (++this.calls % period === 0) this.evict(now, this.settings.maxKeys, cell)
@@ -73,28 +73,31 @@ export class Keyed<C extends Cell> {
 
   /** The state of a key, if there is one; asking does not keep it alive. */
   peek(key: string): C | undefined {
-    return this.cells.get(key)
+    return this.cellOf.get(key)
   }
 
   entries(): IterableIterator<[string, C]> {
-    return this.cells.entries()
+    return this.cellOf.entries()
+  }
+  cells(): IterableIterator<C> {
+    return this.cellOf.values()
   }
 
   /** Forgets what is idle, and what is more than `most`; never `current`, which is about to be used. */
   private evict(now: number, most: number, current: C | undefined): void {
     let looked = 0
-    for (const [key, cell] of this.cells) {
-      const excess = this.cells.size - most
+    for (const [key, cell] of this.cellOf) {
+      const excess = this.cellOf.size - most
       // Places are taken in the order of time: no cell further on has gone unlooked at for longer.
       if (excess <= 0 && now - cell.placedAt < this.settings.idleMillis) return
-      this.cells.delete(key)
+      this.cellOf.delete(key)
       const lastChance = ++looked === stride
       const idle = now - cell.touchedAt >= this.settings.idleMillis
       // More than one too many: busy cells stood in the way before, and a second chance would let the map grow for ever.
       const spared = excess <= 0 || (excess === 1 && !lastChance && cell.touchedAt > cell.placedAt)
       if (cell === current || this.isBusy(cell) || (!idle && spared)) {
         cell.placedAt = now
-        this.cells.set(key, cell)
+        this.cellOf.set(key, cell)
       }
       if (lastChance) return
     }

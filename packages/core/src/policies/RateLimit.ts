@@ -16,16 +16,19 @@
  * ```
  */
 import * as Duration from "effect/Duration"
-import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
+import * as Effect from "effect/Effect"
+import type { Admission, Call, Gate } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
-import type { Outcome } from "../Outcome.ts"
 import * as Range from "../Range.ts"
 import { RateLimitExceeded } from "../Reason.ts"
-import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
+import * as Timeline from "../Timeline.ts"
+import { Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
+import { Lane, type LaneSettings, Place } from "./RateLimit/Lane.ts"
+import { Lease, type LeaseSettings } from "./RateLimit/Lease.ts"
 import type { Meter } from "./RateLimit/Meter.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
-import { Waiter, WaitQueue } from "./WaitQueue.ts"
+import { SharedState } from "./SharedState.ts"
 
 export interface RateLimitOptions extends KeyOptions {
   /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. What a call takes of them is its `cost`. */
@@ -53,27 +56,32 @@ export interface RateLimitOptions extends KeyOptions {
   readonly idle?: Duration.Input | undefined
 }
 
-/** How long a key stops after a 429 that does not say for how long (ours). */
-const defaultPauseMillis = 1_000
-/** The longest a vendor can stop us by what it says (ours: a day); a longer pause is asked for again when it is over. */
-const longestPauseMillis = 24 * 60 * 60 * 1_000
-
 export interface RateLimit extends Gate {
   /** Calls waiting now under a key. */
   waiting(key: string): number
   /** Keys remembered now. */
   readonly size: number
+  /**
+   * Counts together with the other processes of the fleet that {@link SharedState} names; does nothing where it names none.
+   * What is counted together is a token bucket of Effect's under `name` and the key, beside the process's own limit: two
+   * bursts may meet, and a process takes permits a quarter of a second ahead. Where the store is passed over, the
+   * process's own limit holds alone. To be run before the first call.
+   */
+  share(name: string): Effect.Effect<void>
 }
 
 /** Makes a rate limit. Throws when an option is out of its range. */
 export const make = (options: RateLimitOptions): RateLimit => new RateLimitGate(options)
 
-class RateLimitGate implements RateLimit {
+class RateLimitGate implements RateLimit, LaneSettings {
   readonly name = "ratelimit"
   readonly maxQueue: number
   readonly maxWaitMillis: number
   private readonly by: (call: Call) => string
   private readonly lanes: Keyed<Lane>
+  private readonly capacity: number
+  private readonly interval: number
+  private shared: (LeaseSettings & { readonly name: string }) | undefined = undefined
 
   constructor(options: RateLimitOptions) {
     const limit = Range.positive("RateLimit: limit", options.limit)
@@ -88,10 +96,12 @@ class RateLimitGate implements RateLimit {
     this.maxQueue = Range.whole("RateLimit: queue", options.queue ?? 256, 0)
     this.maxWaitMillis = Range.pause("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
     this.by = options.by ?? ((call) => call.key === "" ? call.vendor : `${call.vendor}/${call.key}`)
+    this.capacity = burst
+    this.interval = windowMillis / limit
     const keys = settingsOf("RateLimit", options)
     this.lanes = new Keyed(
       { ...keys, idleMillis: Math.max(burst * windowMillis / limit, keys.idleMillis) },
-      (_key, now) => new Lane(makeMeter(), now),
+      (key, now) => new Lane(makeMeter(), now, this, key),
       (lane) => lane.queue.length > 0 || lane.running > 0
     )
   }
@@ -107,133 +117,35 @@ class RateLimitGate implements RateLimit {
     const lane = this.lanes.get(this.by(call), call.now)
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
-    const delay = lane.delay(call.now, lane.queuedCost + call.cost)
-    if (lane.queue.length >= this.maxQueue || delay > this.maxWaitMillis || call.now + delay > call.deadline) {
-      return refuse(new RateLimitExceeded(delay))
-    }
-    const place = new Place(lane, call.cost, this.maxWaitMillis)
+    const delay = lane.expected(call.now, lane.queuedCost + call.cost)
+    // For all that is known the permits are there: how many may wait for the fleet's answer, our own limit says.
+    const isForTheFleet = delay === 0 && lane.lease !== undefined
+    if (!isForTheFleet && this.isTooMuch(lane.queue.length, delay, call)) return refuse(new RateLimitExceeded(delay))
+    const place = new Place(lane, call, this.limitMillis)
     lane.join(place, call.now)
     return place
   }
-}
-
-/** The calls of one key. */
-class Lane implements Cell {
-  readonly meter: Meter
-  readonly queue = new WaitQueue<Place>()
-  queuedCost = 0
-  /** Permits that are neither settled nor cancelled: what they come to must be heard here. */
-  running = 0
-  /** Until when the vendor wants to hear nothing. */
-  private pausedUntil = -Infinity
-  touchedAt: number
-  placedAt: number
-
-  constructor(meter: Meter, now: number) {
-    this.meter = meter
-    this.touchedAt = this.placedAt = now
+  isTooMuch(ahead: number, delay: number, { deadline, now }: Pick<Call, "now" | "deadline">) {
+    return ahead >= this.maxQueue || delay > this.maxWaitMillis || now + delay > deadline
+  }
+  private get limitMillis() {
+    // A store that is passed over after its time is no reason to refuse.
+    return this.maxWaitMillis + (this.shared === undefined ? 0 : 2 * this.shared.fleet.timeoutMillis)
   }
 
-  /** Milliseconds until so many permits are due: exact up to the meter's capacity, an estimate beyond it. */
-  delay(now: number, cost: number): number {
-    const beyond = Math.max(0, cost - this.meter.capacity)
-    return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
+  share(name: string): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      const fleet = fiber.getRef(SharedState)
+      if (fleet !== undefined && this.shared === undefined) {
+        const { capacity, interval } = this
+        const fork = Effect.runForkWith(fiber.context)
+        this.shared = { fleet, timeline: Timeline.of(fiber), fork, capacity, interval, name }
+      }
+      return Effect.void
+    })
   }
-  take(call: Call): Permit {
-    this.meter.take(call.now, call.cost)
-    this.running++
-    this.keep(call.now)
-    return new Taken(this, call.now)
-  }
-  join(place: Place, now: number): void {
-    this.queue.push(place)
-    this.queuedCost += place.cost
-    if (this.queue.head === place) this.call(place, now)
-  }
-  leave(place: Place, now: number): void {
-    const wasHead = this.queue.head === place
-    this.queue.remove(place)
-    this.queuedCost -= place.cost
-    if (wasHead) this.callHead(now)
-  }
-  /** Tells the first in the queue when its permits are due. */
-  callHead(now: number): void {
-    if (this.queue.head !== undefined) this.call(this.queue.head, now)
-  }
-  private call(place: Place, now: number): void {
-    place.due(this.delay(now, place.cost))
-  }
-  learn(now: number, outcome: Outcome): void {
-    if (outcome.reason?._tag === "RateLimited") {
-      this.pause(now, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
-    } else if (outcome.quota !== undefined) {
-      if (outcome.quota.remaining <= 0) this.pause(now, outcome.quota.resetMillis)
-      else this.meter.tighten(now, outcome.quota.remaining)
-    }
-    this.keep(Math.max(now, this.pausedUntil))
-  }
-  private pause(now: number, millis: number): void {
-    this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
-  }
-  /** What was taken or learned must not be forgotten sooner than what was asked. */
-  private keep(until: number): void {
-    if (this.touchedAt < until) this.touchedAt = until
-  }
-}
-
-class Taken implements Permit {
-  readonly _tag = "Permit"
-  private readonly lane: Lane
-  private readonly at: number
-  constructor(lane: Lane, at: number) {
-    this.lane = lane
-    this.at = at
-  }
-  settle(call: Call, outcome: Outcome) {
-    this.lane.running--
-    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call.now, outcome)
-  }
-  cancel(call: Call) {
-    this.lane.running--
-    this.lane.meter.giveBack(this.at, call.cost)
-    this.lane.callHead(call.now)
-  }
-}
-
-class Place extends Waiter implements Wait {
-  readonly _tag = "Wait"
-  readonly cost: number
-  readonly limitMillis: number
-  private readonly lane: Lane
-  private turn: ((delayMillis: number) => void) | undefined = undefined
-  private delay: number | undefined = undefined
-
-  constructor(lane: Lane, cost: number, limitMillis: number) {
-    super()
-    this.lane = lane
-    this.cost = cost
-    this.limitMillis = limitMillis
-  }
-  due(delay: number) {
-    this.delay = delay
-    this.turn?.(delay)
-  }
-  onTurn(turn: (delayMillis: number) => void) {
-    this.turn = turn
-    if (this.delay !== undefined) turn(this.delay)
-  }
-  claim(call: Call): Permit | number {
-    if (this.lane.queue.head !== this) return Infinity
-    const missing = this.lane.delay(call.now, this.cost)
-    if (missing > 0) return missing
-    const permit = this.lane.take(call)
-    this.lane.leave(this, call.now)
-    return permit
-  }
-  cancel(call: Call) {
-    this.lane.leave(this, call.now)
-  }
-  expired(call: Call): Refusal {
-    return refuse(new RateLimitExceeded(this.lane.delay(call.now, this.lane.queuedCost)))
+  /** What a key may take of the fleet's. */
+  lease(key: string, answered: (now: number) => void): Lease | undefined {
+    return this.shared === undefined ? undefined : new Lease(this.shared, `${this.shared.name}:${key}`, answered)
   }
 }

@@ -35,6 +35,7 @@ import type * as Scope from "effect/Scope"
 import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
 import type * as Breaker from "../policies/Breaker.ts"
+import type * as RateLimit from "../policies/RateLimit.ts"
 import type { Statistics } from "../policies/ResponseCache.ts"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
@@ -91,6 +92,9 @@ export const make = <Api extends HttpApi.Constraint>(
     const caches = yield* makeCaches(name, policy, operations)
     /** The operations of each breaker. */
     const guarded = new Map<Breaker.Breaker, Array<string>>()
+    /** By what name the fleet knows each rate limit. */
+    const limited = new Map<RateLimit.RateLimit, string>()
+    if (gates.rateLimit !== undefined) limited.set(gates.rateLimit, name)
     yield* observeGates(name, gates)
     const refusals = new Refusals(refusedMillis)
     if (declaration.auth !== undefined) {
@@ -100,7 +104,8 @@ export const make = <Api extends HttpApi.Constraint>(
     const methods = operations.map((operation) => {
       const own = { ...policy, ...operation.policy }
       const operationGates = Policy.overrideGates(gates, policy, operation.policy)
-      const { breaker } = operationGates
+      const { breaker, rateLimit } = operationGates
+      if (rateLimit !== undefined && !limited.has(rateLimit)) limited.set(rateLimit, `${name}/${operation.id}`)
       if (breaker !== undefined) guarded.set(breaker, [...guarded.get(breaker) ?? [], operation.id])
       const stack = Stack.make({
         vendor: name,
@@ -140,7 +145,11 @@ export const make = <Api extends HttpApi.Constraint>(
         })
       }
     })
-    for (const [breaker, operations] of guarded) yield* observeBreaker(name, operations, breaker)
+    for (const [rateLimit, sharedName] of limited) yield* rateLimit.share(sharedName)
+    for (const [breaker, operations] of guarded) {
+      yield* breaker.share
+      yield* observeBreaker(name, operations, breaker)
+    }
     const client = Client.assemble<Api>(methods)
     cachesOf.set(client as object, caches)
     return client

@@ -4,6 +4,7 @@ import { freePermit, refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { CircuitOpen } from "../../Reason.ts"
 import type { Cell } from "../Keyed.ts"
+import type { Consent, Peers } from "./Peers.ts"
 import type { Window } from "./Window.ts"
 
 export type State = "Closed" | "Open" | "HalfOpen"
@@ -35,6 +36,8 @@ export interface CircuitSettings {
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
   readonly probeTimeoutMillis: number
+  /** The same breaker in other processes; `undefined` when there are none. */
+  readonly peers: Peers | undefined
   announce(transition: Transition): void
 }
 
@@ -46,13 +49,15 @@ const longestHintMillis = 60 * 60 * 1_000
 /** The state of one key. */
 export class Circuit implements Cell {
   readonly window: Window
+  readonly key: string
   private readonly settings: CircuitSettings
-  private readonly key: string
   state: State = "Closed"
   openUntil = -Infinity
   openings = 0
   /** Calls let through and not ended, of whatever generation. */
   running = 0
+  /** Whether the vendor has answered since that was last looked at. */
+  hasAnswered = false
   touchedAt: number
   placedAt: number
   /** What is handed out now. A call that began under an earlier permit is no evidence for the present state. */
@@ -79,8 +84,9 @@ export class Circuit implements Cell {
     if (this.state === "Closed") return this.pass()
     if (this.state === "Open") {
       if (now < this.openUntil) return refuse(new CircuitOpen(this.openUntil - now))
-      this.beginStage(0)
-      this.become("HalfOpen")
+      const { peers } = this.settings
+      if (peers !== undefined) return peers.inquire(this)
+      this.probeFrom(0)
     }
     if (this.admitted >= this.settings.probes[this.stage]!) {
       const lostAt = this.lastProbeAt + this.settings.probeTimeoutMillis
@@ -95,6 +101,21 @@ export class Circuit implements Cell {
   observe(now: number): Admission {
     const admission = this.admit(now)
     return admission._tag === "Permit" ? admission : freePermit
+  }
+
+  /** The fleet has said who probes. */
+  consented(now: number, consent: Consent): void {
+    if (this.state !== "Open") return
+    if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
+    // Another has made the first probe.
+    else if (consent === "Recovered") this.probeFrom(1)
+    else this.probeFrom(0)
+  }
+  /** Other processes have found the vendor down. */
+  follow(now: number, millis: number): void {
+    if (this.state !== "Closed") return
+    this.openUntil = now + Math.min(millis, longestHintMillis)
+    this.become("Open")
   }
 
   restore(snapshot: Snapshot, now: number, openForMillis: number): void {
@@ -114,6 +135,7 @@ export class Circuit implements Cell {
       return
     }
     const failed = outcome._tag === "Failure"
+    if (!failed) this.hasAnswered = true
     const slow = outcome.durationMillis >= this.settings.slowCallMillis
     if (this.state === "HalfOpen") return this.judgeProbe(call.now, failed || slow, outcome)
     this.window.record(call.now, failed, slow)
@@ -136,10 +158,19 @@ export class Circuit implements Cell {
     else this.good++
     if (this.bad > 0 && this.bad / planned >= this.settings.probeFailureRate) return this.open(now, outcome)
     if (this.good + this.bad < planned) return
-    if (this.stage + 1 < this.settings.probes.length) return this.beginStage(this.stage + 1)
+    this.nextStage(this.stage + 1)
+  }
+
+  private probeFrom(stage: number): void {
+    this.become("HalfOpen")
+    this.nextStage(stage)
+  }
+  private nextStage(stage: number): void {
+    if (stage < this.settings.probes.length) return this.beginStage(stage)
     this.window.clear()
     this.openings = 0
     this.become("Closed")
+    this.settings.peers?.judged(this, "Success", 0)
   }
 
   private beginStage(stage: number): void {
@@ -156,6 +187,7 @@ export class Circuit implements Cell {
     this.openings++
     this.openUntil = now + Math.max(grown, hint)
     this.become("Open")
+    this.settings.peers?.judged(this, "Failure", Math.max(grown, hint))
   }
 
   private become(to: State): void {

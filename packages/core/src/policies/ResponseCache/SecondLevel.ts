@@ -1,10 +1,9 @@
 /**
- * What a cache shares with other processes. The store behind it may be slow or down: then it is passed over for a while,
- * which is told once, and nobody waits for it or fails because of it.
+ * What a cache shares with other processes. The store behind it may be slow or down: then it is passed over.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Timeline from "../../Timeline.ts"
+import { Bypass } from "../Bypass.ts"
 import type { Store } from "../CacheStore.ts"
 
 /** An answer, as it is shared. */
@@ -39,29 +38,29 @@ export interface SecondLevelSettings {
 /** Who fetches: this process, which says when it is done, or another one. */
 export type Lead = { readonly done: Effect.Effect<void> } | "AnotherLeads"
 
-/** In how many slices a store is waited for (ours). */
-const slices = 5
-
 const nobodyElse: Lead = { done: Effect.void }
 
 export class SecondLevel<A> {
-  /** How often the store was passed over. */
-  bypassed = 0
   private readonly store: Store
   private readonly codec: Codec<A>
   private readonly settings: SecondLevelSettings
-  private quietUntil = -Infinity
-  private isDown = false
+  private readonly bypass: Bypass
 
   constructor(store: Store, codec: Codec<A>, settings: SecondLevelSettings) {
     this.store = store
     this.codec = codec
     this.settings = settings
+    this.bypass = new Bypass({ ...settings, what: `the shared cache of ${settings.prefix}` })
+  }
+
+  /** How often the store was passed over. */
+  get bypassed(): number {
+    return this.bypass.count
   }
 
   /** What is shared under a key; nothing when it is none of ours. */
   read(timeline: Timeline.Timeline, key: string): Effect.Effect<Shared<A> | undefined> {
-    return this.bypassing(
+    return this.bypass.ask(
       timeline,
       Effect.map(Effect.suspend(() => this.store.read(this.name(key))), (text) => this.parse(text)),
       undefined
@@ -69,7 +68,7 @@ export class SecondLevel<A> {
   }
   /** Shares an answer for as long as anybody may want it. */
   write(timeline: Timeline.Timeline, key: string, shared: Shared<A>, millis: number): Effect.Effect<void> {
-    return this.bypassing(
+    return this.bypass.ask(
       timeline,
       Effect.suspend(() => {
         const text = JSON.stringify({ ...shared, value: this.codec.encode(shared.value) })
@@ -79,18 +78,18 @@ export class SecondLevel<A> {
     )
   }
   remove(timeline: Timeline.Timeline, key: string): Effect.Effect<void> {
-    return this.bypassing(timeline, Effect.suspend(() => this.store.remove(this.name(key))), undefined)
+    return this.bypass.ask(timeline, Effect.suspend(() => this.store.remove(this.name(key))), undefined)
   }
   /** Takes the lead in fetching what is under a key. */
   lead(timeline: Timeline.Timeline, key: string): Effect.Effect<Lead> {
     const { store } = this
     if (store.lead === undefined) return Effect.succeed(nobodyElse)
     const lead = Effect.suspend(() => store.lead!(this.name(key), this.settings.leadMillis))
-    return this.bypassing(
+    return this.bypass.ask(
       timeline,
       Effect.map(
         lead,
-        (done): Lead => done === undefined ? "AnotherLeads" : { done: this.bypassing(timeline, done, undefined) }
+        (done): Lead => done === undefined ? "AnotherLeads" : { done: this.bypass.ask(timeline, done, undefined) }
       ),
       nobodyElse
     )
@@ -108,46 +107,5 @@ export class SecondLevel<A> {
     } catch {
       return undefined
     }
-  }
-
-  private bypassing<X, Y>(
-    timeline: Timeline.Timeline,
-    ask: Effect.Effect<X, unknown>,
-    otherwise: Y
-  ): Effect.Effect<X | Y> {
-    return Effect.suspend((): Effect.Effect<X | Y> => {
-      if (timeline.now() < this.quietUntil) {
-        this.bypassed++
-        return Effect.succeed(otherwise)
-      }
-      return Effect.flatMap(
-        Effect.exit(Effect.raceFirst(ask, this.tooSlow)),
-        (exit): Effect.Effect<X | Y> => {
-          if (Exit.isSuccess(exit)) return Effect.as(this.recovered(), exit.value)
-          if (Exit.hasInterrupts(exit)) return Effect.interrupt
-          this.bypassed++
-          this.quietUntil = timeline.now() + this.settings.pauseMillis
-          return Effect.as(this.failed(), otherwise)
-        }
-      )
-    })
-  }
-  /**
-   * Waits in slices, each of which is over only after answers that have come were read: it may be this process that is
-   * too busy to look, and its delay is not the store's.
-   */
-  private get tooSlow(): Effect.Effect<never, "TooSlow"> {
-    const slice = Effect.sleep(this.settings.timeoutMillis / slices)
-    return Effect.andThen(Effect.replicateEffect(slice, slices, { discard: true }), Effect.fail("TooSlow" as const))
-  }
-  private failed(): Effect.Effect<void> {
-    if (this.isDown) return Effect.void
-    this.isDown = true
-    return Effect.logWarning(`the shared cache of ${this.settings.prefix} is slow or down, and passed over`)
-  }
-  private recovered(): Effect.Effect<void> {
-    if (!this.isDown) return Effect.void
-    this.isDown = false
-    return Effect.logInfo(`the shared cache of ${this.settings.prefix} is there again`)
   }
 }

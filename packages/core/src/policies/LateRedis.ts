@@ -1,0 +1,75 @@
+/**
+ * A Redis that need not be there when the process starts. While it has never answered, every command fails at once: what
+ * is shared in Redis is passed over, and nobody waits.
+ *
+ * The client is to reconnect by itself for ever, and to refuse commands while it is cut off rather than to keep them.
+ *
+ * @example
+ * ```ts
+ * import { CacheStore, LateRedis } from "@breakwater/core"
+ * import { NodeRedis } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ *
+ * const redis = NodeRedis.layer({
+ *   url: "redis://127.0.0.1:1",
+ *   disableOfflineQueue: true,
+ *   socket: { reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) }
+ * })
+ * export const store = Layer.provide(CacheStore.layerRedis, LateRedis.layer(redis))
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redis from "effect/persistence/Redis"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Range from "../Range.ts"
+
+/** Between two tries to build the client: 100 ms, doubled up to 5 s, with jitter (ours). */
+const pauses = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
+const notYet = new Redis.RedisError({ cause: "Redis has not answered yet" })
+
+export interface LateRedisOptions {
+  /** How long a start waits for Redis before it goes on without; at least 0. @default "1 second" (ours) */
+  readonly wait?: Duration.Input | undefined
+}
+
+/**
+ * Builds a client's layer, in the background when it takes long, and again and again until it succeeds. Throws when an
+ * option is out of its range.
+ */
+export const layer = <E, R>(
+  client: Layer.Layer<Redis.Redis, E, R>,
+  options: LateRedisOptions = {}
+): Layer.Layer<Redis.Redis, never, R> => {
+  const waitMillis = Range.pause("LateRedis: wait", options.wait ?? Duration.seconds(1))
+  return Layer.effect(
+    Redis.Redis,
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      let redis: Redis.Redis["Service"] | undefined
+      const build = Effect.map(Layer.buildWithScope(client, scope), (context) => {
+        redis = Context.get(context, Redis.Redis)
+      })
+      const building = yield* Effect.forkIn(Effect.retry(build, pauses), scope)
+      yield* Effect.timeoutOption(Fiber.await(building), waitMillis)
+      const late = <X, E, R>(use: (redis: Redis.Redis["Service"]) => Effect.Effect<X, E, R>) =>
+        Effect.suspend((): Effect.Effect<X, E | Redis.RedisError, R> =>
+          redis === undefined ? Effect.fail(notYet) : use(redis)
+        )
+      return Redis.Redis.of({
+        send: (command, ...args) => late((redis) => redis.send(command, ...args)),
+        eval: (script) => (...params) => late((redis) => redis.eval(script)(...params)),
+        reserve: late((redis) => redis.reserve),
+        subscribe: (channel) =>
+          late((redis) => redis.subscribe(channel)).pipe(
+            Effect.catchTag("RedisError", (error) =>
+              Effect.tap(Queue.unbounded<Redis.RedisMessage, Redis.RedisError>(), Queue.fail(error)))
+          )
+      })
+    })
+  )
+}

@@ -1,0 +1,193 @@
+/** The calls of one key of a rate limit: what they have taken, and who waits. */
+import type { Call, Permit, Refusal, Wait } from "../../Gate.ts"
+import { refuse } from "../../Gate.ts"
+import type { Outcome } from "../../Outcome.ts"
+import { RateLimitExceeded } from "../../Reason.ts"
+import type { Cell } from "../Keyed.ts"
+import { Waiter, WaitQueue } from "../WaitQueue.ts"
+import type { Lease } from "./Lease.ts"
+import type { Meter } from "./Meter.ts"
+
+/** What all lanes of a rate limit have in common. */
+export interface LaneSettings {
+  /** What a key may take of its fleet's permits; `undefined` where nothing is shared. */
+  lease(key: string, answered: (now: number) => void): Lease | undefined
+  /** Whether a call may not wait behind so many and for so long. */
+  isTooMuch(ahead: number, delay: number, call: Pick<Call, "now" | "deadline">): boolean
+}
+
+/** How long a key stops after a 429 that does not say for how long (ours). */
+const defaultPauseMillis = 1_000
+/** The longest a vendor can stop us by what it says (ours: a day); a longer pause is asked for again when it is over. */
+const longestPauseMillis = 24 * 60 * 60 * 1_000
+
+/** The calls of one key. */
+export class Lane implements Cell {
+  readonly meter: Meter
+  readonly lease: Lease | undefined
+  readonly queue = new WaitQueue<Place>()
+  queuedCost = 0
+  /** Permits that are neither settled nor cancelled: what they come to must be heard here. */
+  running = 0
+  touchedAt: number
+  placedAt: number
+  private readonly settings: LaneSettings
+  /** Until when the vendor wants to hear nothing. */
+  private pausedUntil = -Infinity
+
+  constructor(meter: Meter, now: number, settings: LaneSettings, key: string) {
+    this.meter = meter
+    this.settings = settings
+    this.lease = settings.lease(key, (now) => this.answered(now))
+    this.touchedAt = this.placedAt = now
+  }
+
+  /** Milliseconds until so many permits are due; `Infinity` while only the fleet can tell. */
+  delay(now: number, cost: number): number {
+    const own = this.own(now, cost)
+    return this.lease === undefined || own > 0 ? own : this.lease.delay(now, cost)
+  }
+  /** The same, for all that is known. */
+  expected(now: number, cost: number): number {
+    return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
+  }
+  /** By our own limit: exact up to the meter's capacity, an estimate beyond it. */
+  private own(now: number, cost: number): number {
+    const beyond = Math.max(0, cost - this.meter.capacity)
+    return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
+  }
+  take(call: Call): Permit {
+    this.meter.take(call.now, call.cost)
+    this.lease?.take(call.now, call.cost)
+    this.running++
+    this.keep(call.now)
+    return new Taken(this, call.now)
+  }
+  join(place: Place, now: number): void {
+    this.queue.push(place)
+    this.queuedCost += place.cost
+    if (this.queue.head === place) this.call(place, now)
+  }
+  leave(place: Place, now: number): void {
+    if (place.queue === undefined) return
+    const wasHead = this.queue.head === place
+    this.queue.remove(place)
+    this.queuedCost -= place.cost
+    if (wasHead) this.callHead(now)
+  }
+  /** Tells the first in the queue when its permits are due. */
+  callHead(now: number): void {
+    if (this.queue.head !== undefined) this.call(this.queue.head, now)
+  }
+  private call(place: Place, now: number): void {
+    const delay = this.missing(place, now)
+    if (delay < Infinity) place.due(delay)
+  }
+  /** Milliseconds until the first in the queue has its permits; the fleet is asked where only it can tell. */
+  missing(place: Place, now: number): number {
+    const delay = this.delay(now, place.cost)
+    if (delay === Infinity) this.lease!.need(now, this.queuedCost, place.cost)
+    return delay
+  }
+  /** The fleet has answered. Who would have to wait for too long, now that this is known, is refused. */
+  private answered(now: number): void {
+    if (this.lease!.denied(now, 0) > 0) {
+      let ahead = 0
+      let cost = 0
+      for (let place = this.queue.head; place !== undefined;) {
+        const next = place.next as Place | undefined
+        cost += place.cost
+        const delay = this.expected(now, cost)
+        if (this.settings.isTooMuch(ahead, delay, { now, deadline: place.deadline })) {
+          cost -= place.cost
+          place.turnAway(delay, now)
+        } else ahead++
+        place = next
+      }
+    }
+    this.callHead(now)
+  }
+  learn(now: number, outcome: Outcome): void {
+    if (outcome.reason?._tag === "RateLimited") {
+      this.pause(now, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
+    } else if (outcome.quota !== undefined) {
+      if (outcome.quota.remaining <= 0) this.pause(now, outcome.quota.resetMillis)
+      else this.meter.tighten(now, outcome.quota.remaining)
+    }
+    this.keep(Math.max(now, this.pausedUntil))
+  }
+  private pause(now: number, millis: number): void {
+    this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
+  }
+  /** What was taken or learned must not be forgotten sooner than what was asked. */
+  private keep(until: number): void {
+    if (this.touchedAt < until) this.touchedAt = until
+  }
+}
+
+class Taken implements Permit {
+  readonly _tag = "Permit"
+  private readonly lane: Lane
+  private readonly at: number
+  constructor(lane: Lane, at: number) {
+    this.lane = lane
+    this.at = at
+  }
+  settle(call: Call, outcome: Outcome) {
+    this.lane.running--
+    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call.now, outcome)
+  }
+  cancel(call: Call) {
+    this.lane.running--
+    this.lane.meter.giveBack(this.at, call.cost)
+    this.lane.lease?.giveBack(call.cost)
+    this.lane.callHead(call.now)
+  }
+}
+
+export class Place extends Waiter implements Wait {
+  readonly _tag = "Wait"
+  readonly cost: number
+  readonly deadline: number
+  readonly limitMillis: number
+  private readonly lane: Lane
+  private turn: ((delayMillis: number) => void) | undefined = undefined
+  private delay: number | undefined = undefined
+  private refusal: Refusal | undefined = undefined
+
+  constructor(lane: Lane, { cost, deadline }: Call, limitMillis: number) {
+    super()
+    this.lane = lane
+    this.cost = cost
+    this.deadline = deadline
+    this.limitMillis = limitMillis
+  }
+  turnAway(delay: number, now: number) {
+    this.refusal = refuse(new RateLimitExceeded(delay))
+    this.lane.leave(this, now)
+    this.due(0)
+  }
+  due(delay: number) {
+    this.delay = delay
+    this.turn?.(delay)
+  }
+  onTurn(turn: (delayMillis: number) => void) {
+    this.turn = turn
+    if (this.delay !== undefined) turn(this.delay)
+  }
+  claim(call: Call): Permit | Refusal | number {
+    if (this.refusal !== undefined) return this.refusal
+    if (this.lane.queue.head !== this) return Infinity
+    const missing = this.lane.missing(this, call.now)
+    if (missing > 0) return missing
+    const permit = this.lane.take(call)
+    this.lane.leave(this, call.now)
+    return permit
+  }
+  cancel(call: Call) {
+    this.lane.leave(this, call.now)
+  }
+  expired(call: Call): Refusal {
+    return refuse(new RateLimitExceeded(this.lane.expected(call.now, this.lane.queuedCost)))
+  }
+}

@@ -1,0 +1,47 @@
+/** Effect's own stores in memory, which a fleet of processes in one shares, and which can be cut off from all of them. */
+import * as SharedState from "@breakwater/core/policies/SharedState"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { CircuitBreaker, RateLimiter } from "effect/persistence"
+
+type Health = "well" | "slow" | "down" | "hangs"
+
+/** How long a slow store takes: less than it is waited for. */
+export const slowMillis = 40
+
+export interface SharedStores {
+  health: Health
+  /** How often the stores were asked. */
+  asked: number
+  /** Runs what a process of the fleet does. */
+  readonly join: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+export const make = (
+  options?: SharedState.SharedStateOptions
+): Effect.Effect<SharedStores, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const context = yield* Layer.build(Layer.mergeAll(RateLimiter.layerStoreMemory, CircuitBreaker.layerStoreMemory()))
+    const guarded = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.suspend(() => {
+        stores.asked++
+        if (stores.health === "hangs") return Effect.never
+        if (stores.health === "slow") return Effect.delay(effect, slowMillis)
+        return stores.health === "down" ? Effect.die(new Error("the store is down")) : effect
+      })
+    const rateLimits = Context.get(context, RateLimiter.RateLimiterStore)
+    const breakers = Context.get(context, CircuitBreaker.CircuitBreakerStore)
+    const wrapped = Layer.mergeAll(
+      Layer.succeed(RateLimiter.RateLimiterStore, {
+        ...rateLimits,
+        tokenBucket: (options) => guarded(rateLimits.tokenBucket(options))
+      }),
+      Layer.succeed(CircuitBreaker.CircuitBreakerStore, {
+        admit: (key) => guarded(breakers.admit(key)),
+        record: (options) => guarded(breakers.record(options)),
+        state: (key) => guarded(breakers.state(key))
+      })
+    )
+    const fleet = yield* Layer.build(Layer.provide(SharedState.layer(options), wrapped))
+    const stores: SharedStores = { health: "well", asked: 0, join: Effect.provideContext(fleet) }
+    return stores
+  })
