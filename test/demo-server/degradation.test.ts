@@ -157,7 +157,6 @@ describe("the demo server with dead vendors", () => {
           ScriptedServer.json({ timestamp: 1_795_392_000, base: "USD", rates: { USD: 1, EUR: 0.5 } })
         )
         const server = yield* DemoServer.start({
-          RATES_FRESH: "5 minutes",
           OPEN_EXCHANGE_RATES_BASE_URL: `${vendor.baseUrl}/mirror`,
           OPEN_EXCHANGE_RATES_API_KEY: appId
         })
@@ -173,9 +172,40 @@ describe("the demo server with dead vendors", () => {
     40_000
   )
 
+  it.live(
+    "remembers for as long as the defaults say, and nothing where the environment says 0",
+    () =>
+      Effect.gen(function*() {
+        const byDefault = yield* DemoServer.start()
+        const forgetful = yield* DemoServer.start({ RATES_FRESH: "0", RATES_STALE: "0", COUNTRIES_FRESH: "0 seconds" })
+        const strict = yield* DemoServer.start({ RATES_STALE: "0" })
+        for (const path of ["/rates/EUR/USD", "/countries/DE"]) {
+          for (const server of [byDefault, forgetful, strict]) yield* request("GET", `${server.url}${path}`)
+          assert.strictEqual(provenanceOf(yield* request("GET", `${byDefault.url}${path}`))!.kind, "Cached")
+          assert.strictEqual(provenanceOf(yield* request("GET", `${strict.url}${path}`))!.kind, "Cached")
+          assert.deepStrictEqual(provenanceOf(yield* request("GET", `${forgetful.url}${path}`)), { kind: "Fresh" })
+        }
+        // Who remembers nothing still has somebody else to ask.
+        yield* refuse(forgetful, "frankfurter")
+        assert.deepStrictEqual(provenanceOf(yield* request("GET", `${forgetful.url}/rates/EUR/USD`)), {
+          kind: "Fallback",
+          from: "open-exchange-rates",
+          because: "ConnectFailed"
+        })
+      }).pipe(Effect.scoped),
+    40_000
+  )
+
   it.live("does not start when a time cannot be read, and says which", () =>
     Effect.gen(function*() {
-      const { output } = yield* Effect.flip(DemoServer.start({ RATES_FRESH: "five minutes" }))
-      assert.include(output, "RATES_FRESH")
+      const rows = [["RATES_FRESH", "five minutes"], ["RATES_STALE", "-1 day"], [
+        "COUNTRIES_FRESH",
+        "Infinity"
+      ]] as const
+      yield* Effect.forEach(rows, ([variable, time]) =>
+        Effect.gen(function*() {
+          const { output } = yield* Effect.flip(DemoServer.start({ [variable]: time }))
+          assert.include(output, variable)
+        }).pipe(Effect.scoped), { concurrency: 3 })
     }).pipe(Effect.scoped), 40_000)
 })

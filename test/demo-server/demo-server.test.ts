@@ -325,7 +325,9 @@ describe("the demo server with vendors that misbehave", () => {
       Effect.gen(function*() {
         // A real server that can be counted from outside: what is refused here leaves no journal.
         const { control, url } = yield* DemoServer.start()
-        yield* request("PUT", `${control}/_faults/frankfurter`, { body: { kind: "refuse" } })
+        for (const vendor of vendorsOfRates) {
+          yield* request("PUT", `${control}/_faults/${vendor}`, { body: { kind: "refuse" } })
+        }
         for (let batch = 0; batch < 20; batch++) {
           const replies = yield* Effect.forEach(pairs.slice(0, 50), (pair) => request("GET", `${url}${pair}`), {
             concurrency: "unbounded"
@@ -337,8 +339,10 @@ describe("the demo server with vendors that misbehave", () => {
           }
         }
         const metrics = (yield* request("GET", `${url}/metrics`)).text
-        assert.isAtMost(connectionAttempts(metrics), 1_110)
+        assert.deepStrictEqual([...connectionAttempts(metrics).keys()].toSorted(), vendorsOfRates)
+        for (const [vendor, attempts] of connectionAttempts(metrics)) assert.isAtMost(attempts, 1_110, vendor)
         assert.match(metrics, /^breakwater_breaker_state\{vendor="frankfurter",operation="rate"\} 2$/m)
+        assert.match(metrics, /^breakwater_breaker_state\{vendor="open-exchange-rates",operation="latest"\} 2$/m)
 
         yield* request("DELETE", `${control}/_faults/frankfurter`)
         yield* request("DELETE", `${control}/_journal/frankfurter`)
@@ -368,14 +372,16 @@ describe("the demo server with vendors that misbehave", () => {
   )
 })
 
-/** Attempts that found nobody, from the server's own metrics. */
-const connectionAttempts = (metrics: string): number => {
-  const lines = [...metrics.matchAll(
-    /^http_client_request_duration_seconds_count\{[^}]*error_type="ConnectFailed"[^}]*\} (\d+)$/gm
-  )]
-  assert.strictEqual(lines.length, 1)
-  return lines.reduce((sum, [, count]) => sum + Number(count), 0)
-}
+/** Attempts that found nobody, by vendor, from the server's own metrics. */
+const connectionAttempts = (metrics: string): ReadonlyMap<string, number> =>
+  new Map(
+    Array.from(
+      metrics.matchAll(
+        /^http_client_request_duration_seconds_count\{[^}]*error_type="ConnectFailed",vendor="([^"]+)"[^}]*\} (\d+)$/gm
+      ),
+      ([, vendor, count]) => [vendor!, Number(count)]
+    )
+  )
 
 describe("the demo server as a process", () => {
   it.live(

@@ -8,14 +8,14 @@ import { Provenance } from "./Provenance.ts"
 
 const text = (maximum: number) => Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(maximum))
 
-const Rate = Schema.Struct({
+const rate = {
   base: Currency,
   quote: Currency,
   rate: Schema.Finite,
   /** The day the rate was published for. */
   asOf: Schema.String,
   provenance: Provenance
-})
+}
 
 /** What is not known is null. */
 const country = {
@@ -31,6 +31,37 @@ const country = {
 }
 
 export const Country = Schema.Struct(country)
+
+/** A part of a page that is not there. */
+export const Gap = Schema.Struct({
+  status: Schema.Literal("gap"),
+  /** What failed: a vendor, a feature that is off, or the part itself. */
+  failed: Schema.String,
+  /** A reason of ours. */
+  reason: Schema.String,
+  message: Schema.String,
+  /** When to come back, in seconds; null when waiting does not help. */
+  retryAfter: Schema.NullOr(Schema.Int)
+})
+
+const part = <const Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.Union([Schema.Struct({ status: Schema.Literal("present"), ...fields }), Gap])
+
+const CheckoutContext = Schema.Struct({
+  country: part({ ...country, provenance: Provenance }),
+  /** From the base to what is paid with there. */
+  rate: part(rate),
+  /** An estimate by a table of ours. */
+  shipping: part({
+    zone: Schema.Literals(["domestic", "region", "near", "far"]),
+    /** Working days, from and up to. */
+    days: Schema.Tuple([Schema.Int, Schema.Int]),
+    /** In minor units. */
+    cost: Schema.Struct({ amount: Schema.Int, currency: Currency }),
+    /** That of the country it was worked out from. */
+    provenance: Provenance
+  })
+})
 
 const NewPayment = Schema.Struct({
   /** Minor units: 1999 EUR is 19.99 €, 500 JPY is ¥500. */
@@ -77,12 +108,26 @@ export const Dependency = Schema.Struct({
   circuit: Schema.Literals(["closed", "half-open", "open"])
 })
 
+export const FeatureReport = Schema.Struct({
+  feature: Schema.String,
+  state: Schema.Literals(["on", "recovering", "off"]),
+  /** The share of its callers for whom it is on. */
+  share: Schema.Finite,
+  /** Who says so. */
+  by: Schema.Literals(["rule", "hand"]),
+  since: Schema.String,
+  /** Null while it is on by its rule. */
+  because: Schema.NullOr(Schema.Literals(["VendorOut", "VendorWasOut", "ByHand"])),
+  /** The last failure of a vendor, while it is not on by its rule: which vendor, and a reason of ours. */
+  lastFailure: Schema.NullOr(Schema.String)
+})
+
 export const DemoApi = HttpApi.make("breakwater-demo")
   .add(
     HttpApiGroup.make("rates", { topLevel: true }).add(
       HttpApiEndpoint.get("rate", "/rates/:base/:quote", {
         params: { base: Currency, quote: Currency },
-        success: Rate,
+        success: Schema.Struct(rate),
         error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
       }).annotate(OpenApi.Summary, "The latest rate of a pair")
     ),
@@ -96,6 +141,16 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         success: Schema.Struct({ ...country, provenance: Provenance }),
         error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
       }).annotate(OpenApi.Summary, "The country of an ISO code")
+    ),
+    HttpApiGroup.make("checkout", { topLevel: true }).add(
+      HttpApiEndpoint.get("checkoutContext", "/checkout-context", {
+        query: { country: Iso2, base: Schema.optionalKey(Currency) },
+        success: CheckoutContext,
+        error: [Problem.InvalidRequest, Problem.NotFound]
+      }).annotate(
+        OpenApi.Summary,
+        "What a checkout page shows: country, rate, shipping; with gaps where a vendor is out"
+      )
     ),
     HttpApiGroup.make("payments").add(
       HttpApiEndpoint.post("create", "/payments", {
@@ -149,8 +204,12 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         "Whether the process runs"
       ),
       HttpApiEndpoint.get("ready", "/ready", {
-        success: Schema.Struct({ status: Schema.Literal("ready"), dependencies: Schema.Array(Dependency) })
-      }).annotate(OpenApi.Summary, "Whether it can serve, and how its vendors are")
+        success: Schema.Struct({
+          status: Schema.Literal("ready"),
+          features: Schema.Array(FeatureReport),
+          dependencies: Schema.Array(Dependency)
+        })
+      }).annotate(OpenApi.Summary, "Whether it can serve, and how its features and vendors are")
     ).prefix("/health")
   )
   .annotateMerge(OpenApi.annotations({

@@ -1,6 +1,6 @@
 /**
- * The simulators' control, on a port of its own and for this machine only: look at what they received, break them, mend
- * them.
+ * The control, on a port of its own and for this machine only: look at what the simulators received, break them, mend them;
+ * switch features off and on by hand.
  */
 import { Redaction, Simulator } from "@breakwater/core"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,9 @@ import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { FeatureReport } from "./Api.ts"
 import * as Failures from "./Failures.ts"
+import { type Feature, Features } from "./Features.ts"
 import * as Listen from "./Listen.ts"
 import * as Problem from "./Problem.ts"
 import { Simulators } from "./Simulators.ts"
@@ -25,6 +27,10 @@ const Journal = Schema.Struct({
     status: Schema.NullOr(Schema.Int)
   }))
 })
+
+/** What `FeatureSwitch` calls `Automatic`, `On` and `Off`. */
+const Mode = Schema.Struct({ mode: Schema.Literals(["automatic", "on", "off"]) })
+const modes = { automatic: "Automatic", on: "On", off: "Off" } as const
 
 const ControlApi = HttpApi.make("breakwater-simulators").add(
   HttpApiGroup.make("control").add(
@@ -55,6 +61,13 @@ const ControlApi = HttpApi.make("breakwater-simulators").add(
       params: vendor,
       success: HttpApiSchema.NoContent,
       error: Problem.NotFound
+    }),
+    HttpApiEndpoint.get("features", "/_features", { success: Schema.Array(FeatureReport) }),
+    HttpApiEndpoint.put("setMode", "/_features/:feature", {
+      params: { feature: Schema.String },
+      payload: Mode,
+      success: HttpApiSchema.NoContent,
+      error: [Problem.NotFound, Problem.InvalidRequest]
     })
   )
 )
@@ -64,6 +77,7 @@ const handlers = HttpApiBuilder.group(
   "control",
   Effect.fn(function*(handlers) {
     const simulators = yield* Simulators
+    const features: ReadonlyMap<string, Feature> = new Map(Object.entries(yield* Features))
 
     const named = (vendor: string) => {
       const simulator = simulators.get(vendor)
@@ -93,6 +107,10 @@ const handlers = HttpApiBuilder.group(
           }))
         })))
       .handle("clearJournal", ({ params }) => Effect.map(named(params.vendor), ({ journal }) => journal.clear()))
+      .handle("features", () => Effect.forEach(features.values(), ({ report }) => report))
+      .handle("setMode", ({ params, payload }) =>
+        features.get(params.feature)?.setMode(modes[payload.mode]) ??
+          Effect.fail(Problem.notFound(`No such feature; there are ${[...features.keys()].join(", ")}`)))
   })
 )
 

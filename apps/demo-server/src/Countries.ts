@@ -1,41 +1,44 @@
 /** `GET /countries`, `GET /countries/{iso2}` */
-import { isVendorError } from "@breakwater/core"
 import * as Domain from "@breakwater/vendors/countries/Countries"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Country, DemoApi } from "./Api.ts"
-import { countriesStale } from "./Degradation.ts"
+import { countriesShown } from "./Degradation.ts"
+import { Features } from "./Features.ts"
 import * as Problem from "./Problem.ts"
 import * as Provenance from "./Provenance.ts"
-
-/** It is shown, and nothing is decided by it. */
-const display = { maxAge: countriesStale }
 
 export const layer = HttpApiBuilder.group(
   DemoApi,
   "countries",
   Effect.fn(function*(handlers) {
     const countries = yield* Domain.Countries
+    const features = yield* Features
+    // It is shown, and nothing is decided by it.
+    const display = { maxAge: yield* countriesShown }
     return handlers
       .handle("countries", () =>
-        countries.list(display).pipe(
+        features.countries.call(countries.list(display)).pipe(
           Effect.map(({ provenance, value }) => ({
             countries: value.map(toView),
             provenance: Provenance.toView(provenance)
           })),
-          Effect.mapError(Problem.fromVendorError)
+          Effect.catchTags({ VendorError: Problem.ofVendorError, FeatureOff: Problem.ofFeatureOff })
         ))
       .handle("country", ({ params: { iso2 } }) =>
-        countries.byCode(iso2, display).pipe(
+        features.countries.call(countries.byCode(iso2, display)).pipe(
           Effect.map(({ provenance, value }) => ({ ...toView(value), provenance: Provenance.toView(provenance) })),
-          Effect.mapError((error) =>
-            isVendorError(error) ? Problem.fromVendorError(error) : Problem.notFound(`No country ${iso2}`)
-          )
+          Effect.catchTags({
+            VendorError: Problem.ofVendorError,
+            FeatureOff: Problem.ofFeatureOff,
+            UnknownCountry: () => Effect.fail(Problem.notFound(`No country ${iso2}`))
+          })
         ))
   })
 )
 
-const toView = (country: Domain.Country): typeof Country.Type => ({
+/** A country in the words of our clients. */
+export const toView = (country: Domain.Country): typeof Country.Type => ({
   ...country,
   iso3: country.iso3 ?? null,
   isoNumeric: country.isoNumeric ?? null,

@@ -1,30 +1,43 @@
 /** How rates and countries degrade, as the environment wants it: how long they are fresh, and how old they may be shown. */
 import * as CountriesLayers from "@breakwater/vendors/countries/layers"
-import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Frankfurter"
 import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/layers"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import { span } from "./Span.ts"
 
-/** The largest age of a rate that is shown. */
-export const ratesStale = Config.withDefault(Config.Duration("RATES_STALE"), Duration.days(1))
+const fresh = {
+  rates: span("RATES_FRESH", Duration.minutes(5)),
+  countries: span("COUNTRIES_FRESH", Duration.hours(12))
+}
+const ratesStale = span("RATES_STALE", Duration.days(1))
+const countriesStale = Duration.days(30)
+
+/** The largest age of a rate that is shown. What is within its time is shown however short the other is. */
+export const ratesShown = Config.map(
+  Config.all([fresh.rates, ratesStale]),
+  ([fresh, stale]) => Duration.max(fresh, stale)
+)
 
 /** The largest age of a country that is shown. */
-export const countriesStale = Duration.days(30)
+export const countriesShown = Config.map(fresh.countries, (fresh) => Duration.max(fresh, countriesStale))
 
-/** How long a rate is fresh; without it none is remembered, and Frankfurter alone is asked. */
-const ratesFresh = Config.option(Config.Duration("RATES_FRESH"))
-const countriesFresh = Config.withDefault(Config.Duration("COUNTRIES_FRESH"), Duration.hours(12))
-
-/** `ExchangeRates`, by all its vendors where the environment says so, and `Countries`. */
+/** `ExchangeRates` and `Countries`, each by all its vendors. */
 export const layer = Layer.mergeAll(
   Layer.unwrap(
-    Effect.map(Config.all({ fresh: ratesFresh, stale: ratesStale }), ({ fresh, stale }) =>
-      Option.isNone(fresh)
-        ? Frankfurter.layer
-        : ExchangeRatesLayers.failover({ fresh: fresh.value, stale }))
+    Effect.map(
+      Config.all([fresh.rates, ratesStale]),
+      ([fresh, stale]) => ExchangeRatesLayers.failover({ fresh: cacheFor(fresh), stale })
+    )
   ),
-  Layer.unwrap(Effect.map(countriesFresh, (fresh) => CountriesLayers.failover({ fresh, stale: countriesStale })))
+  Layer.unwrap(
+    Effect.map(
+      fresh.countries,
+      (fresh) => CountriesLayers.failover({ fresh: cacheFor(fresh), stale: countriesStale })
+    )
+  )
 )
+
+/** No time is no cache. */
+const cacheFor = (fresh: Duration.Duration) => !Duration.isZero(fresh) && fresh

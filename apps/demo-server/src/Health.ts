@@ -1,15 +1,28 @@
-/** `/health/live` and `/health/ready`: whether the process runs, and how its vendors are. */
+/** `/health/live` and `/health/ready`: whether the process runs, and how its features and vendors are. */
 import { Telemetry } from "@breakwater/core"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Metric from "effect/Metric"
 import { DemoApi, type Dependency } from "./Api.ts"
+import { Features } from "./Features.ts"
 
-export const layer = HttpApiBuilder.group(DemoApi, "health", (handlers) =>
-  handlers
-    .handle("live", () => Effect.succeed({ status: "live" as const }))
-    // A vendor that is out makes answers poorer, not the server unready: restarting it would help nobody.
-    .handle("ready", () => Effect.map(dependencies, (dependencies) => ({ status: "ready" as const, dependencies }))))
+export const layer = HttpApiBuilder.group(
+  DemoApi,
+  "health",
+  Effect.fn(function*(handlers) {
+    const features = yield* Features
+    return handlers
+      .handle("live", () => Effect.succeed({ status: "live" as const }))
+      // A vendor that is out makes answers poorer, not the server unready: taking its traffic away or restarting it would
+      // take from callers what still works, and mend nothing.
+      .handle("ready", () =>
+        Effect.all({
+          status: Effect.succeed("ready" as const),
+          features: Effect.forEach(Object.values(features), ({ report }) => report),
+          dependencies
+        }))
+  })
+)
 
 const circuits = ["closed", "half-open", "open"] as const
 

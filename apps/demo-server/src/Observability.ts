@@ -16,7 +16,8 @@ const units: Readonly<Record<string, string>> = {
   [Telemetry.hedges]: "_total",
   [Telemetry.refusals]: "_total",
   [Telemetry.breakerTransitions]: "_total",
-  [Telemetry.capabilityAnswers]: "_total"
+  [Telemetry.capabilityAnswers]: "_total",
+  [Telemetry.featureTransitions]: "_total"
 }
 
 /** `GET /metrics` */

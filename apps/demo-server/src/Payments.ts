@@ -1,10 +1,10 @@
 /** `/payments`: take money, look at it, give it back. */
-import type { VendorError } from "@breakwater/core"
 import type { Money } from "@breakwater/vendors/Money"
 import * as Domain from "@breakwater/vendors/payments/Payments"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { DemoApi, type Payment } from "./Api.ts"
+import { Features } from "./Features.ts"
 import * as Problem from "./Problem.ts"
 
 export const layer = HttpApiBuilder.group(
@@ -12,6 +12,7 @@ export const layer = HttpApiBuilder.group(
   "payments",
   Effect.fn(function*(handlers) {
     const payments = yield* Domain.Payments
+    const { payments: { call } } = yield* Features
 
     /** Part of a payment, in the payment's own currency. */
     const partOf = Effect.fnUntraced(function*(id: string, amount: number | undefined) {
@@ -24,10 +25,11 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "create",
         ({ headers, payload: { amount, currency, ...rest } }) =>
-          payments.create({ money: { amount, currency }, ...rest }, optionsOf(headers)).pipe(
+          call(payments.create({ money: { amount, currency }, ...rest }, optionsOf(headers))).pipe(
             Effect.map(toView),
             Effect.catchTags({
-              VendorError: failed,
+              VendorError: Problem.ofVendorError,
+              FeatureOff: Problem.ofFeatureOff,
               PaymentDeclined: declined,
               InvalidPayment: invalid,
               IdempotencyKeyReused: keyReused
@@ -35,30 +37,37 @@ export const layer = HttpApiBuilder.group(
           )
       )
       .handle("get", ({ params: { id } }) =>
-        payments.get(id).pipe(
+        call(payments.get(id)).pipe(
           Effect.map(toView),
-          Effect.catchTags({ VendorError: failed, PaymentNotFound: notFound })
+          Effect.catchTags({
+            VendorError: Problem.ofVendorError,
+            FeatureOff: Problem.ofFeatureOff,
+            PaymentNotFound: notFound
+          })
         ))
       .handle(
         "capture",
         ({ headers, params: { id }, payload }) =>
-          Effect.flatMap(partOf(id, payload?.amount), (money) => payments.capture(id, money, optionsOf(headers))).pipe(
-            Effect.map(toView),
-            Effect.catchTags({
-              VendorError: failed,
-              PaymentDeclined: declined,
-              PaymentNotFound: notFound,
-              PaymentStateConflict: stateConflict,
-              InvalidPayment: invalid,
-              IdempotencyKeyReused: keyReused
-            })
-          )
+          call(Effect.flatMap(partOf(id, payload?.amount), (money) => payments.capture(id, money, optionsOf(headers))))
+            .pipe(
+              Effect.map(toView),
+              Effect.catchTags({
+                VendorError: Problem.ofVendorError,
+                FeatureOff: Problem.ofFeatureOff,
+                PaymentDeclined: declined,
+                PaymentNotFound: notFound,
+                PaymentStateConflict: stateConflict,
+                InvalidPayment: invalid,
+                IdempotencyKeyReused: keyReused
+              })
+            )
       )
       .handle("cancel", ({ headers, params: { id } }) =>
-        payments.cancel(id, optionsOf(headers)).pipe(
+        call(payments.cancel(id, optionsOf(headers))).pipe(
           Effect.map(toView),
           Effect.catchTags({
-            VendorError: failed,
+            VendorError: Problem.ofVendorError,
+            FeatureOff: Problem.ofFeatureOff,
             PaymentNotFound: notFound,
             PaymentStateConflict: stateConflict,
             IdempotencyKeyReused: keyReused
@@ -67,16 +76,18 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "refund",
         ({ headers, params: { id }, payload }) =>
-          Effect.flatMap(partOf(id, payload?.amount), (money) => payments.refund(id, money, optionsOf(headers))).pipe(
-            Effect.map(({ money, ...refund }) => ({ ...refund, ...money })),
-            Effect.catchTags({
-              VendorError: failed,
-              PaymentNotFound: notFound,
-              PaymentStateConflict: stateConflict,
-              InvalidPayment: invalid,
-              IdempotencyKeyReused: keyReused
-            })
-          )
+          call(Effect.flatMap(partOf(id, payload?.amount), (money) => payments.refund(id, money, optionsOf(headers))))
+            .pipe(
+              Effect.map(({ money, ...refund }) => ({ ...refund, ...money })),
+              Effect.catchTags({
+                VendorError: Problem.ofVendorError,
+                FeatureOff: Problem.ofFeatureOff,
+                PaymentNotFound: notFound,
+                PaymentStateConflict: stateConflict,
+                InvalidPayment: invalid,
+                IdempotencyKeyReused: keyReused
+              })
+            )
       )
   })
 )
@@ -91,8 +102,6 @@ const toView = ({ id, money, reference, status }: Domain.Payment): typeof Paymen
   ...money,
   reference: reference ?? null
 })
-
-const failed = (error: VendorError) => Effect.fail(Problem.fromVendorError(error))
 
 const declined = ({ message, reason }: Domain.PaymentDeclined) =>
   Effect.fail<typeof Problem.Declined.Type>({ error: "PAYMENT_DECLINED", message, reason })

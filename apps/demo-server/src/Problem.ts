@@ -1,16 +1,20 @@
 /**
  * What our own clients hear when something is wrong: a code, a sentence, and nothing of a vendor's words, status or ids.
  */
-import type { VendorError } from "@breakwater/core"
+import type { Reason, VendorError } from "@breakwater/core"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import { HttpApiSchema } from "effect/http-api"
 import * as Schema from "effect/Schema"
+
+const coded = <const Code extends string, const Fields extends Schema.Struct.Fields>(code: Code, fields: Fields) =>
+  Schema.Struct({ error: Schema.Literal(code), message: Schema.String, ...fields })
 
 const plain = <const Code extends string, const Fields extends Schema.Struct.Fields>(
   status: number,
   code: Code,
   fields: Fields
-) =>
-  Schema.Struct({ error: Schema.Literal(code), message: Schema.String, ...fields }).pipe(HttpApiSchema.status(status))
+) => coded(code, fields).pipe(HttpApiSchema.status(status))
 
 /** Adds `Retry-After`, in seconds. */
 const comeBack = <S extends Schema.Top>(schema: S) =>
@@ -28,10 +32,16 @@ const InProgress = plain(409, "REQUEST_IN_PROGRESS", outcome)
 const TooManyRequests = comeBack(plain(429, "TOO_MANY_REQUESTS", {}))
 const Internal = plain(500, "INTERNAL_ERROR", {})
 const BadGateway = plain(502, "BAD_GATEWAY", outcome)
-const Unavailable = comeBack(plain(503, "SERVICE_UNAVAILABLE", outcome))
+const Unavailable = comeBack(
+  Schema.Union([
+    coded("SERVICE_UNAVAILABLE", outcome),
+    // Nothing was done: nobody was asked.
+    coded("FEATURE_OFF", { feature: Schema.String })
+  ]).pipe(HttpApiSchema.status(503))
+)
 const GatewayTimeout = plain(504, "GATEWAY_TIMEOUT", outcome)
 
-/** Every way a vendor call can end for our clients. */
+/** Every way a call of a feature can end for our clients. */
 export const ofVendor = [InProgress, TooManyRequests, Internal, BadGateway, Unavailable, GatewayTimeout] as const
 export type OfVendor = typeof ofVendor[number]["Type"]
 
@@ -46,26 +56,70 @@ export const notFound = (message: string): typeof NotFound.Type => ({ error: "NO
 export const internal: typeof Internal.Type = { error: "INTERNAL_ERROR", message: "Something went wrong on our side" }
 
 /** What to tell about a vendor call that failed. */
-export const fromVendorError = (error: VendorError): OfVendor => {
+export const ofVendorError = (error: VendorError): Effect.Effect<never, OfVendor> => Effect.fail(fromVendorError(error))
+
+const fromVendorError = (error: VendorError): OfVendor => {
   const seen = error.mayHaveHappened ? { outcome: "unknown" as const } : {}
-  const later = { "retry-after": String(secondsToWait(error)) }
-  switch (error.reason._tag) {
+  const { retryAfter, reason: { _tag } } = error
+  const message = messageOf(_tag)
+  switch (codeOf(_tag)) {
+    case "TOO_MANY_REQUESTS":
+      return later({ error: "TOO_MANY_REQUESTS", message }, retryAfter)
+    case "REQUEST_IN_PROGRESS":
+      return { error: "REQUEST_IN_PROGRESS", message, ...seen }
+    case "GATEWAY_TIMEOUT":
+      return { error: "GATEWAY_TIMEOUT", message, ...seen }
+    case "BAD_GATEWAY":
+      return { error: "BAD_GATEWAY", message, ...seen }
+    case "INTERNAL_ERROR":
+      return internal
+    case "SERVICE_UNAVAILABLE":
+      return later({ error: "SERVICE_UNAVAILABLE", message, ...seen }, retryAfter)
+  }
+}
+
+/** What to tell about a call that was not made. */
+export const ofFeatureOff = (
+  { feature, returnsIn }: { readonly feature: string; readonly returnsIn: Duration.Duration | undefined }
+): Effect.Effect<never, OfVendor> =>
+  Effect.fail(later({ error: "FEATURE_OFF", message: offMessage, feature }, returnsIn))
+
+export const offMessage = "This is switched off for now"
+
+/** A failure of a vendor in a sentence that everybody may read. */
+export const messageOf = (reason: Reason["_tag"]): string => messages[codeOf(reason)]
+
+/** Whole seconds, at least one; five when nobody said. */
+export const secondsToWait = (retryAfter: Duration.Duration | undefined): number =>
+  retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))
+
+const later = <const Body>(body: Body, retryAfter: Duration.Duration | undefined) =>
+  HttpApiSchema.withHeaders({ body, headers: { "retry-after": String(secondsToWait(retryAfter)) } })
+
+const messages = {
+  TOO_MANY_REQUESTS: "Too many requests",
+  REQUEST_IN_PROGRESS: "The same request is still being processed",
+  GATEWAY_TIMEOUT: "External service did not answer in time",
+  BAD_GATEWAY: "External service gave an answer that cannot be used",
+  INTERNAL_ERROR: internal.message,
+  SERVICE_UNAVAILABLE: "External service temporarily unavailable"
+} as const
+
+const codeOf = (reason: Reason["_tag"]): keyof typeof messages => {
+  switch (reason) {
     case "RateLimitExceeded":
-      return HttpApiSchema.withHeaders({
-        body: { error: "TOO_MANY_REQUESTS", message: "Too many requests" },
-        headers: later
-      })
+      return "TOO_MANY_REQUESTS"
     case "Conflict":
-      return { error: "REQUEST_IN_PROGRESS", message: "The same request is still being processed", ...seen }
+      return "REQUEST_IN_PROGRESS"
     case "Timeout":
     case "DeadlineExceeded":
-      return { error: "GATEWAY_TIMEOUT", message: "External service did not answer in time", ...seen }
+      return "GATEWAY_TIMEOUT"
     case "InvalidResponse":
     case "ResponseTooLarge":
     case "RequestRejected":
-      return { error: "BAD_GATEWAY", message: "External service gave an answer that cannot be used", ...seen }
+      return "BAD_GATEWAY"
     case "InvalidRequest":
-      return internal
+      return "INTERNAL_ERROR"
     case "CircuitOpen":
     case "BulkheadFull":
     case "Throttled":
@@ -75,13 +129,6 @@ export const fromVendorError = (error: VendorError): OfVendor => {
     case "RateLimited":
     case "Unauthorized":
     case "CredentialUnavailable":
-      return HttpApiSchema.withHeaders({
-        body: { error: "SERVICE_UNAVAILABLE", message: "External service temporarily unavailable", ...seen },
-        headers: later
-      })
+      return "SERVICE_UNAVAILABLE"
   }
 }
-
-/** Whole seconds, at least one; five when nobody said. */
-const secondsToWait = ({ reason: { retryAfterMillis } }: VendorError): number =>
-  retryAfterMillis === undefined ? 5 : Math.max(1, Math.ceil(retryAfterMillis / 1_000))

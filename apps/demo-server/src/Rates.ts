@@ -1,10 +1,10 @@
 /** `GET /rates/{base}/{quote}` */
-import { isVendorError } from "@breakwater/core"
 import { ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { DemoApi } from "./Api.ts"
-import { ratesStale } from "./Degradation.ts"
+import { ratesShown } from "./Degradation.ts"
+import { Features } from "./Features.ts"
 import * as Problem from "./Problem.ts"
 import * as Provenance from "./Provenance.ts"
 
@@ -13,14 +13,20 @@ export const layer = HttpApiBuilder.group(
   "rates",
   Effect.fn(function*(handlers) {
     const rates = yield* ExchangeRates
+    const features = yield* Features
     // It is shown: whoever prices something asks without.
-    const display = { maxAge: yield* ratesStale }
-    return handlers.handle("rate", ({ params: { base, quote } }) =>
-      rates.latest(base, quote, display).pipe(
-        Effect.map((rate) => ({ ...rate, provenance: Provenance.toView(rate.provenance) })),
-        Effect.mapError((error) =>
-          isVendorError(error) ? Problem.fromVendorError(error) : Problem.notFound(`No rate for ${base}/${quote}`)
+    const display = { maxAge: yield* ratesShown }
+    return handlers.handle(
+      "rate",
+      ({ params: { base, quote } }) =>
+        features.rates.call(rates.latest(base, quote, display)).pipe(
+          Effect.map((rate) => ({ ...rate, provenance: Provenance.toView(rate.provenance) })),
+          Effect.catchTags({
+            VendorError: Problem.ofVendorError,
+            FeatureOff: Problem.ofFeatureOff,
+            UnknownPair: () => Effect.fail(Problem.notFound(`No rate for ${base}/${quote}`))
+          })
         )
-      ))
+    )
   })
 )

@@ -11,12 +11,14 @@ import { HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Layer from "effect/Layer"
 import { DemoApi } from "./Api.ts"
+import * as Checkout from "./Checkout.ts"
 import * as Control from "./Control.ts"
 import * as Countries from "./Countries.ts"
 import * as Crash from "./Crash.ts"
 import * as Credentials from "./Credentials.ts"
 import * as Degradation from "./Degradation.ts"
 import * as Failures from "./Failures.ts"
+import * as Features from "./Features.ts"
 import * as Fleet from "./Fleet.ts"
 import * as Health from "./Health.ts"
 import * as Listen from "./Listen.ts"
@@ -32,7 +34,7 @@ const routes = Layer.mergeAll(
   HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false, defaultOpenAllTags: true } }),
   Observability.layerMetrics,
   Failures.layer
-).pipe(Layer.provide([Rates.layer, Countries.layer, Payments.layer, Health.layer]))
+).pipe(Layer.provide([Rates.layer, Countries.layer, Checkout.layer, Payments.layer, Health.layer]))
 
 const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide(Listen.layer("PORT", 3000)),
@@ -40,6 +42,7 @@ const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
   Layer.provide([Outbound.layer, Fleet.layer]),
   Layer.provide(Credentials.layer),
   Layer.merge(Control.layer),
+  Layer.provide(Features.layer),
   Layer.provide(Simulators.layerConfig),
   Layer.provide(Simulators.layer),
   Layer.provide(Observability.layerTracing)

@@ -153,7 +153,6 @@ const serving = (isSimulated: boolean): Leaks =>
         STRIPE_API_KEY: STRIPE_API_KEY!,
         STRIPE_BASE_URL: echo.baseUrl,
         FRANKFURTER_BASE_URL: echo.baseUrl,
-        RATES_FRESH: "5 minutes",
         OPEN_EXCHANGE_RATES_BASE_URL: echo.baseUrl,
         OPEN_EXCHANGE_RATES_API_KEY: planted.rates,
         REST_COUNTRIES_BASE_URL: echo.baseUrl,

@@ -88,6 +88,8 @@ export interface Status {
   readonly because: "ByHand" | "VendorOut" | "VendorWasOut" | undefined
   /** How long it has been in this state, if it is there by its rule. */
   readonly duration: Duration.Duration
+  /** How long it stays off at the least, when it is off by its rule; else `undefined`. */
+  readonly returnsIn: Duration.Duration | undefined
 }
 
 export interface FeatureSwitch {
@@ -219,7 +221,10 @@ class Feature implements FeatureSwitch {
           : state === "Off"
           ? "VendorOut"
           : "VendorWasOut",
-        duration: Duration.millis(now - this.board.since)
+        duration: Duration.millis(now - this.board.since),
+        returnsIn: this.mode === "Automatic" && state === "Off"
+          ? Duration.millis(Math.max(0, this.board.returnsAt - now))
+          : undefined
       }
     })
   })

@@ -35,8 +35,8 @@ import * as RestCountries from "./rest-countries/RestCountries.ts"
 
 /** Where a default names no source, it is ours. */
 export interface FailoverOptions {
-  /** How long an answer is within its time; longer than 0. @default "12 hours" */
-  readonly fresh?: Duration.Input | undefined
+  /** How long an answer is within its time; longer than 0. `false` for no cache: every call asks a vendor. @default "12 hours" */
+  readonly fresh?: Duration.Input | false | undefined
   /**
    * For how much longer it is given when its vendor cannot answer, or takes more than a second, to calls that accept its age;
    * at least 0. @default "30 days"
@@ -53,7 +53,7 @@ export const failover = (
   const policy: Policy.Policy = {
     // There is somebody else to ask.
     retry: { retries: 1, base: Duration.millis(200) },
-    cache: {
+    cache: options.fresh === false ? false : {
       fresh: options.fresh ?? Duration.hours(12),
       staleIfError: options.stale ?? Duration.days(30),
       softTimeout: Duration.seconds(1),

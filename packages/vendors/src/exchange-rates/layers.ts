@@ -39,8 +39,8 @@ import * as OpenExchangeRates from "./open-exchange-rates/OpenExchangeRates.ts"
 
 /** Where a default names no source, it is ours. */
 export interface FailoverOptions {
-  /** How long a rate is within its time; longer than 0. @default "5 minutes" */
-  readonly fresh?: Duration.Input | undefined
+  /** How long a rate is within its time; longer than 0. `false` for no cache: every call asks a vendor. @default "5 minutes" */
+  readonly fresh?: Duration.Input | false | undefined
   /**
    * For how much longer it is given when its vendor cannot answer, or takes more than a second, to calls that accept its age;
    * at least 0. @default "1 day"
@@ -57,7 +57,7 @@ export const failover = (
   const policy: Policy.Policy = {
     // There is somebody else to ask.
     retry: { retries: 1, base: Duration.millis(200) },
-    cache: {
+    cache: options.fresh === false ? false : {
       fresh: options.fresh ?? Duration.minutes(5),
       staleIfError: options.stale ?? Duration.days(1),
       softTimeout: Duration.seconds(1),

@@ -1,0 +1,142 @@
+/**
+ * `GET /checkout-context?country=…`: what a checkout page shows around the order, in one answer and within one deadline.
+ * What cannot be had is a gap that says why, and the rest is there all the same.
+ */
+import { Deadline, Partial, type Provenance as Core } from "@breakwater/core"
+import * as BundledCountries from "@breakwater/vendors/countries/Bundled"
+import { Countries, type Country, type Iso2, type UnknownCountry } from "@breakwater/vendors/countries/Countries"
+import { ExchangeRates, type UnknownPair } from "@breakwater/vendors/exchange-rates/ExchangeRates"
+import type { Currency } from "@breakwater/vendors/Money"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { HttpApiBuilder } from "effect/http-api"
+import { DemoApi, type Gap } from "./Api.ts"
+import { toView } from "./Countries.ts"
+import { countriesShown, ratesShown } from "./Degradation.ts"
+import { type FeatureOff, Features } from "./Features.ts"
+import * as Problem from "./Problem.ts"
+import * as Provenance from "./Provenance.ts"
+import * as Shipping from "./Shipping.ts"
+
+/** The longest that the page waits for its parts. */
+const longest = Duration.seconds(5)
+/** The longest that it waits for the country, which the others need, before it takes the one that it brought along. */
+const longestForCountry = Duration.seconds(1)
+
+export const layer = HttpApiBuilder.group(
+  DemoApi,
+  "checkout",
+  Effect.fn(function*(handlers) {
+    const countries = yield* Countries
+    const rates = yield* ExchangeRates
+    const features = yield* Features
+    const shown = { countries: { maxAge: yield* countriesShown }, rates: { maxAge: yield* ratesShown } }
+    const currencies = new Set(BundledCountries.countries().flatMap(({ currencies }) => currencies))
+
+    /** The country by its vendors, or soon by what the server brought along. */
+    const countryOf = (iso2: Iso2, within: Duration.Duration) =>
+      features.countries.call(countries.byCode(iso2, shown.countries)).pipe(
+        Deadline.within(within),
+        Effect.catchTag("VendorError", ({ reason }) => broughtAlong(iso2, reason._tag))
+      )
+
+    const rateOf = Effect.fnUntraced(function*(base: Currency, { currencies: [quote] }: Country) {
+      if (quote === undefined) {
+        return yield* new Missing({ reason: "NoCurrency", message: "Nothing is paid with there" })
+      }
+      // A currency in itself is asked of nobody.
+      if (base === quote) {
+        const asOf = new Date(yield* Clock.currentTimeMillis).toISOString().slice(0, 10)
+        return { base, quote, rate: 1, asOf, provenance: Provenance.toView({ _tag: "Fresh" }) }
+      }
+      const rate = yield* features.rates.call(rates.latest(base, quote, shown.rates))
+      return { ...rate, provenance: Provenance.toView(rate.provenance) }
+    })
+
+    const shippingTo = ({ provenance, value }: Core.Sourced<Country>) => {
+      const estimate = Shipping.estimate(value)
+      return estimate === undefined
+        ? Effect.fail(new Missing({ reason: "NotShipped", message: "Nothing is sent there" }))
+        : Effect.succeed({ ...estimate, provenance: Provenance.toView(provenance) })
+    }
+
+    return handlers.handle("checkoutContext", ({ query: { base = "EUR", country: iso2 } }) =>
+      Effect.gen(function*() {
+        if (!currencies.has(base)) {
+          return yield* Effect.fail(Problem.invalidRequest("base", "is no currency that any country pays with"))
+        }
+        // A tenth is left for the answer itself.
+        const within = Duration.min(longest, Duration.times(yield* Deadline.remaining, 0.9))
+        const asked = yield* Effect.forkChild(
+          countryOf(iso2, Duration.min(longestForCountry, Duration.times(within, 1 / 3)))
+        )
+        const country = Fiber.join(asked)
+        // Where countries are switched off, only the page's own part is missing.
+        const there = Effect.catchTag(country, "FeatureOff", () => broughtAlong(iso2, "FeatureOff"))
+        const parts = yield* Partial.all({
+          country,
+          rate: Effect.flatMap(there, ({ value }) => rateOf(base, value)),
+          shipping: Effect.flatMap(there, shippingTo)
+        }, { within })
+        for (const part of [parts.country, parts.shipping]) {
+          if (part._tag === "Declined" && part.error._tag === "UnknownCountry") {
+            return yield* Effect.fail(Problem.notFound(`No country ${iso2}`))
+          }
+        }
+        return {
+          country: viewOf("country", parts.country, ({ provenance, value }) => ({
+            ...toView(value),
+            provenance: Provenance.toView(provenance)
+          })),
+          rate: viewOf("rate", parts.rate, (rate) => rate),
+          shipping: viewOf("shipping", parts.shipping, (shipping) => shipping)
+        }
+      }))
+  })
+)
+
+/** There is none, and waiting does not help. */
+class Missing extends Data.TaggedError("Missing")<{ readonly reason: string; readonly message: string }> {}
+
+const broughtAlong = (iso2: Iso2, because: string): Effect.Effect<Core.Sourced<Country>, UnknownCountry> =>
+  BundledCountries.make.byCode(iso2).pipe(
+    Effect.map(({ value }) => ({
+      value,
+      provenance: { _tag: "Fallback", from: BundledCountries.name, because } as const
+    })),
+    Effect.catchTag("VendorError", Effect.die)
+  )
+
+const viewOf = <A, B extends object>(
+  name: string,
+  part: Partial.Part<A, FeatureOff | Missing | UnknownCountry | UnknownPair>,
+  toView: (value: A) => B
+): { readonly status: "present" } & B | typeof Gap.Type => {
+  if (part._tag === "Present") return { status: "present", ...toView(part.value) }
+  if (part._tag === "Gap") {
+    const { reason, retryAfter, vendor } = part
+    return gap(vendor, reason, Problem.messageOf(reason), Problem.secondsToWait(retryAfter))
+  }
+  const { error } = part
+  switch (error._tag) {
+    case "FeatureOff":
+      return gap(error.feature, "FeatureOff", Problem.offMessage, Problem.secondsToWait(error.returnsIn))
+    case "UnknownPair":
+      return gap(name, "NotPublished", `No rate for ${error.base}/${error.quote}`, null)
+    case "UnknownCountry":
+      return gap(name, "UnknownCountry", `No country ${error.iso2}`, null)
+    case "Missing":
+      return gap(name, error.reason, error.message, null)
+  }
+}
+
+const gap = (failed: string, reason: string, message: string, retryAfter: number | null): typeof Gap.Type => ({
+  status: "gap",
+  failed,
+  reason,
+  message,
+  retryAfter
+})

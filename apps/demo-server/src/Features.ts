@@ -1,0 +1,98 @@
+/**
+ * The features that depend on vendors, each behind a switch: off while most of its callers get nothing, and back on for a
+ * share of them that grows. A feature that can still answer from a cache or by another vendor is on.
+ */
+import { FeatureSwitch, isVendorError } from "@breakwater/core"
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { FeatureReport } from "./Api.ts"
+import { span } from "./Span.ts"
+
+const names = ["rates", "countries", "payments"] as const
+type Name = typeof names[number]
+
+/** The feature is off for this caller; nobody was asked. */
+export class FeatureOff extends Data.TaggedError("FeatureOff")<{
+  readonly feature: Name
+  /** When it can be on again, where that is known. */
+  readonly returnsIn: Duration.Duration | undefined
+}> {}
+
+export interface Feature {
+  /** Runs a call while the feature is on, and learns from how it ends. */
+  readonly call: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | FeatureOff, R>
+  /** By hand, until it is `Automatic` again. */
+  readonly setMode: (mode: FeatureSwitch.Mode) => Effect.Effect<void>
+  readonly report: Effect.Effect<typeof FeatureReport.Type>
+}
+
+export class Features extends Context.Service<Features, Readonly<Record<Name, Feature>>>()(
+  "breakwater/demo-server/Features"
+) {}
+
+const settings = Config.all({
+  offAfter: span("FEATURE_OFF_AFTER", Duration.seconds(15)),
+  offFor: span("FEATURE_OFF_FOR", Duration.seconds(30)),
+  step: span("FEATURE_STEP", Duration.seconds(30))
+})
+
+// Shorter than what it takes to go off: an outage that has ended is forgotten in time.
+const rule: FeatureSwitch.Rule = { _tag: "Failures", window: Duration.seconds(10) }
+
+export const layer: Layer.Layer<Features, Config.ConfigError> = Layer.effect(
+  Features,
+  Effect.gen(function*() {
+    const options = yield* settings
+    const made = yield* Effect.forEach(names, (name) =>
+      Effect.map(
+        FeatureSwitch.make({ name, rule, ...options }),
+        (feature) => [name, make(name, feature)] as const
+      ))
+    return Object.fromEntries(made) as Record<Name, Feature>
+  })
+)
+
+const make = (name: Name, feature: FeatureSwitch.FeatureSwitch): Feature => {
+  /** When somebody last set the mode, in Unix time. */
+  let setAt = 0
+  let lastFailure: string | undefined
+  const off = Effect.flatMap(
+    feature.status,
+    ({ returnsIn }) => Effect.fail(new FeatureOff({ feature: name, returnsIn }))
+  )
+  return {
+    call: (self) =>
+      feature.whenOn(
+        Effect.tapError(self, (error) =>
+          Effect.sync(() => {
+            if (isVendorError(error)) lastFailure = `${error.vendor}: ${error.reason._tag}`
+          })),
+        { otherwise: off }
+      ),
+    setMode: (mode) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        setAt = now
+        feature.setMode(mode)
+      }),
+    report: Effect.gen(function*() {
+      const { because, duration, mode, share, state } = yield* feature.status
+      const now = yield* Clock.currentTimeMillis
+      return {
+        feature: name,
+        state: states[state],
+        share,
+        by: mode === "Automatic" ? "rule" : "hand",
+        since: new Date(Math.max(setAt, now - Duration.toMillis(duration))).toISOString(),
+        because: because ?? null,
+        lastFailure: because === undefined ? null : lastFailure ?? null
+      }
+    })
+  }
+}
+
+const states = { On: "on", Off: "off", Returning: "recovering" } as const
