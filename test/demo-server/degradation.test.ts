@@ -7,12 +7,37 @@ import * as ScriptedServer from "../support/scriptedServer.ts"
 
 interface Provenance {
   readonly kind: string
+  readonly source: string
   readonly age?: number
+  readonly warning?: string
   readonly because?: string
-  readonly from?: string
 }
 
 const provenanceOf = ({ json }: Reply) => (json as { readonly provenance?: Provenance } | undefined)?.provenance
+
+interface Traces {
+  readonly resourceSpans: ReadonlyArray<{
+    readonly scopeSpans: ReadonlyArray<{
+      readonly spans: ReadonlyArray<{
+        readonly name: string
+        readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: Readonly<Record<string, unknown>> }>
+        readonly status: { readonly code: number }
+      }>
+    }>
+  }>
+}
+
+/** What was exported of the capability's calls: their attributes, and whether they failed. */
+const capabilitySpans = (bodies: ReadonlyArray<string>): ReadonlyArray<Readonly<Record<string, unknown>>> =>
+  bodies
+    .flatMap((body) => (JSON.parse(body) as Traces).resourceSpans)
+    .flatMap(({ scopeSpans }) => scopeSpans)
+    .flatMap(({ spans }) => spans)
+    .filter(({ name }) => name === "ExchangeRates.latest")
+    .map(({ attributes, status }) => ({
+      ...Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]])),
+      failed: status.code === 2
+    }))
 
 /** Asks until an answer is the one that is waited for, with a limit; all that came on the way. */
 const until = (url: string, isIt: (reply: Reply) => boolean): Effect.Effect<ReadonlyArray<Reply>> =>
@@ -44,12 +69,20 @@ describe("the demo server with dead vendors", () => {
     "answers with a rate from its cache as far as its age is allowed, then from the second vendor, then with 503",
     () =>
       Effect.gen(function*() {
-        const server = yield* DemoServer.start({ RATES_FRESH: "1 second", RATES_STALE: "5 seconds" })
+        const collector = yield* ScriptedServer.serve(() => ScriptedServer.json({}))
+        const server = yield* DemoServer.start({
+          RATES_FRESH: "1 second",
+          RATES_STALE: "5 seconds",
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.baseUrl
+        })
         const rate = `${server.url}/rates/EUR/USD`
         const fresh = yield* request("GET", rate)
-        assert.deepInclude(fresh.json, { rate: 1.0842, provenance: { kind: "Fresh" } })
+        assert.deepInclude(fresh.json, { rate: 1.0842, provenance: { kind: "Fresh", source: "frankfurter" } })
         const cached = (yield* until(rate, isKind("Cached"))).at(-1)!
-        assert.deepInclude(cached.json, { rate: 1.0842, provenance: { kind: "Cached", age: 0 } })
+        assert.deepInclude(cached.json, {
+          rate: 1.0842,
+          provenance: { kind: "Cached", source: "frankfurter", age: 0 }
+        })
 
         yield* refuse(server, "frankfurter")
         const stale = (yield* until(rate, isKind("Stale"))).at(-1)!
@@ -58,15 +91,22 @@ describe("the demo server with dead vendors", () => {
 
         const onTheWay = yield* until(rate, isKind("Fallback"))
         for (const reply of onTheWay.slice(0, -1)) {
-          const { age, because, kind } = provenanceOf(reply)!
-          assert.strictEqual(kind, "Stale")
+          const { age, because, ...rest } = provenanceOf(reply)!
+          assert.deepStrictEqual(rest, {
+            kind: "Stale",
+            source: "frankfurter",
+            warning: "Past its time: there is nothing newer for now"
+          })
           assert.isAtMost(age!, 5)
           assert.include(["ConnectFailed", "CircuitOpen", "Slow"], because)
         }
         const fallback = onTheWay.at(-1)!
         assert.strictEqual(fallback.status, 200)
+        assert.deepInclude(provenanceOf(fallback), {
+          source: "open-exchange-rates",
+          warning: "Not from the usual source, which cannot answer for now"
+        })
         assert.include(["ConnectFailed", "CircuitOpen"], provenanceOf(fallback)!.because)
-        assert.strictEqual(provenanceOf(fallback)!.from, "open-exchange-rates")
         assert.closeTo((fallback.json as { readonly rate: number }).rate, 1.084, 1e-4)
 
         yield* refuse(server, "open-exchange-rates")
@@ -85,7 +125,7 @@ describe("the demo server with dead vendors", () => {
 
         yield* mend(server, "frankfurter")
         const back = (yield* until(rate, ({ status }) => status === 200)).at(-1)!
-        assert.deepInclude(back.json, { rate: 1.0842, provenance: { kind: "Fresh" } })
+        assert.deepInclude(back.json, { rate: 1.0842, provenance: { kind: "Fresh", source: "frankfurter" } })
         const { text } = yield* request("GET", `${server.url}/metrics`)
         for (const provenance of ["Fresh", "Cached", "Stale", "Fallback"]) {
           const name = "breakwater_capability_answers_total"
@@ -94,6 +134,24 @@ describe("the demo server with dead vendors", () => {
             new RegExp(`^${name}\\{capability="exchange-rates",provenance="${provenance}"\\} [1-9]\\d*$`, "m")
           )
         }
+        for (const vendor of ["frankfurter", "open-exchange-rates"]) {
+          assert.match(text, new RegExp(`^breakwater_breaker_transitions_total\\{.*vendor="${vendor}".*\\} [1-9]`, "m"))
+        }
+
+        yield* server.stop
+        const seen = capabilitySpans(collector.seen.map(({ body }) => body))
+        const spansOf = (provenance: string) => seen.filter((span) => span["breakwater.provenance"] === provenance)
+        for (const provenance of ["Fresh", "Cached"]) assert.isNotEmpty(spansOf(provenance))
+        for (const span of spansOf("Stale")) {
+          assert.include(["ConnectFailed", "CircuitOpen", "Slow"], span["breakwater.because"])
+          assert.isAbove(Number(span["breakwater.age"]), 0)
+        }
+        assert.isNotEmpty(spansOf("Stale"))
+        assert.isNotEmpty(spansOf("Fallback"))
+        for (const span of spansOf("Fallback")) {
+          assert.strictEqual(span["breakwater.from"], "open-exchange-rates")
+        }
+        assert.isTrue(seen.some((span) => span["failed"] === true && span["breakwater.provenance"] === undefined))
       }).pipe(Effect.scoped),
     60_000
   )
@@ -114,7 +172,7 @@ describe("the demo server with dead vendors", () => {
           callingCode: "+49",
           region: "Europe",
           subregion: "Western Europe",
-          provenance: { kind: "Fresh" }
+          provenance: { kind: "Fresh", source: "rest-countries" }
         })
         assert.deepInclude((yield* country("AQ")).json, { capital: null, callingCode: null, currencies: [] })
         assert.strictEqual(provenanceOf(yield* country("DE"))!.kind, "Cached")
@@ -123,7 +181,12 @@ describe("the demo server with dead vendors", () => {
         assert.strictEqual(provenanceOf(yield* country("DE"))!.kind, "Cached")
         assert.deepInclude((yield* country("FR")).json, {
           name: "France",
-          provenance: { kind: "Fallback", from: "country-state-city", because: "ConnectFailed" }
+          provenance: {
+            kind: "Fallback",
+            source: "country-state-city",
+            warning: "Not from the usual source, which cannot answer for now",
+            because: "ConnectFailed"
+          }
         })
         yield* refuse(server, "country-state-city")
         const { json, status } = yield* request("GET", `${server.url}/countries`)
@@ -133,7 +196,7 @@ describe("the demo server with dead vendors", () => {
           readonly provenance: Provenance
         }
         assert.isAtLeast(countries.length, 249)
-        assert.deepInclude(provenance, { kind: "Fallback", from: "world-countries" })
+        assert.deepInclude(provenance, { kind: "Fallback", source: "world-countries" })
         assert.strictEqual((yield* country("ZZ")).status, 404)
       }).pipe(Effect.scoped),
     40_000
@@ -183,13 +246,13 @@ describe("the demo server with dead vendors", () => {
           for (const server of [byDefault, forgetful, strict]) yield* request("GET", `${server.url}${path}`)
           assert.strictEqual(provenanceOf(yield* request("GET", `${byDefault.url}${path}`))!.kind, "Cached")
           assert.strictEqual(provenanceOf(yield* request("GET", `${strict.url}${path}`))!.kind, "Cached")
-          assert.deepStrictEqual(provenanceOf(yield* request("GET", `${forgetful.url}${path}`)), { kind: "Fresh" })
+          assert.strictEqual(provenanceOf(yield* request("GET", `${forgetful.url}${path}`))!.kind, "Fresh")
         }
         // Who remembers nothing still has somebody else to ask.
         yield* refuse(forgetful, "frankfurter")
-        assert.deepStrictEqual(provenanceOf(yield* request("GET", `${forgetful.url}/rates/EUR/USD`)), {
+        assert.deepInclude(provenanceOf(yield* request("GET", `${forgetful.url}/rates/EUR/USD`)), {
           kind: "Fallback",
-          from: "open-exchange-rates",
+          source: "open-exchange-rates",
           because: "ConnectFailed"
         })
       }).pipe(Effect.scoped),

@@ -61,7 +61,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
         base: "EUR",
         quote: "USD",
         rate: 1.0842,
-        provenance: { kind: "Fresh" }
+        provenance: { kind: "Fresh", source: "frankfurter" }
       })
       assert.match(asOf, /^\d{4}-\d{2}-\d{2}$/)
     }))

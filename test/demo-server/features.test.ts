@@ -81,6 +81,10 @@ describe("the demo server's features", () => {
       assert.strictEqual((yield* set("off")).status, 204)
       assert.deepInclude(yield* ready(server, "rates"), { state: "off", by: "hand", because: "ByHand" })
       assert.deepInclude((yield* rate).json, { error: "FEATURE_OFF", feature: "rates" })
+      for (const vendor of ["frankfurter", "open-exchange-rates"]) {
+        const journal = yield* request("GET", `${server.control}/_journal/${vendor}`)
+        assert.deepInclude(journal.json, { count: 0 })
+      }
       const page = yield* request("GET", `${server.url}/checkout-context?country=US`)
       assert.nestedPropertyVal(page.json, "rate.reason", "FeatureOff")
       assert.nestedPropertyVal(page.json, "country.status", "present")

@@ -42,7 +42,7 @@ describe("demo servers and a Redis", () => {
           { concurrency: 2 }
         )
         const first = yield* request("GET", `${one.url}/rates/EUR/USD`)
-        assert.deepInclude(first.json, { rate: 1.0842, provenance: { kind: "Fresh" } })
+        assert.deepInclude(first.json, { rate: 1.0842, provenance: { kind: "Fresh", source: "frankfurter" } })
         const second = yield* request("GET", `${other.url}/rates/EUR/USD`)
         assert.nestedPropertyVal(second.json, "provenance.kind", "Cached")
         assert.strictEqual(vendor.seen.length, 1)

@@ -1,12 +1,14 @@
 /**
- * Draws `docs/guides/degradation.svg` from a real run: the demo server is asked for a rate twenty times a second while its
- * vendors die and come back. `npm run ladder`; it takes half a minute.
+ * Draws `docs/guides/degradation.svg` from a real run: the demo server is asked for a rate nearly twenty times a second while
+ * its vendors die and come back. `npm run ladder`; it takes half a minute, and draws nothing when the run was not what it should be.
  */
-import { Effect } from "effect"
+import { Data, Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as DemoServer from "./demoServer.ts"
 import { request } from "./demoServer.ts"
+
+class OtherwiseThanDrawn extends Data.TaggedError("OtherwiseThanDrawn")<{ readonly message: string }> {}
 
 interface Answer {
   /** Seconds since the run began. */
@@ -49,6 +51,36 @@ const run = Effect.gen(function*() {
   return answers
 })
 
+/** Answers of one rung without another between them. */
+interface Stay {
+  readonly rung: Rung
+  readonly from: number
+  readonly to: number
+  readonly answers: number
+}
+
+const staysOf = (answers: ReadonlyArray<Answer>): ReadonlyArray<Stay> =>
+  answers.reduce<ReadonlyArray<Stay>>((stays, { at, rung }) => {
+    const last = stays.at(-1)
+    return last?.rung === rung
+      ? [...stays.slice(0, -1), { ...last, to: at, answers: last.answers + 1 }]
+      : [...stays, { rung, from: at, to: at, answers: 1 }]
+  }, [])
+
+/** The way down and up again; fresh answers come now and then while the first vendor lives. */
+const way: ReadonlyArray<Rung> = ["Fresh", "Cached", "Stale", "Fallback", "503", "Fresh", "Cached"]
+
+/** Fails when the way was another one. */
+const checked = (stays: ReadonlyArray<Stay>): Effect.Effect<void, OtherwiseThanDrawn> => {
+  const back = stays.findIndex(({ rung }) => rung === "503")
+  const isFirst = ({ rung }: Stay, index: number) =>
+    stays.findIndex((other, at) => other.rung === rung && (at > back) === (index > back)) === index
+  const seen = stays.filter(isFirst).map(({ rung }) => rung)
+  return seen.join() === way.join()
+    ? Effect.void
+    : Effect.fail(new OtherwiseThanDrawn({ message: `it went ${seen.join(", ")}, not ${way.join(", ")}` }))
+}
+
 const colors: Readonly<Record<Rung, string>> = {
   Fresh: "#1a7f37",
   Cached: "#3fa34d",
@@ -77,7 +109,12 @@ const draw = (answers: ReadonlyArray<Answer>): string => {
       }" stroke="#59636e" stroke-dasharray="4 4"/>` +
       text(x(at) + 5, top - 10 - 16 * (index % 2), says)
     ),
-    ...answers.map(({ at, rung }) => `<circle cx="${x(at).toFixed(1)}" cy="${y(rung)}" r="3" fill="${colors[rung]}"/>`),
+    // A dot for each answer.
+    ...rungs.map((rung) =>
+      `<path stroke="${colors[rung]}" stroke-width="6" stroke-linecap="round" d="${
+        answers.filter((answer) => answer.rung === rung).map(({ at }) => `M${x(at).toFixed(0)} ${y(rung)}h0`).join("")
+      }"/>`
+    ),
     ...[0, 5, 10, 15, 20, 25].map((second) =>
       text(x(second), height - bottom + 18, String(second), `text-anchor="middle" fill="#59636e"`)
     ),
@@ -94,9 +131,14 @@ const draw = (answers: ReadonlyArray<Answer>): string => {
   ].join("\n")
 }
 
-const answers = await Effect.runPromise(Effect.scoped(run))
-const file = fileURLToPath(new URL("../../docs/guides/degradation.svg", import.meta.url))
-writeFileSync(file, draw(answers))
-console.log(
-  `${file}: ${rungs.map((rung) => `${answers.filter((answer) => answer.rung === rung).length} ${rung}`).join(", ")}`
-)
+const program = Effect.gen(function*() {
+  const answers = yield* run
+  const stays = staysOf(answers)
+  for (const { answers, from, rung, to } of stays) {
+    console.log(`${from.toFixed(1)} s to ${to.toFixed(1)} s: ${answers} ${rung}`)
+  }
+  yield* checked(stays)
+  writeFileSync(fileURLToPath(new URL("../../docs/guides/degradation.svg", import.meta.url)), draw(answers))
+})
+
+await Effect.runPromise(Effect.scoped(program))

@@ -50,17 +50,17 @@ export const layer = HttpApiBuilder.group(
       // A currency in itself is asked of nobody.
       if (base === quote) {
         const asOf = new Date(yield* Clock.currentTimeMillis).toISOString().slice(0, 10)
-        return { base, quote, rate: 1, asOf, provenance: Provenance.toView({ _tag: "Fresh" }) }
+        return { base, quote, rate: 1, asOf, provenance: Provenance.known }
       }
       const rate = yield* features.rates.call(rates.latest(base, quote, shown.rates))
-      return { ...rate, provenance: Provenance.toView(rate.provenance) }
+      return { ...rate, provenance: Provenance.ofRate(rate.provenance) }
     })
 
     const shippingTo = ({ provenance, value }: Core.Sourced<Country>) => {
       const estimate = Shipping.estimate(value)
       return estimate === undefined
         ? Effect.fail(new Missing({ reason: "NotShipped", message: "Nothing is sent there" }))
-        : Effect.succeed({ ...estimate, provenance: Provenance.toView(provenance) })
+        : Effect.succeed({ ...estimate, provenance: Provenance.ofCountry(provenance) })
     }
 
     return handlers.handle("checkoutContext", ({ query: { base = "EUR", country: iso2 } }) =>
@@ -89,7 +89,7 @@ export const layer = HttpApiBuilder.group(
         return {
           country: viewOf("country", parts.country, ({ provenance, value }) => ({
             ...toView(value),
-            provenance: Provenance.toView(provenance)
+            provenance: Provenance.ofCountry(provenance)
           })),
           rate: viewOf("rate", parts.rate, (rate) => rate),
           shipping: viewOf("shipping", parts.shipping, (shipping) => shipping)

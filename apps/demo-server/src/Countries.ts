@@ -21,13 +21,13 @@ export const layer = HttpApiBuilder.group(
         features.countries.call(countries.list(display)).pipe(
           Effect.map(({ provenance, value }) => ({
             countries: value.map(toView),
-            provenance: Provenance.toView(provenance)
+            provenance: Provenance.ofCountry(provenance)
           })),
           Effect.catchTags({ VendorError: Problem.ofVendorError, FeatureOff: Problem.ofFeatureOff })
         ))
       .handle("country", ({ params: { iso2 } }) =>
         features.countries.call(countries.byCode(iso2, display)).pipe(
-          Effect.map(({ provenance, value }) => ({ ...toView(value), provenance: Provenance.toView(provenance) })),
+          Effect.map(({ provenance, value }) => ({ ...toView(value), provenance: Provenance.ofCountry(provenance) })),
           Effect.catchTags({
             VendorError: Problem.ofVendorError,
             FeatureOff: Problem.ofFeatureOff,

@@ -20,7 +20,7 @@ export const layer = HttpApiBuilder.group(
       "rate",
       ({ params: { base, quote } }) =>
         features.rates.call(rates.latest(base, quote, display)).pipe(
-          Effect.map((rate) => ({ ...rate, provenance: Provenance.toView(rate.provenance) })),
+          Effect.map((rate) => ({ ...rate, provenance: Provenance.ofRate(rate.provenance) })),
           Effect.catchTags({
             VendorError: Problem.ofVendorError,
             FeatureOff: Problem.ofFeatureOff,

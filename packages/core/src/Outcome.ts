@@ -23,12 +23,12 @@ export interface Quota {
 }
 
 export class Outcome {
-  readonly _tag: "Success" | "Failure" | "Ignored"
+  declare readonly _tag: "Success" | "Failure" | "Ignored"
   /** From the start of the attempt to its end. */
-  readonly durationMillis: number
+  declare readonly durationMillis: number
   /** Why there is no answer of the contract; `undefined` when there is one. */
-  readonly reason: Reason | undefined
-  readonly quota: Quota | undefined
+  declare readonly reason: Reason | undefined
+  declare readonly quota: Quota | undefined
 
   constructor(
     tag: Outcome["_tag"],

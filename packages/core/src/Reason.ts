@@ -12,13 +12,13 @@ import type { Fate } from "./Safety.ts"
 export type Phase = "Connect" | "Headers" | "Body"
 
 abstract class ReasonBase<Tag extends string> {
-  readonly _tag: Tag
+  declare readonly _tag: Tag
   /** What became of the attempt that failed for this reason. */
-  readonly fate: Fate
+  declare readonly fate: Fate
   /** Whether the same call may succeed later. Whether it may be repeated is for its `Safety` and its `Fate` to say. */
-  readonly isRetryable: boolean
+  declare readonly isRetryable: boolean
   /** Milliseconds until it makes sense to come back, where the refuser said so. */
-  readonly retryAfterMillis: number | undefined
+  declare readonly retryAfterMillis: number | undefined
 
   constructor(tag: Tag, fate: Fate, isRetryable: boolean, retryAfterMillis?: number) {
     this._tag = tag

@@ -185,6 +185,12 @@ class Meter implements OperationMeter {
   private readonly labels: OperationLabels
   private readonly attempts = new Map<number | undefined, Map<string | undefined, Histogram>>()
   private readonly operations = new Map<string, Histogram>()
+  // Attempts and operations mostly end as the one before did.
+  private lastAttempt: Histogram | undefined = undefined
+  private lastStatus: number | undefined = undefined
+  private lastErrorType: string | undefined = undefined
+  private lastOperation: Histogram | undefined = undefined
+  private lastOutcome = ""
   private readonly refusals = new Map<string, Counter>()
   private readonly retries: Counter
   private hedges: Counter | undefined = undefined
@@ -197,13 +203,24 @@ class Meter implements OperationMeter {
   }
 
   attempt(durationMillis: number, status: number | undefined, errorType: string | undefined) {
-    const byType = getOrMake(this.attempts, status, () => new Map<string | undefined, Histogram>())
-    getOrMake(byType, errorType, () => this.histogram(requestDuration, this.http(status, errorType)))
-      .record(durationMillis)
+    let series = this.lastAttempt
+    if (series === undefined || status !== this.lastStatus || errorType !== this.lastErrorType) {
+      const byType = getOrMake(this.attempts, status, () => new Map<string | undefined, Histogram>())
+      series = getOrMake(byType, errorType, () => this.histogram(requestDuration, this.http(status, errorType)))
+      this.lastAttempt = series
+      this.lastStatus = status
+      this.lastErrorType = errorType
+    }
+    series.record(durationMillis)
   }
   operation(durationMillis: number, outcome: string, key = "") {
-    getOrMake(this.operations, outcome, () => this.histogram(operationDuration, { ...this.own(), outcome }))
-      .record(durationMillis)
+    let series = this.lastOperation
+    if (series === undefined || outcome !== this.lastOutcome) {
+      series = getOrMake(this.operations, outcome, () => this.histogram(operationDuration, { ...this.own(), outcome }))
+      this.lastOperation = series
+      this.lastOutcome = outcome
+    }
+    series.record(durationMillis)
     if (key !== "") this.countKey(key, outcome)
   }
   retry() {

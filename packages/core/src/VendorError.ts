@@ -63,12 +63,12 @@ interface VendorErrorConstructor {
 export const VendorError: VendorErrorConstructor = (() => {
   class VendorError {
     readonly _tag = "VendorError"
-    readonly vendor: string
-    readonly operation: string
-    readonly safety: Safety
-    readonly reason: Reason
-    readonly fate: Fate
-    readonly attempts: number
+    declare readonly vendor: string
+    declare readonly operation: string
+    declare readonly safety: Safety
+    declare readonly reason: Reason
+    declare readonly fate: Fate
+    declare readonly attempts: number
 
     constructor(fields: ConstructorParameters<VendorErrorConstructor>[0]) {
       this.vendor = fields.vendor

@@ -22,6 +22,9 @@ const long = { arbitrary: { runs: 150, size: 400 } }
 class ObservedCell implements Cell {
   readonly key: string
   isBusy = false
+  staysAwake = false
+  /** What it would lose if it were forgotten. */
+  notes: ReadonlyArray<number> = []
   placedAt: number
   private readonly looked: Set<string>
   private touched: number
@@ -39,13 +42,23 @@ class ObservedCell implements Cell {
   }
 }
 
-/** A map that is driven by hand, with a clock of its own. */
-const drive = (maxKeys: number, idleMillis: number) => {
+/** A map that is driven by hand, with a clock of its own; only so many cells are kept awake. */
+const drive = (maxKeys: number, idleMillis: number, awake = Infinity) => {
   const looked = new Set<string>()
   const keyed = new Keyed(
     { maxKeys, idleMillis },
     (key, now) => new ObservedCell(key, now, looked),
-    (cell) => cell.isBusy
+    (cell) => cell.isBusy,
+    {
+      width: 2,
+      awake,
+      pack: ({ notes, staysAwake }) => staysAwake ? undefined : notes,
+      unpack: (key, numbers) => {
+        const cell = new ObservedCell(key, 0, looked)
+        cell.notes = numbers
+        return cell
+      }
+    }
   )
   const subject = {
     keyed,
@@ -292,5 +305,121 @@ describe("Keyed", () => {
     subject.get("b")
     assert.isUndefined(subject.keyed.peek("a"))
     assert.isUndefined(subject.keyed.peek("never asked for"))
+  })
+
+  describe("with few cells awake", () => {
+    const few = { ...options, awake: intBetween(1, 4), script: Script }
+
+    it.prop(
+      "knows of every key what was noted, whether it rests or not, until it is idle or has to go",
+      { ...few, idleMillis: intBetween(20, 200), stubborn: Key },
+      ({ awake, idleMillis, script, stubborn }) => {
+        const subject = drive(16, idleMillis, awake)
+        const known = new Map<string, { at: number; notes: ReadonlyArray<number> }>()
+        script.forEach((step, at) => {
+          const cell = subject.step(step)
+          if (cell === undefined) return
+          const before = known.get(cell.key)
+          if (before !== undefined && subject.now - before.at < idleMillis) {
+            assert.deepStrictEqual(cell.notes, before.notes)
+          }
+          // From none to more numbers than there are columns, and such as are not whole.
+          cell.notes = Array.from({ length: at % 5 }, (_, i) => i === 0 ? -Infinity : at + i / 8)
+          cell.staysAwake = cell.key === `${stubborn}`
+          known.set(cell.key, { at: subject.now, notes: cell.notes })
+          for (const [key, { at, notes }] of known) {
+            if (subject.now - at < idleMillis) assert.deepStrictEqual(subject.keyed.peek(key)?.notes, notes)
+          }
+        })
+        const expected = new Map(Array.from(subject.keyed.entries(), ([key, { notes }]) => [key, notes]))
+        assert.strictEqual(expected.size, subject.keyed.size)
+        for (const [key, notes] of expected) assert.deepStrictEqual(notes, known.get(key)?.notes)
+      },
+      long
+    )
+
+    it.prop(
+      "never holds more than maxKeys entries when none is busy, and never forgets a busy one or lays it to rest",
+      few,
+      ({ awake, idleMillis, maxKeys, script }) => {
+        const subject = drive(maxKeys, idleMillis, awake)
+        const held = new Map<string, ObservedCell>()
+        let wasBusy = false
+        for (const step of script) {
+          const cell = subject.step(step)
+          if (step._tag === "hold" && cell !== undefined) held.set(cell.key, cell)
+          wasBusy ||= held.size > 0
+          if (step._tag === "release") held.delete(`${step.key}`)
+          for (const [key, cell] of held) assert.strictEqual(subject.keyed.peek(key), cell)
+          if (!wasBusy) assert.isAtMost(subject.keyed.size, maxKeys)
+        }
+      },
+      long
+    )
+
+    it.prop(
+      "looks at no more than four entries to forget, and at four to lay to rest",
+      few,
+      ({ awake, idleMillis, maxKeys, script }) => {
+        const subject = drive(maxKeys, idleMillis, awake)
+        for (const step of script) {
+          const looked = subject.lookedAt(() => subject.step(step))
+          if (step._tag !== "get often") assert.isAtMost(looked.length, 8)
+        }
+      },
+      long
+    )
+
+    it.prop(
+      "forgets what is idle, also when no key is new",
+      { ...few, survivor: Key },
+      ({ awake, idleMillis, maxKeys, script, survivor }) => {
+        const subject = drive(maxKeys, idleMillis, awake)
+        for (const step of script) if (step._tag !== "hold") subject.step(step)
+        for (let i = 0; i < 3_000; i++) {
+          subject.now += idleMillis / 200
+          subject.get(survivor)
+        }
+        assert.deepStrictEqual(subject.keys(), [`${survivor}`])
+      },
+      { arbitrary: { runs: 60, size: 200 } }
+    )
+
+    it("forgets first what was not used for the longest, of all that rests", () => {
+      const subject = drive(8, 1e9, 2)
+      subject.use(0, 1, 2, 3, 4, 5, 6, 7)
+      subject.use(0, 2)
+      subject.use("new")
+      assert.sameMembers(subject.keys(), ["0", "2", "3", "4", "5", "6", "7", "new"])
+      subject.use("newer")
+      assert.sameMembers(subject.keys(), ["0", "2", "4", "5", "6", "7", "new", "newer"])
+    })
+
+    it("spares what must be remembered for longer, and forgets what rests behind it", () => {
+      const subject = drive(8, 100, 1)
+      subject.use("vendor's pause", 1, 2, 3)
+      const cell = subject.get("vendor's pause")
+      cell.touchedAt = 1_000
+      // It rests, is asked for, and rests again.
+      subject.use(4, "vendor's pause", 4)
+      subject.now = 500
+      for (let i = 0; i < 200; i++) subject.get("always")
+      assert.sameMembers(subject.keys(), ["vendor's pause", "always"])
+      subject.now = 1_100
+      for (let i = 0; i < 200; i++) subject.get("always")
+      assert.deepStrictEqual(subject.keys(), ["always"])
+    })
+
+    it("shows every cell that is awake, and ends although more and more come meanwhile", () => {
+      const subject = drive(100, 1e9, 4)
+      subject.use(0, 1, 2, 3, 4, 5)
+      assert.sameMembers(Array.from(subject.keyed.cells(), ({ key }) => key), ["2", "3", "4", "5"])
+      let seen = 0
+      for (const { key } of subject.keyed.cells()) {
+        assert.isBelow(++seen, 10)
+        subject.use(`after ${key}`)
+      }
+      assert.isAbove(seen, 2)
+    })
   })
 })

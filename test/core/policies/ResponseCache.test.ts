@@ -377,6 +377,21 @@ describe("ResponseCache", () => {
       assert.deepStrictEqual(known.map((answer) => answer?.validator), [undefined, "v1", "v1"])
     }))
 
+  it.effect("forgets with a tag what is about it now, and not what was about it before", () =>
+    Effect.gen(function*() {
+      const { load } = vendor()
+      const cache = yield* make({ fresh: "1 minute" })
+      const tagged = (...tags: ReadonlyArray<string>) =>
+        cache.lookup("a", () => Effect.map(load(), (loaded) => ({ ...loaded, tags })))
+      yield* tagged("x")
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* tagged("y"), 2)
+      cache.invalidateTag("x")
+      assert.strictEqual(yield* tagged(), 2)
+      cache.invalidateTag("y")
+      assert.strictEqual(yield* tagged(), 3)
+    }))
+
   it.effect("forgets a key, a tag or everything, and what is in the air meanwhile is not kept", () =>
     Effect.gen(function*() {
       const { load, state } = vendor()

@@ -422,6 +422,35 @@ describe("the metrics of calls", () => {
       assert.deepStrictEqual({ count, min, max }, { count: 4, min: 0.005, max: 10.001 })
     }).pipe(freshRegistry))
 
+  it.effect("count each attempt by its status and its error, whatever the one before it came to", () =>
+    Effect.gen(function*() {
+      const context = yield* Effect.context<never>()
+      const labels = { vendor: "acme", operation: "ping", method: "GET", address: "acme.example", port: 443 }
+      const meter = Telemetry.operationMeter(context, labels)
+      const ends: ReadonlyArray<readonly [number | undefined, string | undefined]> = [
+        [200, undefined],
+        [200, "InvalidResponse"],
+        [undefined, "Timeout"],
+        [undefined, "ConnectFailed"],
+        [200, undefined],
+        [200, undefined],
+        [503, undefined]
+      ]
+      for (const [status, errorType] of ends) meter.attempt(1, status, errorType)
+      for (const outcome of ["success", "Timeout", "success", "success"]) meter.operation(1, outcome)
+      const { shown } = yield* metrics
+      const counts = (name: string, ...keys: ReadonlyArray<string>) =>
+        shown(name).map(([attributes, count]) => [...keys.map((key) => attributes[key] ?? ""), count].join(" "))
+      assert.sameMembers(counts(Telemetry.requestDuration, "http.response.status_code", "error.type"), [
+        "200  3",
+        "200 InvalidResponse 1",
+        " Timeout 1",
+        " ConnectFailed 1",
+        "503  1"
+      ])
+      assert.sameMembers(counts(Telemetry.operationDuration, "outcome"), ["success 3", "Timeout 1"])
+    }).pipe(freshRegistry))
+
   it.effect("count refusals by the gate that refused", () =>
     Effect.gen(function*() {
       const client = yield* make({

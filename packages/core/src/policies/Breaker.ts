@@ -36,7 +36,7 @@ import { Peers } from "./Breaker/Peers.ts"
 import { TimeWindow } from "./Breaker/TimeWindow.ts"
 import type { Thresholds, Window } from "./Breaker/Window.ts"
 import { Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
-import { SharedState } from "./SharedState.ts"
+import { SharedState } from "./SharedState/Fleet.ts"
 
 /** When a window with rates opens the breaker. */
 export interface RateOptions {
@@ -163,10 +163,20 @@ class BreakerGate implements Breaker, CircuitSettings {
       throw new Error(`Breaker: probes must be whole numbers above 0, one per stage, got [${this.probes.join(", ")}]`)
     }
     const makeWindow = windowMaker(trip)
+    const makeCircuit = (key: string, now: number) => new Circuit(this, key, makeWindow(), now)
     this.circuits = new Keyed(
       settingsOf("Breaker", options),
-      (key, now) => new Circuit(this, key, makeWindow(), now),
-      (circuit) => circuit.running > 0
+      makeCircuit,
+      (circuit) => circuit.running > 0,
+      {
+        width: 2,
+        pack: (circuit) => circuit.pack(),
+        unpack: (key, numbers) => {
+          const circuit = makeCircuit(key, 0)
+          circuit.window.unpack(numbers)
+          return circuit
+        }
+      }
     )
   }
 

@@ -49,14 +49,14 @@ class BulkheadGate implements Bulkhead {
   readonly limit: number
   readonly maxQueue: number
   readonly maxWaitMillis: number
-  private readonly by: (call: Call) => string
+  private readonly by: ((call: Call) => string) | undefined
   private readonly rooms: Keyed<Room>
 
   constructor(options: BulkheadOptions) {
     this.limit = Range.whole("Bulkhead: limit", options.limit ?? 64, 1)
     this.maxQueue = Range.whole("Bulkhead: queue", options.queue ?? 64, 0)
     this.maxWaitMillis = Range.pause("Bulkhead: maxWait", options.maxWait ?? Duration.seconds(1))
-    this.by = options.by ?? ((call) => call.vendor)
+    this.by = options.by
     this.rooms = new Keyed(settingsOf("Bulkhead", options), (_key, now) => new Room(now), (room) => room.running > 0)
   }
 
@@ -69,7 +69,7 @@ class BulkheadGate implements Bulkhead {
   }
 
   admit(call: Call): Admission {
-    const room = this.rooms.get(this.by(call), call.now)
+    const room = this.rooms.get(this.by === undefined ? call.vendor : this.by(call), call.now)
     if (room.running < this.limit) {
       room.running++
       return room
@@ -88,8 +88,8 @@ class Room implements Permit, Cell {
   readonly _tag = "Permit"
   readonly queue = new WaitQueue<Place>()
   running = 0
-  touchedAt: number
-  placedAt: number
+  declare touchedAt: number
+  declare placedAt: number
 
   constructor(now: number) {
     this.touchedAt = this.placedAt = now

@@ -28,7 +28,7 @@ import { Lease, type LeaseSettings } from "./RateLimit/Lease.ts"
 import type { Meter } from "./RateLimit/Meter.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
-import { SharedState } from "./SharedState.ts"
+import { SharedState } from "./SharedState/Fleet.ts"
 
 export interface RateLimitOptions extends KeyOptions {
   /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. What a call takes of them is its `cost`. */
@@ -77,7 +77,7 @@ class RateLimitGate implements RateLimit, LaneSettings {
   readonly name = "ratelimit"
   readonly maxQueue: number
   readonly maxWaitMillis: number
-  private readonly by: (call: Call) => string
+  private readonly by: ((call: Call) => string) | undefined
   private readonly lanes: Keyed<Lane>
   private readonly capacity: number
   private readonly interval: number
@@ -95,14 +95,25 @@ class RateLimitGate implements RateLimit, LaneSettings {
       : () => new SlidingWindow(limit, windowMillis)
     this.maxQueue = Range.whole("RateLimit: queue", options.queue ?? 256, 0)
     this.maxWaitMillis = Range.pause("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
-    this.by = options.by ?? ((call) => call.key === "" ? call.vendor : `${call.vendor}/${call.key}`)
+    this.by = options.by
     this.capacity = burst
     this.interval = windowMillis / limit
     const keys = settingsOf("RateLimit", options)
+    const makeLane = (key: string, now: number) => new Lane(makeMeter(), now, this, key)
     this.lanes = new Keyed(
       { ...keys, idleMillis: Math.max(burst * windowMillis / limit, keys.idleMillis) },
-      (key, now) => new Lane(makeMeter(), now, this, key),
-      (lane) => lane.queue.length > 0 || lane.running > 0
+      makeLane,
+      (lane) => lane.queue.length > 0 || lane.running > 0,
+      {
+        // The vendor's pause, and one call: when, and how much.
+        width: 3,
+        pack: (lane, now) => lane.pack(now),
+        unpack: (key, numbers) => {
+          const lane = makeLane(key, 0)
+          lane.unpack(numbers)
+          return lane
+        }
+      }
     )
   }
 
@@ -114,7 +125,7 @@ class RateLimitGate implements RateLimit, LaneSettings {
   }
 
   admit(call: Call): Admission {
-    const lane = this.lanes.get(this.by(call), call.now)
+    const lane = this.lanes.get(this.by === undefined ? keyOf(call) : this.by(call), call.now)
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
     const delay = lane.expected(call.now, lane.queuedCost + call.cost)
@@ -149,3 +160,5 @@ class RateLimitGate implements RateLimit, LaneSettings {
     return this.shared === undefined ? undefined : new Lease(this.shared, `${this.shared.name}:${key}`, answered)
   }
 }
+
+const keyOf = (call: Call): string => call.key === "" ? call.vendor : `${call.vendor}/${call.key}`

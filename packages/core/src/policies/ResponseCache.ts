@@ -36,6 +36,7 @@ import { isVendorError, VendorError } from "../VendorError.ts"
 import { CacheStore } from "./CacheStore.ts"
 import { Deadline } from "./Deadline.ts"
 import { Flight } from "./Flight.ts"
+import { Described, Entry, Failed, type Kept } from "./ResponseCache/Entry.ts"
 import { type Codec, SecondLevel, type Shared } from "./ResponseCache/SecondLevel.ts"
 import { Shelf } from "./ResponseCache/Shelf.ts"
 
@@ -218,17 +219,6 @@ const settingsOf = (options: Parameters<typeof make>[0]): Settings => ({
   failurePauseMillis: Range.pause("ResponseCache: failurePause", options.failurePause ?? Duration.seconds(1))
 })
 
-/** An answer, or an error that is one, and since when it is known. */
-interface Entry<A, E> {
-  readonly key: string
-  readonly exit: Exit.Exit<A, E>
-  readonly answer: Answer<A> | undefined
-  readonly at: number
-  readonly freshMillis: number
-  /** Before this no background call is made again. */
-  quietUntil: number
-}
-
 /** What a load came to, and where that came from. */
 interface Brought<A> {
   readonly answer: Answer<A>
@@ -243,7 +233,7 @@ class TwoLevels<A, E> implements ResponseCache<A, E> {
   private readonly settings: Settings
   private readonly scope: Scope.Scope
   private readonly random: typeof Random.Random.Service
-  private readonly shelf: Shelf<Entry<A, E>>
+  private readonly shelf: Shelf<A, E>
   private readonly second: SecondLevel<A> | undefined
   private readonly keysOf = new Map<string, Set<string>>()
   private readonly flights = new Map<string, Flight<Brought<A>, E>>()
@@ -290,10 +280,10 @@ class TwoLevels<A, E> implements ResponseCache<A, E> {
       if (isFresh) {
         this.counts.hits++
         if (ageMillis >= entry.freshMillis * this.settings.eager) this.refresh(visit, entry, load)
-        visit.tell({ _tag: "Cached", age: Duration.millis(ageMillis) })
+        if (visit.isTold) visit.tell({ _tag: "Cached", age: Duration.millis(ageMillis) })
         return entry.exit
       }
-      if (entry.answer !== undefined && ageMillis < entry.freshMillis + this.settings.revalidateMillis) {
+      if (entry.isAnswer && ageMillis < entry.freshMillis + this.settings.revalidateMillis) {
         this.refresh(visit, entry, load)
         return this.giveStale(visit, entry, "Revalidating")
       }
@@ -317,7 +307,7 @@ class TwoLevels<A, E> implements ResponseCache<A, E> {
   /** An answer past its time that is given when nothing better comes. */
   private spare(visit: Visit, key: string): Entry<A, E> | undefined {
     const entry = this.shelf.get(key)
-    if (entry?.answer === undefined) return undefined
+    if (entry?.isAnswer !== true) return undefined
     const ageMillis = visit.timeline.now() - entry.at
     const isSpare = ageMillis < entry.freshMillis + this.settings.errorMillis
     return isSpare && visit.accepts(ageMillis, ageMillis < entry.freshMillis) ? entry : undefined
@@ -429,7 +419,7 @@ class TwoLevels<A, E> implements ResponseCache<A, E> {
     if (entry !== undefined && entry.at >= at) return undefined
     const { bytes, freshMillis, tags, validator, value } = shared
     const answer: Answer<A> = { value, validator, bytes, tags, fresh: freshMillis }
-    this.keep(key, Exit.succeed(value), answer, at, freshMillis)
+    this.keep(key, keptOf(answer), answer, at, freshMillis)
     if (ageMillis >= freshMillis) return undefined
     this.counts.shared++
     return { answer, at, provenance: { _tag: "Cached", age: Duration.millis(ageMillis) } }
@@ -478,35 +468,26 @@ class TwoLevels<A, E> implements ResponseCache<A, E> {
       if (at !== undefined) return
       return answer.isKept === false
         ? this.drop(key)
-        : this.keep(key, Exit.succeed(answer.value), answer, now, this.lifeOf(answer))
+        : this.keep(key, keptOf(answer), answer, now, this.lifeOf(answer))
     }
     const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
     if (isAnswer && negativeMillis > 0) {
-      return this.keep(key, Exit.failCause(exit.cause), undefined, now, negativeMillis)
+      return this.keep(key, new Failed(exit.cause), undefined, now, negativeMillis)
     }
     if (!isAnswer) this.counts.failures++
-    const entry = this.shelf.get(key)
-    if (entry !== undefined) entry.quietUntil = now + failurePauseMillis
+    this.shelf.quiet(key, now + failurePauseMillis)
   }
 
   private keep(
     key: string,
-    exit: Exit.Exit<A, E>,
+    kept: Kept<A, E>,
     answer: Answer<A> | undefined,
     at: number,
     lifeMillis: number
   ): void {
-    const { jitter } = this.settings
     this.drop(key)
-    const entry: Entry<A, E> = {
-      key,
-      exit,
-      answer,
-      at,
-      freshMillis: lifeMillis * (1 - jitter * this.random.nextDoubleUnsafe()),
-      quietUntil: -Infinity
-    }
-    if (!this.shelf.put(key, entry, answer?.bytes ?? 0)) return
+    const freshMillis = lifeMillis * (1 - this.settings.jitter * this.random.nextDoubleUnsafe())
+    if (!this.shelf.put(new Entry(key, kept, answer?.bytes ?? 0, at, freshMillis))) return
     for (const tag of answer?.tags ?? []) {
       const keys = this.keysOf.get(tag)
       if (keys === undefined) this.keysOf.set(tag, new Set([key]))
@@ -518,7 +499,7 @@ class TwoLevels<A, E> implements ResponseCache<A, E> {
     if (entry !== undefined) this.untag(entry)
   }
   private untag(entry: Entry<A, E>): void {
-    for (const tag of entry.answer?.tags ?? []) {
+    for (const tag of entry.tags) {
       const keys = this.keysOf.get(tag)
       keys?.delete(entry.key)
       if (keys?.size === 0) this.keysOf.delete(tag)
@@ -537,21 +518,24 @@ class Visit {
   readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline
   readonly now: number
-  readonly deadline: number
-  private readonly clock: Clock.Clock
   private readonly acceptance: Provenance.Acceptance | undefined
 
   constructor(fiber: Fiber.Fiber<unknown, unknown>) {
     this.context = fiber.context
-    this.clock = fiber.getRef(Clock.Clock)
     this.timeline = Timeline.of(fiber)
     this.now = this.timeline.now()
-    this.deadline = fiber.getRef(Deadline)
     this.acceptance = fiber.getRef(Provenance.Acceptance)
+  }
+  get deadline(): number {
+    return Context.get(this.context, Deadline)
   }
   /** Unix time in milliseconds. */
   get wallClock(): number {
-    return this.clock.currentTimeMillisUnsafe()
+    return Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe()
+  }
+  /** Whether anybody wants to hear where the answer comes from. */
+  get isTold(): boolean {
+    return this.acceptance !== undefined
   }
   accepts(ageMillis: number, isFresh: boolean): boolean {
     const maxAgeMillis = this.acceptance?.maxAgeMillis
@@ -561,6 +545,9 @@ class Visit {
     this.acceptance?.tell(provenance)
   }
 }
+
+const keptOf = <A>({ tags = [], validator, value }: Answer<A>): A | Described<A> =>
+  validator === undefined && tags.length === 0 ? value : new Described(value, validator, tags)
 
 /** The vendor's failure that an exit holds; `undefined` for an answer, an interruption and a defect. */
 const failureOf = (exit: Exit.Exit<unknown, unknown>): VendorError | undefined => {

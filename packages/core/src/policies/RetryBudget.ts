@@ -34,30 +34,42 @@ export interface RetryBudget {
 }
 
 /** Makes a budget. Throws when an option is out of its range. */
-export const make = (options: RetryBudgetOptions = {}): RetryBudget => {
-  const ratio = Range.between("RetryBudget: ratio", options.ratio ?? 0.1, 0, 1)
-  const reserve = Range.atLeast("RetryBudget: reserve", options.reserve ?? 10, 0)
-  const perMilli = Range.atLeast("RetryBudget: perSecond", options.perSecond ?? 0.1, 0) / 1_000
-  // What can be saved up is at least one whole retry, or a budget without a reserve could never pay for one.
-  const capacity = Math.max(reserve, 1)
-  let saved = reserve
-  let at: number | undefined
-  const accrue = (now: number, earned: number) => {
-    saved = Math.min(capacity, saved + earned + (at === undefined ? 0 : (now - at) * perMilli))
-    at = now
+export const make = (options: RetryBudgetOptions = {}): RetryBudget => new Budget(options)
+
+class Budget implements RetryBudget {
+  private readonly ratio: number
+  private readonly capacity: number
+  private readonly perMilli: number
+  declare private saved: number
+  private at = -Infinity
+
+  constructor(options: RetryBudgetOptions) {
+    const reserve = Range.atLeast("RetryBudget: reserve", options.reserve ?? 10, 0)
+    this.ratio = Range.between("RetryBudget: ratio", options.ratio ?? 0.1, 0, 1)
+    this.perMilli = Range.atLeast("RetryBudget: perSecond", options.perSecond ?? 0.1, 0) / 1_000
+    // What can be saved up is at least one whole retry, or a budget without a reserve could never pay for one.
+    this.capacity = Math.max(reserve, 1)
+    this.saved = reserve
   }
-  return {
-    deposit: (now) => accrue(now, ratio),
-    withdraw(now) {
-      accrue(now, 0)
-      // A tenth added ten times is a little less than one.
-      if (saved < 1 - 1e-9) return false
-      saved -= 1
-      return true
-    },
-    balance(now) {
-      accrue(now, 0)
-      return saved
-    }
+
+  deposit(now: number) {
+    this.accrue(now, this.ratio)
+  }
+  withdraw(now: number) {
+    this.accrue(now, 0)
+    // A tenth added ten times is a little less than one.
+    if (this.saved < 1 - 1e-9) return false
+    this.saved -= 1
+    return true
+  }
+  balance(now: number) {
+    this.accrue(now, 0)
+    return this.saved
+  }
+
+  private accrue(now: number, earned: number) {
+    const passed = this.at === -Infinity ? 0 : now - this.at
+    this.saved = Math.min(this.capacity, this.saved + earned + passed * this.perMilli)
+    this.at = now
   }
 }

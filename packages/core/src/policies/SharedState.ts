@@ -29,7 +29,6 @@
  * await Effect.runPromise(Effect.provide(program, fleet))
  * ```
  */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -38,8 +37,8 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Redis from "effect/persistence/Redis"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
-import * as Timeline from "../Timeline.ts"
 import { Bypass } from "./Bypass.ts"
+import { SharedState } from "./SharedState/Fleet.ts"
 
 export interface SharedStateOptions {
   /** How long the store may take before it is passed over; longer than 0. @default "100 millis" (ours) */
@@ -50,20 +49,7 @@ export interface SharedStateOptions {
   readonly poll?: Duration.Input | undefined
 }
 
-/** The stores of a fleet, and how they are asked. */
-export interface Fleet {
-  readonly rateLimits: RateLimiter.RateLimiterStore["Service"]
-  readonly breakers: CircuitBreaker.CircuitBreakerStore["Service"]
-  readonly timeoutMillis: number
-  readonly pollMillis: number
-  readonly bypass: Bypass
-}
-
-/** The fleet that this process belongs to. @default none: each process for itself */
-export const SharedState: Context.Reference<Fleet | undefined> = Context.Reference<Fleet | undefined>(
-  "breakwater/policies/SharedState",
-  { defaultValue: () => undefined }
-)
+export { type Fleet, SharedState } from "./SharedState/Fleet.ts"
 
 /** Over stores of Effect's. Throws when an option is out of its range. */
 export const layer = (
@@ -95,10 +81,3 @@ export const layerRedis = (options: SharedStateOptions = {}): Layer.Layer<never,
     RateLimiter.layerStoreRedis({ prefix: "breakwater:rate-limit:" }),
     CircuitBreaker.layerStoreRedis({ prefix: "breakwater:breaker:" })
   ])
-
-/** Asks something of a fleet; `otherwise` when its store is passed over. */
-export const ask = <X, Y, R>(
-  { bypass }: Fleet,
-  question: Effect.Effect<X, unknown, R>,
-  otherwise: Y
-): Effect.Effect<X | Y, never, R> => Effect.withFiber((fiber) => bypass.ask(Timeline.of(fiber), question, otherwise))

@@ -110,6 +110,8 @@ export const make = (options: StackOptions): Stack => {
     phaseMillis: { Connect: limits.connectMillis, Headers: limits.headersMillis, Body: limits.bodyMillis },
     bodyIdleMillis: limits.bodyIdleMillis,
     meter: options.meter,
+    operationSpanName: `${options.vendor} ${options.operation}`,
+    operationSpanAttributes: { "breakwater.vendor": options.vendor, "breakwater.operation": options.operation },
     spanName: options.spanName ?? options.operation,
     spanAttributes: options.spanAttributes ?? {}
   }

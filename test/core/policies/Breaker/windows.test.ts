@@ -110,6 +110,30 @@ const Origin = Schema.Literals([0, 3, 1_234.567, 86_400_000, 1e9 + 0.25, -5_000.
 const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typeof TimeSettings) => {
   describe(Settings.fields._tag.schema.literal, () => {
     it.prop(
+      "counts the same when it is laid aside at any time, however often",
+      { settings: Settings, origin: Origin, script: Script },
+      ({ origin, script, settings }) => {
+        let window = makeWindow(settings)
+        let events: Array<Event> = []
+        let now = origin
+        for (const { after, kind } of script) {
+          now += gapMillis(after)
+          apply(window, kind, now)
+          const packed = window.pack()
+          assert.isFalse(packed?.some(Number.isNaN) ?? true)
+          window = makeWindow(settings)
+          window.unpack(packed!)
+          if (kind === "clear") events = []
+          else if (kind !== "read") {
+            events.push({ at: now, failed: kind.endsWith("failure"), slow: kind.startsWith("slow") })
+          }
+          assert.deepStrictEqual(ask(window, now), countFromScratch(settings, events, now))
+        }
+      },
+      long
+    )
+
+    it.prop(
       "counts what a list of all events counts, after every record, read, gap and clearing",
       { settings: Settings, origin: Origin, script: Script },
       ({ origin, script, settings }) => {
@@ -336,5 +360,36 @@ describe("the windows count as resilience4j's do", () => {
       [100, "S", { total: 1, ok: 1, failed: 0 }],
       [5_000, "S", { total: 1, ok: 1, failed: 0 }]
     ])
+  })
+})
+
+describe("a window that is laid aside", () => {
+  const thresholds = { minimumCalls: 1_000_000, failureRate: 1, slowCallRate: 1 }
+
+  it("writes down a hundred thousand calls in a bucket, and is not laid aside with more than it can write", () => {
+    const window = new TimeWindow(1_000, 10, thresholds)
+    for (let i = 0; i < 131_071; i++) window.record(i < 100 ? 0 : 950, i % 2 === 0, i % 3 === 0)
+    const again = new TimeWindow(1_000, 10, thresholds)
+    again.unpack(window.pack()!)
+    assert.deepStrictEqual(ask(again, 999), ask(window, 999))
+    assert.deepStrictEqual(again.dump(999), window.dump(999))
+    for (let i = 0; i < 101; i++) window.record(999, true, true)
+    assert.isUndefined(window.pack())
+  })
+
+  it("writes down the last hundred calls in their order", () => {
+    const window = new CountWindow(100, thresholds)
+    const again = new CountWindow(100, thresholds)
+    for (let i = 0; i < 150; i++) window.record(0, i % 3 === 0, i % 7 === 0)
+    again.unpack(window.pack())
+    assert.deepStrictEqual(again.dump(), window.dump())
+    assert.isBelow(window.pack().length, 6)
+  })
+
+  it("takes two numbers for a call, and none for none", () => {
+    const window = new TimeWindow(1_000, 10, thresholds)
+    assert.deepStrictEqual(window.pack(), [])
+    window.record(5_050, true, false)
+    assert.deepStrictEqual(window.pack(), [50, 1 + 2 ** 17])
   })
 })

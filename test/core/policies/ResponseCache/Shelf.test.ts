@@ -1,3 +1,4 @@
+import { Entry } from "@breakwater/core/policies/ResponseCache/Entry"
 import { Shelf } from "@breakwater/core/policies/ResponseCache/Shelf"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
@@ -50,6 +51,8 @@ class NaiveSieve {
   }
 }
 
+const entry = (key: string, bytes = 0) => new Entry<string, never>(key, key, bytes, 0, 1)
+
 const Step = Schema.Union([
   Schema.TaggedStruct("Get", { key: intBetween(0, 12) }),
   Schema.TaggedStruct("Put", { key: intBetween(0, 12), size: intBetween(0, 12) }),
@@ -66,18 +69,20 @@ describe("Shelf", () => {
     },
     ({ maxEntries, maxSize, script }) => {
       let evicted: Array<string> = []
-      const shelf = new Shelf<string>(maxEntries, maxSize, (key) => evicted.push(key))
+      const shelf = new Shelf<string, never>(maxEntries, maxSize, ({ key }) => evicted.push(key))
       const model = new NaiveSieve(maxEntries, maxSize)
-      for (const step of script) {
+      const put = new Map<string, Entry<string, never>>()
+      for (const [at, step] of script.entries()) {
         const key = String(step.key)
         evicted = []
         switch (step._tag) {
           case "Get":
-            assert.strictEqual(shelf.get(key), model.get(key) ? key : undefined)
+            assert.deepStrictEqual(shelf.get(key), model.get(key) ? put.get(key) : undefined)
             break
           case "Put": {
             const expected = model.put(key, step.size)
-            assert.strictEqual(shelf.put(key, key, step.size), step.size <= maxSize)
+            put.set(key, new Entry(key, `${at}`, step.size, at, 2 * at, 3 * at))
+            assert.strictEqual(shelf.put(put.get(key)!), step.size <= maxSize)
             assert.deepStrictEqual(evicted, expected)
             break
           }
@@ -95,20 +100,20 @@ describe("Shelf", () => {
 
   it("looks at 64 entries for an eviction at most, though all have been asked for", () => {
     const evicted: Array<string> = []
-    const shelf = new Shelf<string>(1_000, 1, (key) => evicted.push(key))
-    for (let i = 0; i < 1_000; i++) shelf.put(`${i}`, `${i}`, 0)
+    const shelf = new Shelf<string, never>(1_000, 1, ({ key }) => evicted.push(key))
+    for (let i = 0; i < 1_000; i++) shelf.put(entry(`${i}`))
     for (let i = 0; i < 1_000; i++) shelf.get(`${i}`)
-    shelf.put("new", "new", 0)
+    shelf.put(entry("new"))
     assert.deepStrictEqual(evicted, ["64"])
   })
 
   it("is empty when it was cleared, and begins anew", () => {
-    const shelf = new Shelf<string>(2, 10, () => assert.fail("nothing has to go"))
-    shelf.put("a", "a", 5)
+    const shelf = new Shelf<string, never>(2, 10, () => assert.fail("nothing has to go"))
+    shelf.put(entry("a", 5))
     shelf.clear()
     assert.deepStrictEqual([shelf.count, shelf.size, shelf.get("a")], [0, 0, undefined])
-    shelf.put("b", "b", 5)
-    shelf.put("c", "c", 5)
-    assert.deepStrictEqual([shelf.get("b"), shelf.get("c")], ["b", "c"])
+    shelf.put(entry("b", 5))
+    shelf.put(entry("c", 5))
+    assert.deepStrictEqual([shelf.get("b")?.kept, shelf.get("c")?.kept], ["b", "c"])
   })
 })

@@ -48,9 +48,9 @@ const longestHintMillis = 60 * 60 * 1_000
 
 /** The state of one key. */
 export class Circuit implements Cell {
-  readonly window: Window
-  readonly key: string
-  private readonly settings: CircuitSettings
+  declare readonly window: Window
+  declare readonly key: string
+  declare private readonly settings: CircuitSettings
   state: State = "Closed"
   openUntil = -Infinity
   openings = 0
@@ -58,8 +58,8 @@ export class Circuit implements Cell {
   running = 0
   /** Whether the vendor has answered since that was last looked at. */
   hasAnswered = false
-  touchedAt: number
-  placedAt: number
+  declare touchedAt: number
+  declare placedAt: number
   /** What is handed out now. A call that began under an earlier permit is no evidence for the present state. */
   private permit: CircuitPermit = new CircuitPermit(this)
   private stage = 0
@@ -125,6 +125,12 @@ export class Circuit implements Cell {
     // Half-open begins again with its first probe.
     this.openUntil = now + Math.min(Math.max(0, openForMillis || 0), longestHintMillis)
     this.become("Open")
+  }
+
+  /** Its state in numbers, to be laid aside; `undefined` where there is more to it than a closed circuit's window. */
+  pack(): ReadonlyArray<number> | undefined {
+    const isPlain = this.state === "Closed" && this.openings === 0 && this.settings.peers === undefined
+    return isPlain ? this.window.pack() : undefined
   }
 
   settle(permit: CircuitPermit, call: Call, outcome: Outcome): void {

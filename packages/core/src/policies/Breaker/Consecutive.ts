@@ -32,4 +32,10 @@ export class Consecutive implements Window {
   load(_now: number, content: ReadonlyArray<number>) {
     this.inARow = content.length === 1 ? Math.max(0, Math.trunc(content[0]!)) : 0
   }
+  pack() {
+    return this.inARow === 0 ? [] : [this.inARow]
+  }
+  unpack([inARow = 0]: ReadonlyArray<number>) {
+    this.inARow = inARow
+  }
 }

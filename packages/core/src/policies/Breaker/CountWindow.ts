@@ -3,6 +3,8 @@ import { exceeds, type Thresholds, type Window } from "./Window.ts"
 
 const failedBit = 1
 const slowBit = 2
+/** How many calls, of two bits each, are written into one number of 53 bits. */
+const callsInNumber = 26
 
 export class CountWindow implements Window {
   private readonly thresholds: Thresholds
@@ -46,6 +48,19 @@ export class CountWindow implements Window {
     this.clear()
     if (content.some((bits) => bits > (failedBit | slowBit))) return
     for (const bits of content) this.push(bits)
+  }
+  pack() {
+    const calls = this.dump()
+    const numbers = calls.length === 0 ? [] : [calls.length]
+    for (let from = 0; from < calls.length; from += callsInNumber) {
+      numbers.push(calls.slice(from, from + callsInNumber).reduceRight((number, bits) => number * 4 + bits, 0))
+    }
+    return numbers
+  }
+  unpack([length = 0, ...numbers]: ReadonlyArray<number>) {
+    for (let i = 0; i < length; i++) {
+      this.push(Math.floor(numbers[Math.floor(i / callsInNumber)]! / 4 ** (i % callsInNumber)) % 4)
+    }
   }
 
   private push(bits: number) {

@@ -12,7 +12,7 @@ import type { Admission, Call, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
 import { CircuitOpen } from "../../Reason.ts"
 import type * as Timeline from "../../Timeline.ts"
-import { ask, type Fleet } from "../SharedState.ts"
+import { ask, type Fleet } from "../SharedState/Fleet.ts"
 import type { Circuit } from "./Circuit.ts"
 
 /** What the fleet says to a process that would like to probe. */

@@ -7,14 +7,19 @@ import { exceeds, type Thresholds, type Window } from "./Window.ts"
 /** More than a bucket ever counts, with room below the end of its 32 bits. */
 const largestCount = 2 ** 31
 
+/** One more than what is written of a bucket's count: three of them make up a number of 53 bits. */
+const packedCount = 2 ** 17
+
 export class TimeWindow implements Window {
   private readonly thresholds: Thresholds
   private readonly bucketMillis: number
-  private readonly all: Uint32Array
-  private readonly failed: Uint32Array
-  private readonly slow: Uint32Array
+  private readonly buckets: number
+  /** Three counts a bucket: all, failed, slow. There is none as long as all calls are in the newest bucket. */
+  private counts: Uint32Array | undefined = undefined
   /** The number of the newest bucket since the origin of time; its slot is this modulo the number of buckets. */
   private newest = -Infinity
+  /** When the next bucket begins. */
+  private newestUntil = -Infinity
   private sumAll = 0
   private sumFailed = 0
   private sumSlow = 0
@@ -22,13 +27,11 @@ export class TimeWindow implements Window {
   constructor(windowMillis: number, buckets: number, thresholds: Thresholds) {
     this.thresholds = thresholds
     this.bucketMillis = windowMillis / buckets
-    this.all = new Uint32Array(buckets)
-    this.failed = new Uint32Array(buckets)
-    this.slow = new Uint32Array(buckets)
+    this.buckets = buckets
   }
   record(now: number, failed: boolean, slow: boolean) {
     this.advance(now)
-    this.add(this.slot(this.newest), 1, failed ? 1 : 0, slow ? 1 : 0)
+    this.add(this.newest, 1, failed ? 1 : 0, slow ? 1 : 0)
   }
   calls(now: number) {
     this.advance(now)
@@ -46,52 +49,92 @@ export class TimeWindow implements Window {
     return exceeds(this, this.thresholds, now)
   }
   clear() {
-    this.all.fill(0)
-    this.failed.fill(0)
-    this.slow.fill(0)
+    this.counts = undefined
     this.sumAll = this.sumFailed = this.sumSlow = 0
   }
   /** Three numbers a bucket, oldest first. */
   dump(now: number) {
     this.advance(now)
-    return Array.from({ length: this.all.length }, (_, i) => this.slot(this.newest + 1 + i)).flatMap((slot) => [
-      this.all[slot]!,
-      this.failed[slot]!,
-      this.slow[slot]!
-    ])
+    return Array.from({ length: this.buckets }, (_, i) => this.bucket(this.newest - this.buckets + 1 + i)).flat()
   }
   load(now: number, content: ReadonlyArray<number>) {
     this.clear()
     this.advance(now)
-    if (content.length !== this.all.length * 3) return
-    const buckets = Array.from(this.all, (_, i) => content.slice(3 * i, 3 * i + 3) as [number, number, number])
+    if (content.length !== this.buckets * 3) return
+    const buckets = Array.from({ length: this.buckets }, (_, i) => content.slice(3 * i, 3 * i + 3) as Counts)
     if (!buckets.every(([all, failed, slow]) => all <= largestCount && failed <= all && slow <= all)) return
-    buckets.forEach(([all, failed, slow], i) => this.add(this.slot(this.newest + 1 + i), all, failed, slow))
+    buckets.forEach((counts, i) => this.add(this.newest - this.buckets + 1 + i, ...counts))
+  }
+  /** The number of the newest bucket, and then a number for each, from the newest as far back as there is anything. */
+  pack() {
+    if (this.sumAll === 0) return []
+    const numbers = [this.newest]
+    for (let left = this.sumAll; left > 0;) {
+      const [all, failed, slow] = this.bucket(this.newest - numbers.length + 1)
+      if (all >= packedCount) return undefined
+      numbers.push((slow * packedCount + failed) * packedCount + all)
+      left -= all
+    }
+    return numbers
+  }
+  unpack([newest, ...numbers]: ReadonlyArray<number>) {
+    if (newest === undefined) return
+    this.newest = newest
+    numbers.forEach((number, back) => {
+      const failedAndSlow = Math.floor(number / packedCount)
+      this.add(
+        newest - back,
+        number % packedCount,
+        failedAndSlow % packedCount,
+        Math.floor(failedAndSlow / packedCount)
+      )
+    })
   }
 
-  private slot(bucket: number) {
-    const { length } = this.all
-    return ((bucket % length) + length) % length
+  private bucket(bucket: number): Counts {
+    const { counts } = this
+    if (counts === undefined) return bucket === this.newest ? [this.sumAll, this.sumFailed, this.sumSlow] : [0, 0, 0]
+    const slot = this.slot(bucket)
+    return [counts[slot]!, counts[slot + 1]!, counts[slot + 2]!]
   }
-  private add(slot: number, all: number, failed: number, slow: number) {
-    this.all[slot]! += all
-    this.failed[slot]! += failed
-    this.slow[slot]! += slow
+  private slot(bucket: number) {
+    // The remainder, of negative numbers as well, in less time than the operator takes for numbers with a fraction.
+    return 3 * (bucket - this.buckets * Math.floor(bucket / this.buckets))
+  }
+  private add(bucket: number, all: number, failed: number, slow: number) {
+    if (this.counts !== undefined || bucket !== this.newest) {
+      const counts = this.counts ??= this.spread()
+      const slot = this.slot(bucket)
+      counts[slot]! += all
+      counts[slot + 1]! += failed
+      counts[slot + 2]! += slow
+    }
     this.sumAll += all
     this.sumFailed += failed
     this.sumSlow += slow
   }
+  /** What was in the newest bucket alone, where it belongs among all. */
+  private spread() {
+    const counts = new Uint32Array(3 * this.buckets)
+    counts.set(this.bucket(this.newest), this.slot(this.newest))
+    return counts
+  }
   private advance(now: number) {
+    if (now < this.newestUntil) return
     const bucket = Math.floor(now / this.bucketMillis)
     if (bucket <= this.newest) return
-    if (bucket - this.newest >= this.all.length) {
+    if (this.sumAll === 0 || bucket - this.newest >= this.buckets) {
       this.clear()
     } else {
+      this.counts ??= this.spread()
       for (let passed = this.newest + 1; passed <= bucket; passed++) {
-        const slot = this.slot(passed)
-        this.add(slot, -this.all[slot]!, -this.failed[slot]!, -this.slow[slot]!)
+        const [all, failed, slow] = this.bucket(passed)
+        this.add(passed, -all, -failed, -slow)
       }
     }
     this.newest = bucket
+    this.newestUntil = (bucket + 1) * this.bucketMillis
   }
 }
+
+type Counts = [all: number, failed: number, slow: number]

@@ -13,6 +13,10 @@ export interface Window {
   dump(now: number): ReadonlyArray<number>
   /** Takes over a content; one that this window could not have dumped counts as empty. */
   load(now: number, content: ReadonlyArray<number>): void
+  /** The content in as few numbers as possible, to be laid aside for a while; `undefined` when it is too large. */
+  pack(): ReadonlyArray<number> | undefined
+  /** Takes a content up again that was laid aside, into a window that has seen nothing. */
+  unpack(numbers: ReadonlyArray<number>): void
 }
 
 /** When a window with rates trips: at or above either rate, once it has seen enough calls. */

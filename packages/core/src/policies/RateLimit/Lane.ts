@@ -23,15 +23,15 @@ const longestPauseMillis = 24 * 60 * 60 * 1_000
 
 /** The calls of one key. */
 export class Lane implements Cell {
-  readonly meter: Meter
-  readonly lease: Lease | undefined
+  declare readonly meter: Meter
+  declare readonly lease: Lease | undefined
   readonly queue = new WaitQueue<Place>()
   queuedCost = 0
   /** Permits that are neither settled nor cancelled: what they come to must be heard here. */
   running = 0
-  touchedAt: number
-  placedAt: number
-  private readonly settings: LaneSettings
+  declare touchedAt: number
+  declare placedAt: number
+  declare private readonly settings: LaneSettings
   /** Until when the vendor wants to hear nothing. */
   private pausedUntil = -Infinity
 
@@ -116,6 +116,14 @@ export class Lane implements Cell {
     }
     this.keep(Math.max(now, this.pausedUntil))
   }
+  /** What it knows, in numbers, while nobody waits or runs; `undefined` while it holds permits of the fleet's. */
+  pack(now: number): ReadonlyArray<number> | undefined {
+    return this.lease === undefined ? [this.pausedUntil, ...this.meter.pack(now)] : undefined
+  }
+  unpack([pausedUntil, ...numbers]: ReadonlyArray<number>): void {
+    this.pausedUntil = pausedUntil!
+    this.meter.unpack(numbers)
+  }
   private pause(now: number, millis: number): void {
     this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
   }
@@ -127,8 +135,8 @@ export class Lane implements Cell {
 
 class Taken implements Permit {
   readonly _tag = "Permit"
-  private readonly lane: Lane
-  private readonly at: number
+  declare private readonly lane: Lane
+  declare private readonly at: number
   constructor(lane: Lane, at: number) {
     this.lane = lane
     this.at = at

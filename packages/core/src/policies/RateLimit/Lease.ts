@@ -5,7 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Timeline from "../../Timeline.ts"
-import { ask, type Fleet } from "../SharedState.ts"
+import { ask, type Fleet } from "../SharedState/Fleet.ts"
 
 /** What the leases of a rate limit have in common. */
 export interface LeaseSettings {

@@ -12,4 +12,8 @@ export interface Meter {
   giveBack(takenAt: number, cost: number): void
   /** Lowers what is due now to `remaining` permits, because the vendor says so. */
   tighten(now: number, remaining: number): void
+  /** What was taken, in as few numbers as possible, to be laid aside while no permit is out. */
+  pack(now: number): ReadonlyArray<number>
+  /** Takes up again what was laid aside, into a meter of which nothing was taken. */
+  unpack(numbers: ReadonlyArray<number>): void
 }

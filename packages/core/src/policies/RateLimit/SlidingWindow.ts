@@ -8,9 +8,8 @@ export class SlidingWindow implements Meter {
   readonly capacity: number
   readonly interval: number
   private readonly windowMillis: number
-  /** A ring of what was taken, oldest first. */
-  private times = new Float64Array(8)
-  private costs = new Float64Array(8)
+  /** A ring of what was taken, oldest first: when, and how much. */
+  private log = new Float64Array(8)
   private first = 0
   private length = 0
   private used = 0
@@ -27,46 +26,57 @@ export class SlidingWindow implements Meter {
     if (missing <= 0) return 0
     for (let i = 0; i < this.length; i++) {
       const at = this.index(i)
-      missing -= this.costs[at]!
-      if (missing <= 0) return this.times[at]! + this.windowMillis - now
+      missing -= this.log[at + 1]!
+      if (missing <= 0) return this.log[at]! + this.windowMillis - now
     }
     return this.windowMillis
   }
   take(now: number, cost: number) {
     this.expire(now)
     if (cost === 0) return
-    if (this.length === this.times.length) this.grow()
-    const at = this.index(this.length++)
-    this.times[at] = now
-    this.costs[at] = cost
-    this.used += cost
+    if (2 * this.length === this.log.length) this.grow()
+    this.append(now, cost)
   }
   giveBack(takenAt: number, cost: number) {
     let left = cost
     for (let i = this.length - 1; i >= 0 && left > 0; i--) {
       const at = this.index(i)
-      if (this.times[at]! < takenAt) break
-      if (this.times[at]! > takenAt) continue
-      const part = Math.min(this.costs[at]!, left)
-      this.costs[at]! -= part
+      if (this.log[at]! < takenAt) break
+      if (this.log[at]! > takenAt) continue
+      const part = Math.min(this.log[at + 1]!, left)
+      this.log[at + 1]! -= part
       this.used -= part
       left -= part
     }
     // Calls that are refused further on, as by an open breaker, give back at once: without this the log has no bound.
-    while (this.length > 0 && this.costs[this.index(this.length - 1)] === 0) this.length--
+    while (this.length > 0 && this.log[this.index(this.length - 1) + 1] === 0) this.length--
   }
   tighten(now: number, remaining: number) {
     this.expire(now)
     const surplus = this.capacity - this.used - remaining
     if (surplus > 0) this.take(now, surplus)
   }
+  pack(now: number) {
+    this.expire(now)
+    return Array.from({ length: 2 * this.length }, (_, i) => this.log[this.index(i >> 1) + i % 2]!)
+  }
+  unpack(numbers: ReadonlyArray<number>) {
+    if (numbers.length > this.log.length) this.log = new Float64Array(2 ** Math.ceil(Math.log2(numbers.length)))
+    for (let i = 0; i < numbers.length; i += 2) this.append(numbers[i]!, numbers[i + 1]!)
+  }
 
   private index(i: number) {
-    return (this.first + i) % this.times.length
+    return (this.first + 2 * i) % this.log.length
+  }
+  private append(at: number, cost: number) {
+    const index = this.index(this.length++)
+    this.log[index] = at
+    this.log[index + 1] = cost
+    this.used += cost
   }
   private expire(now: number) {
-    while (this.length > 0 && now - this.times[this.first]! >= this.windowMillis) {
-      this.used -= this.costs[this.first]!
+    while (this.length > 0 && now - this.log[this.first]! >= this.windowMillis) {
+      this.used -= this.log[this.first + 1]!
       this.first = this.index(1)
       this.length--
     }
@@ -74,14 +84,10 @@ export class SlidingWindow implements Meter {
     if (this.length === 0) this.used = 0
   }
   private grow() {
-    const times = new Float64Array(this.times.length * 2)
-    const costs = new Float64Array(this.times.length * 2)
-    for (let i = 0; i < this.length; i++) {
-      times[i] = this.times[this.index(i)]!
-      costs[i] = this.costs[this.index(i)]!
-    }
-    this.times = times
-    this.costs = costs
+    const log = new Float64Array(2 * this.log.length)
+    log.set(this.log.subarray(this.first))
+    log.set(this.log.subarray(0, this.first), this.log.length - this.first)
+    this.log = log
     this.first = 0
   }
 }

@@ -33,6 +33,12 @@ export class TokenBucket implements Meter {
   tighten(now: number, remaining: number) {
     this.fullAgainAt = Math.max(this.fullAgainAt, now + (this.capacity - remaining) * this.interval)
   }
+  pack(now: number) {
+    return this.fullAgainAt <= now ? [] : [this.fullAgainAt]
+  }
+  unpack([fullAgainAt = -Infinity]: ReadonlyArray<number>) {
+    this.fullAgainAt = fullAgainAt
+  }
 }
 
 /** A microsecond, in milliseconds: shorter waits are rounding errors of the arithmetic, not waits. */

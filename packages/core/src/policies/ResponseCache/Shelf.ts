@@ -1,91 +1,106 @@
 /**
- * A map bounded by entries and by size. What goes first is decided by SIEVE (Zhang et al., NSDI 2024): a hand walks from
- * the oldest entry to the youngest and takes the first that was not asked for since it came by. A hit moves nothing.
+ * The entries of a cache, bounded by their number and by their size. What goes first is decided by SIEVE (Zhang et al.,
+ * NSDI 2024): a hand walks from the oldest entry to the youngest and takes the first that was not asked for since it came
+ * by. A hit moves nothing. Entries are taken apart into the columns of a table, and put together when they are asked for.
  */
+import { KeyTable, none } from "../KeyTable.ts"
+import { Entry, type Kept } from "./Entry.ts"
 
 /** How many entries the hand may pass over for one eviction, so that none is a pause (ours). */
 const longestWalk = 64
 
-interface Book<V> {
-  readonly key: string
-  readonly value: V
-  readonly size: number
-  /** Whether it was asked for since the hand came by. */
-  isVisited: boolean
-  newer: Book<V> | undefined
-  older: Book<V> | undefined
-}
+const bytes = 0
+const at = 1
+const freshMillis = 2
+const quietUntil = 3
+/** 1 when it was asked for since the hand came by, 0 when it was not. */
+const isVisited = 4
+const columns = 5
 
-export class Shelf<V> {
+export class Shelf<A, E> {
   private readonly maxEntries: number
-  private readonly maxSize: number
-  private readonly onEvict: (value: V) => void
-  private readonly books = new Map<string, Book<V>>()
-  private newest: Book<V> | undefined = undefined
-  private oldest: Book<V> | undefined = undefined
-  private hand: Book<V> | undefined = undefined
+  private readonly maxBytes: number
+  private readonly onEvict: (entry: Entry<A, E>) => void
+  private readonly table = new KeyTable<Kept<A, E>>(columns)
+  private hand = none
   private total = 0
 
-  constructor(maxEntries: number, maxSize: number, onEvict: (value: V) => void) {
+  constructor(maxEntries: number, maxBytes: number, onEvict: (entry: Entry<A, E>) => void) {
     this.maxEntries = maxEntries
-    this.maxSize = maxSize
+    this.maxBytes = maxBytes
     this.onEvict = onEvict
   }
 
   get count(): number {
-    return this.books.size
+    return this.table.size
   }
   /** The sizes of all entries. */
   get size(): number {
     return this.total
   }
   /** The entry of a key, which counts as asked for. */
-  get(key: string): V | undefined {
-    const book = this.books.get(key)
-    if (book === undefined) return undefined
-    book.isVisited = true
-    return book.value
+  get(key: string): Entry<A, E> | undefined {
+    const slot = this.table.find(key)
+    if (slot === none) return undefined
+    this.table.setNumber(slot, isVisited, 1)
+    return this.entry(slot)
   }
   /** Puts an entry in the place of any other of its key; `false` when it is larger than the whole shelf. */
-  put(key: string, value: V, size: number): boolean {
-    this.delete(key)
-    if (size > this.maxSize) return false
-    while (this.books.size >= this.maxEntries || this.total + size > this.maxSize) this.evict()
-    const book: Book<V> = { key, value, size, isVisited: false, newer: undefined, older: this.newest }
-    this.books.set(key, book)
-    this.total += size
-    if (this.newest === undefined) this.oldest = book
-    else this.newest.newer = book
-    this.newest = book
+  put(entry: Entry<A, E>): boolean {
+    this.delete(entry.key)
+    if (entry.bytes > this.maxBytes) return false
+    while (this.count >= this.maxEntries || this.total + entry.bytes > this.maxBytes) this.evict()
+    const slot = this.table.add(entry.key, entry.kept)
+    this.table.setNumber(slot, bytes, entry.bytes)
+    this.table.setNumber(slot, at, entry.at)
+    this.table.setNumber(slot, freshMillis, entry.freshMillis)
+    this.table.setNumber(slot, quietUntil, entry.quietUntil)
+    this.table.setNumber(slot, isVisited, 0)
+    this.total += entry.bytes
     return true
   }
+  /** Lets no background call be made for an entry before then. */
+  quiet(key: string, until: number): void {
+    const slot = this.table.find(key)
+    if (slot !== none) this.table.setNumber(slot, quietUntil, until)
+  }
   /** Takes the entry of a key away. */
-  delete(key: string): V | undefined {
-    const book = this.books.get(key)
-    if (book === undefined) return undefined
-    this.books.delete(key)
-    this.total -= book.size
-    if (this.hand === book) this.hand = book.newer
-    if (book.newer === undefined) this.newest = book.older
-    else book.newer.older = book.older
-    if (book.older === undefined) this.oldest = book.newer
-    else book.older.newer = book.newer
-    return book.value
+  delete(key: string): Entry<A, E> | undefined {
+    const slot = this.table.find(key)
+    return slot === none ? undefined : this.take(slot)
   }
   clear(): void {
-    this.books.clear()
-    this.newest = this.oldest = this.hand = undefined
+    this.table.clear()
+    this.hand = none
     this.total = 0
   }
 
+  private entry(slot: number): Entry<A, E> {
+    const { table } = this
+    return new Entry(
+      table.key(slot),
+      table.value(slot),
+      table.number(slot, bytes),
+      table.number(slot, at),
+      table.number(slot, freshMillis),
+      table.number(slot, quietUntil)
+    )
+  }
+  private take(slot: number): Entry<A, E> {
+    const entry = this.entry(slot)
+    if (this.hand === slot) this.hand = this.table.newer(slot)
+    this.table.remove(slot)
+    this.total -= entry.bytes
+    return entry
+  }
   private evict(): void {
-    let book = this.hand ?? this.oldest!
-    for (let passed = 0; book.isVisited && passed < longestWalk; passed++) {
-      book.isVisited = false
-      book = book.newer ?? this.oldest!
+    const { table } = this
+    let slot = this.hand === none ? table.oldest : this.hand
+    for (let passed = 0; table.number(slot, isVisited) === 1 && passed < longestWalk; passed++) {
+      table.setNumber(slot, isVisited, 0)
+      slot = table.newer(slot) === none ? table.oldest : table.newer(slot)
     }
-    this.hand = book.newer
-    this.delete(book.key)
-    this.onEvict(book.value)
+    this.hand = slot
+    this.onEvict(this.take(slot))
   }
 }

@@ -6,18 +6,27 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
-import type { Refusal } from "../../Gate.ts"
+import type { Refusal, Wait } from "../../Gate.ts"
 import * as Outcome from "../../Outcome.ts"
 import { DeadlineExceeded, type Phase, type Reason, Timeout } from "../../Reason.ts"
 import type * as Timeline from "../../Timeline.ts"
 import type { VendorError } from "../../VendorError.ts"
 import type { Attempt, Leaf } from "./Leaf.ts"
 import type { OperationRing } from "./OperationRing.ts"
-import { Ring } from "./Ring.ts"
+import { cancelPermits, type Held, leaveQueue, passGates, type Ring, settlePermits, tick, underway } from "./Ring.ts"
 import * as Trace from "./Trace.ts"
 
 /** What an attempt came to. */
-export interface AttemptEnd<A, E> {
+export type AttemptEnd<A, E> = Ended<A, E> | Refused
+
+/** One of our own gates refused, and the leaf was never started. */
+export interface Refused {
+  readonly wasStarted: false
+  readonly reason: Reason
+}
+
+export interface Ended<A, E> {
+  readonly wasStarted: true
   /** Why there is no answer; `undefined` when there is one. */
   readonly reason: Reason | undefined
   /** What the call ends with, if nothing better comes. */
@@ -25,17 +34,25 @@ export interface AttemptEnd<A, E> {
   /** What telemetry calls it. */
   readonly label: string
   readonly outcome: Outcome.Outcome
-  /** Whether the leaf was started; one of our own gates refused otherwise. */
-  readonly wasStarted: boolean
 }
 
-export class AttemptRing<A, E, B, F> extends Ring<B, F> implements Attempt<A, E> {
-  readonly attempt: number
+/** Whoever makes attempts says what is to follow on the end of one. */
+export interface Maker<A, E, B, F> {
+  ended(end: AttemptEnd<A, E>, now: number): Effect.Effect<B, F>
+}
+
+export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
+  // Declared, so that the engine learns of a field when it gets its value: a number that was once undefined is boxed anew
+  // each time it is written.
+  declare readonly attempt: number
+  declare now: number
+  permits: Held | undefined = undefined
+  wait: Wait | undefined = undefined
   status: number | undefined = undefined
   span: Tracer.Span | undefined = undefined
-  private readonly call: OperationRing<A, E>
-  private readonly leaf: Leaf<A, E>
-  private readonly finish: (end: AttemptEnd<A, E>) => Effect.Effect<B, F>
+  declare private readonly call: OperationRing<A, E>
+  declare private readonly leaf: Leaf<A, E>
+  declare private readonly maker: Maker<A, E, B, F>
   /** Whether the leaf has been started and has not ended. */
   private isRunning = false
   private beganAt = 0
@@ -43,97 +60,139 @@ export class AttemptRing<A, E, B, F> extends Ring<B, F> implements Attempt<A, E>
   private phaseAt = 0
   private progressAt = 0
   private timer: Timeline.Timer | undefined = undefined
-  private timerDue = Infinity
+  /** When the timer fires; nothing is earlier than before there is one. */
+  private timerDue = -Infinity
   private cancelLeaf: (() => void) | undefined = undefined
   private resume: ((effect: Effect.Effect<B, F>) => void) | undefined = undefined
 
-  /** `finish` says what is to follow on the end of the attempt. */
-  constructor(
-    call: OperationRing<A, E>,
-    attempt: number,
-    leaf: Leaf<A, E>,
-    finish: (end: AttemptEnd<A, E>) => Effect.Effect<B, F>
-  ) {
-    super(...call.surroundings)
+  constructor(call: OperationRing<A, E>, attempt: number, leaf: Leaf<A, E>, maker: Maker<A, E, B, F>) {
     this.call = call
+    this.now = call.now
     this.attempt = attempt
     this.leaf = leaf
-    this.finish = finish
+    this.maker = maker
   }
 
   get context(): Context.Context<never> {
-    return this.fiber.context
+    return this.call.fiber.context
+  }
+  get plan() {
+    return this.call.plan
+  }
+  get timeline() {
+    return this.call.timeline
+  }
+  get vendor() {
+    return this.call.plan.vendor
+  }
+  get operation() {
+    return this.call.plan.operation
+  }
+  get scope() {
+    return this.call.plan.scope
+  }
+  get safety() {
+    return this.call.plan.safety
+  }
+  get key() {
+    return this.call.key
+  }
+  get cost() {
+    return this.call.cost
+  }
+  get deadline() {
+    return this.call.deadline
+  }
+  get priority() {
+    return this.call.priority
+  }
+  random() {
+    return this.call.random()
   }
 
   begin(): Effect.Effect<B, F> {
-    return this.passGates(this.plan.attemptGates)
+    return passGates(this, this.plan.attemptGates)
   }
 
   /** Whoever waits for the attempt has left: it was interrupted, another was faster, or something is broken. */
   leave(exit: Exit.Exit<unknown, unknown>, label: string): void {
-    this.tick()
-    this.leaveQueue()
+    tick(this)
+    leaveQueue(this)
     if (this.isRunning) this.end(Outcome.abandoned(this.now - this.beganAt), label, exit)
-    else this.cancelPermits()
+    else cancelPermits(this)
   }
 
-  phase(phase: Phase): void {
+  phase(phase: Phase, now = this.timeline.now()): void {
     if (!this.isRunning) return
-    this.tick()
     this.currentPhase = phase
-    this.phaseAt = this.progressAt = this.now
+    this.now = this.phaseAt = this.progressAt = now
     // Normally a later phase ends later, and the timer finds that out when it fires.
     if (this.due() < this.timerDue) this.arm()
   }
 
   progress(): void {
     if (!this.isRunning) return
-    this.tick()
+    tick(this)
     this.progressAt = this.now
   }
 
   answer(exit: Exit.Exit<A, E>, quota?: Outcome.Quota): void {
     if (!this.isRunning) return
-    this.tick()
+    tick(this)
     const label = labelOf(exit)
     const isAnswer = label === "success" || label === "declared"
     const duration = this.now - this.beganAt
     // What is broken on our side says nothing about the vendor.
     const outcome = isAnswer ? Outcome.answered(duration, quota) : Outcome.abandoned(duration)
     this.end(outcome, isAnswer ? this.errorType(undefined) : label, exit)
-    this.resume!(this.finish({ reason: undefined, exit, label, outcome, wasStarted: true }))
+    this.ended({ wasStarted: true, reason: undefined, exit, label, outcome })
   }
 
   fail(reason: Reason, quota?: Outcome.Quota, exit?: Exit.Exit<A, E>): void {
     if (!this.isRunning) return
-    this.tick()
+    tick(this)
     this.call.note(reason)
     const failure = exit ?? Exit.fail(this.call.error(reason))
     const outcome = this.isFairEvidence(reason)
       ? Outcome.failed(this.now - this.beganAt, reason, quota)
       : Outcome.abandoned(this.now - this.beganAt)
     this.end(outcome, this.errorType(reason), failure)
-    this.resume!(this.finish({ reason, exit: failure, label: reason._tag, outcome, wasStarted: true }))
+    this.ended({ wasStarted: true, reason, exit: failure, label: reason._tag, outcome })
   }
 
-  protected inside(): Effect.Effect<B, F> {
+  inside(): Effect.Effect<B, F> {
+    if (this.call.isDirect) {
+      this.start()
+      return underway
+    }
     return Effect.callback((resume) => {
       this.resume = resume
-      this.isRunning = true
-      this.call.started++
-      this.beganAt = this.phaseAt = this.now
-      this.span = Trace.open(this.fiber, this.call.span, this.plan.spanName, "client", this.plan.spanAttributes)
-      if (this.attempt > 1) this.span?.attribute("http.request.resend_count", this.attempt - 1)
-      this.arm()
-      const cancel = this.leaf(this)
-      if (this.isRunning) this.cancelLeaf = cancel
+      this.start()
     })
   }
 
-  protected refused({ reason }: Refusal): Effect.Effect<B, F> {
-    this.cancelPermits()
-    const exit = Exit.fail(this.call.error(reason))
-    return this.finish({ reason, exit, label: reason._tag, outcome: Outcome.failed(0, reason), wasStarted: false })
+  private start(): void {
+    this.isRunning = true
+    this.call.started++
+    this.beganAt = this.phaseAt = this.now
+    this.span = Trace.open(this.call.fiber, this.call.span, this.plan.spanName, "client", this.plan.spanAttributes)
+    if (this.attempt > 1) this.span?.attribute("http.request.resend_count", this.attempt - 1)
+    const cancel = this.leaf(this)
+    if (!this.isRunning) return
+    this.cancelLeaf = cancel
+    this.arm()
+  }
+
+  refused({ reason }: Refusal): Effect.Effect<B, F> {
+    cancelPermits(this)
+    return this.maker.ended({ wasStarted: false, reason }, this.now)
+  }
+
+  private ended(end: AttemptEnd<A, E>): void {
+    const next = this.maker.ended(end, this.now)
+    if (this.resume !== undefined) this.resume(next)
+    // Only the call itself runs its attempts directly, and then what is next is its own.
+    else this.call.proceed(next as Effect.Effect<never>)
   }
 
   private end(outcome: Outcome.Outcome, errorType: string | undefined, exit: Exit.Exit<unknown, unknown>): void {
@@ -147,10 +206,10 @@ export class AttemptRing<A, E, B, F> extends Ring<B, F> implements Attempt<A, E>
     if (this.span !== undefined) {
       if (this.status !== undefined) this.span.attribute("http.response.status_code", this.status)
       if (errorType !== undefined) this.span.attribute("error.type", errorType)
-      Trace.close(this.fiber, this.span, exit)
+      Trace.close(this.call.fiber, this.span, exit)
       this.span = undefined
     }
-    this.settlePermits(outcome)
+    settlePermits(this, outcome)
   }
 
   /** A caller in a hurry says nothing about the vendor: being cut off counts once half the usual time was given. */
@@ -176,13 +235,14 @@ export class AttemptRing<A, E, B, F> extends Ring<B, F> implements Attempt<A, E>
   private arm(): void {
     this.timer?.cancel()
     this.timerDue = this.due()
-    this.timer = this.timeline.after(Math.max(0, this.timerDue - this.now), () => this.onTimer())
+    this.timer = this.timeline.limit(this.now, Math.max(0, this.timerDue - this.now), this)
   }
 
-  private onTimer(): void {
+  /** See {@link Timeline.Limited}. */
+  timeIsUp(): void {
     if (!this.isRunning) return
     this.timer = undefined
-    this.tick()
+    tick(this)
     if (this.now < this.due()) return this.arm()
     if (this.now >= this.deadline) {
       return this.fail(new DeadlineExceeded(this.currentPhase === "Connect" ? "NotSent" : "Unknown"))

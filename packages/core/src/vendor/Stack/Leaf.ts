@@ -2,7 +2,7 @@
  * What a stack guards: something that is started, and ends once. The stack owns its time; the leaf says how far it has
  * come, so that the right limit applies and a failure's fate is known.
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
@@ -26,9 +26,9 @@ export interface Attempt<A, E> {
   status: number | undefined
   /**
    * The attempt has come to its next phase. Until it says so it is in `Connect`, where nothing has been sent; it is there
-   * again when what was sent was refused without any effect.
+   * again when what was sent was refused without any effect. `now` is the time, where it has just been read.
    */
-  phase(phase: Phase): void
+  phase(phase: Phase, now?: number): void
   /** A piece of the body has come: it is not idle. */
   progress(): void
   /** There is an answer of the contract: a value, or an error it declares. */
@@ -49,10 +49,10 @@ export const fromEffect = <A, E, R>(
   classify: (error: E) => Reason | undefined
 ): Leaf<A, E> =>
 (attempt) => {
-  attempt.phase("Headers")
+  attempt.phase("Headers", attempt.now)
   // What is called within inherits the operation's deadline.
-  const fiber = Effect.runForkWith(attempt.context as Context.Context<R>)(
-    Effect.provideService(effect, Deadline, attempt.deadline)
+  const fiber = Effect.runForkWith(Context.add(attempt.context as Context.Context<R>, Deadline, attempt.deadline))(
+    effect
   )
   fiber.addObserver((exit) => {
     const error = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined

@@ -10,23 +10,26 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Tracer from "effect/Tracer"
-import type { Refusal } from "../../Gate.ts"
+import type { Refusal, Wait } from "../../Gate.ts"
 import * as Outcome from "../../Outcome.ts"
-import { Deadline } from "../../policies/Deadline.ts"
 import type { Hedge } from "../../policies/Hedge.ts"
 import * as Retry from "../../policies/Retry.ts"
+import { Priority } from "../../Priority.ts"
 import { DeadlineExceeded, type Reason } from "../../Reason.ts"
 import { type Fate, worstFate } from "../../Safety.ts"
 import * as Timeline from "../../Timeline.ts"
 import { VendorError } from "../../VendorError.ts"
-import { type AttemptEnd, AttemptRing } from "./AttemptRing.ts"
+import * as Ambient from "./Ambient.ts"
+import { type AttemptEnd, AttemptRing, type Maker } from "./AttemptRing.ts"
 import * as HedgedAttempt from "./HedgedAttempt.ts"
 import type { Leaf } from "./Leaf.ts"
 import type { Plan } from "./Plan.ts"
-import { Ring } from "./Ring.ts"
+import { type Held, leaveQueue, passGates, type Ring, settlePermits, tick, underway } from "./Ring.ts"
 import * as Trace from "./Trace.ts"
 
 type Step = (now: number, error: VendorError) => Pull.Pull<[unknown, Duration.Duration], never, unknown>
@@ -38,54 +41,120 @@ export const run = <A, E>(
   key: string,
   cost: number
 ): Effect.Effect<A, E | VendorError> =>
-  Effect.withFiber((fiber) => {
-    const timeline = Timeline.of(fiber)
-    const now = timeline.now()
-    const deadline = Math.min(fiber.getRef(Deadline), now + plan.deadlineMillis)
-    const call = new OperationRing(leaf, plan, fiber, timeline, now, deadline, key, cost)
-    return Effect.onExitPrimitive(Effect.suspend(() => call.begin()), (exit) => call.leave(exit))
+  Effect.callback((resume) => {
+    const fiber = Fiber.getCurrent()!
+    const ambient = Ambient.of(fiber.context)
+    const now = ambient.timeline.now()
+    const deadline = Math.min(ambient.deadline, now + plan.deadlineMillis)
+    return new OperationRing(leaf, resume, plan, fiber, ambient.timeline, now, deadline, key, cost).start()
   })
 
-export class OperationRing<A, E> extends Ring<A, E | VendorError> {
+export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E, A, E | VendorError> {
+  // Declared, for the same reason as in an attempt.
+  declare readonly plan: Plan
+  declare readonly fiber: Fiber.Fiber<unknown, unknown>
+  declare readonly timeline: Timeline.Timeline
+  declare readonly deadline: number
+  declare readonly key: string
+  declare readonly cost: number
+  declare now: number
+  permits: Held | undefined = undefined
+  wait: Wait | undefined = undefined
   /** Attempts that were begun. */
   attempt = 0
   /** Attempts whose leaf was started. */
   started = 0
   span: Tracer.Span | undefined = undefined
-  private readonly leaf: Leaf<A, E>
-  private readonly beganAt: number
+  /** Whether attempts are started without the fibre: so far nothing had to be waited for but the vendor. */
+  isDirect = true
+  private isStarting = true
+  declare private readonly resume: (effect: Effect.Effect<A, E | VendorError>) => void
+  declare private readonly leaf: Leaf<A, E>
+  declare private readonly beganAt: number
   private isOver = false
   private fate: Fate = "NotSent"
   private current: AttemptRing<A, E, A, E | VendorError> | undefined = undefined
   private step: Step | undefined = undefined
 
-  constructor(leaf: Leaf<A, E>, ...surroundings: ConstructorParameters<typeof Ring>) {
-    super(...surroundings)
+  constructor(
+    leaf: Leaf<A, E>,
+    resume: (effect: Effect.Effect<A, E | VendorError>) => void,
+    plan: Plan,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    timeline: Timeline.Timeline,
+    now: number,
+    deadline: number,
+    key: string,
+    cost: number
+  ) {
+    this.plan = plan
+    this.fiber = fiber
+    this.timeline = timeline
+    this.now = now
+    this.deadline = deadline
+    this.key = key
+    this.cost = cost
     this.leaf = leaf
-    this.beganAt = this.now
+    this.resume = resume
+    this.beganAt = now
   }
 
-  /** What an attempt has in common with its call. */
-  get surroundings(): ConstructorParameters<typeof Ring> {
-    return [this.plan, this.fiber, this.timeline, this.now, this.deadline, this.key, this.cost]
+  get vendor() {
+    return this.plan.vendor
+  }
+  get operation() {
+    return this.plan.operation
+  }
+  get scope() {
+    return this.plan.scope
+  }
+  get safety() {
+    return this.plan.safety
+  }
+  get priority() {
+    return this.fiber.getRef(Priority)
+  }
+  random() {
+    return this.fiber.getRef(Random.Random).nextDoubleUnsafe()
   }
 
-  begin(): Effect.Effect<A, E | VendorError> {
-    this.span = Trace.open(this.fiber, undefined, `${this.vendor} ${this.operation}`, "internal", {
-      "breakwater.vendor": this.vendor,
-      "breakwater.operation": this.operation
-    })
+  /** Begins, and returns how to leave when the fibre is interrupted. */
+  start(): Effect.Effect<void> | void {
+    let next: Effect.Effect<A, E | VendorError>
+    try {
+      next = this.begin()
+    } catch (defect) {
+      next = Exit.die(defect)
+    }
+    if (next !== underway) this.proceed(next)
+    this.isStarting = false
+    if (!this.isOver) return Effect.sync(() => this.leave(interrupted))
+  }
+
+  /** Goes on with the next step: the end, or what has to run in the fibre. */
+  proceed(next: Effect.Effect<A, E | VendorError>): void {
+    if (this.isOver) return this.resume(next)
+    this.isDirect = false
+    const step = Effect.onExitPrimitive(next, (exit) => this.leave(exit))
+    // Had the fibre never been suspended, it could be interrupted before the step, and nobody would leave the call.
+    if (this.isStarting) queueMicrotask(() => this.resume(step))
+    else this.resume(step)
+  }
+
+  private begin(): Effect.Effect<A, E | VendorError> {
+    const { operationSpanAttributes, operationSpanName } = this.plan
+    this.span = Trace.open(this.fiber, undefined, operationSpanName, "internal", operationSpanAttributes)
     this.plan.retryBudget?.deposit(this.now)
-    return this.passGates(this.plan.operationGates)
+    return passGates(this, this.plan.operationGates)
   }
 
   /** The fibre leaves the call. Unless the call ended by itself it was interrupted, or something in it is broken. */
   leave(exit: Exit.Exit<A, E | VendorError>): undefined {
     if (this.isOver) return
-    this.tick()
+    tick(this)
     const label = Exit.hasInterrupts(exit) ? "interrupted" : "defect"
     this.current?.leave(exit, label)
-    this.leaveQueue()
+    leaveQueue(this)
     this.end(exit, label, Outcome.abandoned(this.now - this.beganAt))
   }
 
@@ -106,19 +175,25 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
     this.fate = worstFate(this.fate, reason.fate)
   }
 
-  protected inside(): Effect.Effect<A, E | VendorError> {
+  inside(): Effect.Effect<A, E | VendorError> {
     return this.nextAttempt()
   }
 
-  protected refused({ reason }: Refusal): Effect.Effect<A, E | VendorError> {
+  refused({ reason }: Refusal): Effect.Effect<A, E | VendorError> {
     return this.giveUp(reason)
   }
 
   private nextAttempt(): Effect.Effect<A, E | VendorError> {
     if (this.now >= this.deadline) return this.giveUp(new DeadlineExceeded("NotSent"))
     const { hedge } = this.plan
-    if (hedge !== undefined) return Effect.flatMap(HedgedAttempt.attempt(hedge, this.hedging(hedge)), this.finish)
-    this.current = new AttemptRing(this, ++this.attempt, this.leaf, this.finish)
+    if (hedge !== undefined) {
+      this.isDirect = false
+      return Effect.flatMap(
+        HedgedAttempt.attempt(hedge, this.hedging(hedge)),
+        (end) => this.ended(end, this.timeline.now())
+      )
+    }
+    this.current = new AttemptRing(this, ++this.attempt, this.leaf, this)
     return this.current.begin()
   }
 
@@ -126,13 +201,15 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
     return {
       timeline: this.timeline,
       another: () =>
-        new AttemptRing(this, ++this.attempt, this.leaf, (end) => {
-          if (end.reason === undefined) hedge.record(end.outcome.durationMillis, this.timeline.now())
-          return Effect.succeed(end)
+        new AttemptRing(this, ++this.attempt, this.leaf, {
+          ended: (end, now) => {
+            if (end.wasStarted && end.reason === undefined) hedge.record(end.outcome.durationMillis, now)
+            return Effect.succeed(end)
+          }
         }),
       isWorthwhile: ({ reason }) => reason !== undefined && Retry.isWorthwhile(this.safety, reason, this.fate),
       pay: () => {
-        this.tick()
+        tick(this)
         if (this.now >= this.deadline || this.plan.retryBudget?.withdraw(this.now) === false) return false
         this.plan.meter?.hedge()
         return true
@@ -142,12 +219,12 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
   }
 
   /** What follows on the end of an attempt. */
-  private readonly finish = (end: AttemptEnd<A, E>): Effect.Effect<A, E | VendorError> => {
+  ended(end: AttemptEnd<A, E>, now: number): Effect.Effect<A, E | VendorError> {
     this.current = undefined
-    this.tick()
-    const { reason } = end
+    this.now = now
     // What one of our own gates has refused is not asked for again.
-    if (reason !== undefined && !end.wasStarted) return this.giveUp(reason)
+    if (!end.wasStarted) return this.giveUp(end.reason)
+    const { reason } = end
     const { retry } = this.plan
     return reason !== undefined && retry !== undefined && Retry.isWorthwhile(this.safety, reason, this.fate)
       ? this.retry(retry, reason, end.exit)
@@ -167,14 +244,14 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
           onDone: () => giveUp,
           onFailure: (cause) => Effect.failCause(cause),
           onSuccess: ([, delay]) => {
-            this.tick()
+            tick(this)
             // Whole milliseconds, rounded up: never early, on any clock.
             const millis = Math.ceil(Math.max(Duration.toMillis(delay), reason.retryAfterMillis ?? 0))
             if (this.now + millis >= this.deadline) return giveUp
             if (this.plan.retryBudget?.withdraw(this.now) === false) return giveUp
             this.plan.meter?.retry()
             return Effect.flatMap(Timeline.sleepUntil(this.timeline, this.now + millis), () => {
-              this.tick()
+              tick(this)
               return this.nextAttempt()
             })
           }
@@ -198,7 +275,7 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
     outcome: Outcome.Outcome
   ): Exit.Exit<A, E | VendorError> {
     this.isOver = true
-    this.settlePermits(outcome)
+    settlePermits(this, outcome)
     this.plan.meter?.operation(this.now - this.beganAt, label, this.key)
     if (this.span !== undefined) {
       this.span.attribute("breakwater.outcome", label)
@@ -208,3 +285,5 @@ export class OperationRing<A, E> extends Ring<A, E | VendorError> {
     return exit
   }
 }
+
+const interrupted = Exit.interrupt()

@@ -28,6 +28,9 @@ export interface Plan {
   /** Asked once an attempt, outermost first. */
   readonly attemptGates: ReadonlyArray<Gate>
   readonly meter: OperationMeter | undefined
+  /** The name and attributes of an operation's span. */
+  readonly operationSpanName: string
+  readonly operationSpanAttributes: Attributes
   /** The name and attributes of an attempt's span. */
   readonly spanName: string
   readonly spanAttributes: Attributes

@@ -1,0 +1,44 @@
+/**
+ * What the bench measures, in one vocabulary for all suites. A suite runs in a process of its own, so that no suite
+ * warms or clutters another; what it compares is compared inside that one process.
+ */
+
+/** One comparison. Lower is better on both sides, so that a bar is always the largest ratio that holds. */
+export interface Row {
+  /** What is compared, without the peer's name when the peer is a plain baseline; unique in its suite. */
+  readonly name: string
+  /** What is counted per operation: "ns CPU", "ms", "bytes", "calls". */
+  readonly unit: string
+  readonly ours: number
+  readonly peer: number
+  /** `ours / peer`, the median of the rounds' own ratios where there are rounds. */
+  readonly ratio: number
+  /** The middle half of the rounds' ratios, where there are rounds. */
+  readonly spread?: readonly [low: number, high: number] | undefined
+  /** The largest ratio allowed; "10 times cheaper" is 0.1. Absent where nothing is promised. */
+  readonly bar?: number | undefined
+}
+
+interface Picture {
+  /** The file's name in `docs/benchmarks/`, with `.svg`. */
+  readonly file: string
+  readonly caption: string
+  readonly svg: string
+}
+
+export interface Findings {
+  readonly rows: ReadonlyArray<Row>
+  /** Markdown under the table: settings of the peers, and what a ratio cannot say (percentiles, pauses, counts). */
+  readonly notes?: ReadonlyArray<string> | undefined
+  readonly pictures?: ReadonlyArray<Picture> | undefined
+}
+
+export interface Suite {
+  readonly title: string
+  /** Which question the suite answers, and how it is measured: two or three sentences of markdown. */
+  readonly about: string
+  /** `quick` asks for a smoke run: few rounds, no bars promised. */
+  run(options: { readonly quick: boolean }): Promise<Findings>
+}
+
+export const holds = (row: Row): boolean | undefined => row.bar === undefined ? undefined : row.ratio <= row.bar

@@ -1,0 +1,112 @@
+/**
+ * A vendor with a capacity, a latency and a rate of failures. It serves so many calls at once, the others wait inside it
+ * in order; past a length of that queue it turns calls away at once. A caller may give up, but the vendor serves what it
+ * has taken on all the same, as real ones do.
+ */
+import { seeded } from "./seeded.ts"
+import { after } from "./VirtualTime.ts"
+
+/** The vendor's refusal, or what the socket says when there is no answer. */
+export class VendorFailure extends Error {
+  readonly status: number
+  readonly retryAfterSeconds: number | undefined
+  constructor(status: number, retryAfterSeconds?: number) {
+    super(status === 0 ? "no answer in time" : `status ${status}`)
+    this.name = "VendorFailure"
+    this.status = status
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+/** An error of an attempt as the vendor's: what anybody else throws is a 503, as a service answers that failed. */
+export const failureOf = (error: unknown): VendorFailure =>
+  error instanceof VendorFailure ? error : new VendorFailure(503)
+
+/** One attempt on the wire: done with its promise, rejected with a `VendorFailure`. */
+export type Ask = () => Promise<void>
+
+export interface VendorOptions {
+  readonly seed?: number
+  /** Calls served at once. @default Infinity */
+  readonly servers?: number
+  /** Calls that may wait inside. @default Infinity */
+  readonly queue?: number
+  /** How long it takes over one. */
+  readonly serviceMillis: (vendor: SimulatedVendor) => number
+  /** Whether it fails this one when it has been served. */
+  readonly fails?: (vendor: SimulatedVendor) => boolean
+}
+
+export class SimulatedVendor {
+  readonly random: () => number
+  asked = 0
+  turnedAway = 0
+  /** Being served now. */
+  busy = 0
+  private readonly waiting: Array<() => void> = []
+  private readonly options: VendorOptions
+
+  constructor(options: VendorOptions) {
+    this.options = options
+    this.random = seeded(options.seed ?? 42)
+  }
+
+  /** In it now, served or waiting. */
+  get inside(): number {
+    return this.busy + this.waiting.length
+  }
+
+  readonly ask: Ask = () => {
+    this.asked++
+    const { queue = Infinity, servers = Infinity } = this.options
+    return new Promise((resolve, reject) => {
+      if (this.busy >= servers && this.waiting.length >= queue) {
+        this.turnedAway++
+        after(1, () => reject(new VendorFailure(503)))
+        return
+      }
+      const serve = () => {
+        this.busy++
+        after(this.options.serviceMillis(this), () => {
+          this.busy--
+          if (this.options.fails?.(this) === true) reject(new VendorFailure(503))
+          else resolve()
+          this.waiting.shift()?.()
+        })
+      }
+      if (this.busy < servers) serve()
+      else this.waiting.push(serve)
+    })
+  }
+}
+
+/** The transport's own limit, for those who bring none: the caller is told after so long, the vendor is not. */
+export const within = (millis: number, ask: Ask): Ask => () =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new VendorFailure(0)), millis)
+    ask().finally(() => clearTimeout(timer)).then(resolve, reject)
+  })
+
+/** Calls that come independently of each other, so many a second, for so long; done when all have ended. */
+export const arrivals = async (
+  options: { readonly perSecond: (sinceMillis: number) => number; readonly millis: number; readonly seed?: number },
+  call: (sinceMillis: number) => Promise<void>
+): Promise<void> => {
+  const random = seeded(options.seed ?? 99)
+  const begin = performance.now()
+  const calls = new Array<Promise<void>>()
+  let due = 0
+  await new Promise<void>((resolve) => {
+    const next = () => {
+      due -= Math.log(1 - random()) * 1_000 / options.perSecond(due)
+      if (due >= options.millis) resolve()
+      else after(due - (performance.now() - begin), arrive)
+    }
+    const arrive = () => {
+      calls.push(call(due))
+      next()
+    }
+    next()
+  })
+  await Promise.all(calls)
+}

@@ -1,0 +1,112 @@
+/** How what was measured is told: a table, a JSON file, and the page `docs/benchmarks.md` with its pictures. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpus, totalmem } from "node:os"
+import type { Ran } from "./main.ts"
+import { holds, type Row } from "./Suite.ts"
+
+/** From this ratio on, lower ones being what a second run may turn round (ours). */
+const ahead = 1.05
+
+export const tableOf = (rows: ReadonlyArray<Row>): string =>
+  [
+    "| what | unit | ours | peer | ratio (middle half) | bar |",
+    "|---|---|--:|--:|--:|---|",
+    ...rows.map((row) =>
+      `| ${row.name} | ${row.unit} | ${amount(row.ours)} | ${amount(row.peer)} | ${amount(row.ratio)}${
+        row.spread === undefined ? "" : ` (${amount(row.spread[0])} … ${amount(row.spread[1])})`
+      } | ${barOf(row)} |`
+    )
+  ].join("\n")
+
+const barOf = (row: Row): string => {
+  if (row.bar === undefined) return row.ratio > ahead ? "the peer is ahead" : ""
+  return `≤ ${amount(row.bar)} ${holds(row) === true ? "holds" : "**does not hold**"}`
+}
+
+/** Three figures, without an exponent where people would not write one. */
+export const amount = (value: number): string =>
+  value === 0 || (Math.abs(value) >= 0.001 && Math.abs(value) < 1e7)
+    ? String(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)))
+    : value.toExponential(2)
+
+export const jsonOf = (all: ReadonlyArray<Ran>): string =>
+  JSON.stringify(
+    all.flatMap(({ name: suite, findings }) =>
+      findings.rows.map((row) => ({
+        name: `${suite}: ${row.name}`,
+        unit: row.unit,
+        ours: row.ours,
+        peer: row.peer,
+        ratio: row.ratio,
+        bar: row.bar ?? null,
+        holds: holds(row) ?? null
+      }))
+    ),
+    undefined,
+    2
+  )
+
+const docs = new URL("../../docs/", import.meta.url)
+
+export const writePage = (all: ReadonlyArray<Ran>): void => {
+  const pictures = new URL("benchmarks/", docs)
+  rmSync(pictures, { recursive: true, force: true })
+  mkdirSync(pictures, { recursive: true })
+  const page = ["# Benchmarks", "", ...introduction(), "", ...summary(all)]
+  for (const { title, about, findings } of all) {
+    page.push("", `## ${title}`, "", about, "", tableOf(findings.rows))
+    for (const note of findings.notes ?? []) page.push("", note)
+    for (const { caption, file, svg } of findings.pictures ?? []) {
+      writeFileSync(new URL(`${file}.svg`, pictures), svg)
+      page.push("", `![${caption}](benchmarks/${file}.svg)`, "", caption)
+    }
+  }
+  writeFileSync(new URL("benchmarks.md", docs), `${page.join("\n")}\n`)
+}
+
+/** The bars, and where somebody else does better, before all the rest. */
+const summary = (all: ReadonlyArray<Ran>): ReadonlyArray<string> => {
+  const rows = all.flatMap(({ findings, name }) =>
+    findings.rows.map((row) => ({ ...row, name: `${name}: ${row.name}` }))
+  )
+  return [
+    "## The bars",
+    "",
+    tableOf(rows.filter(({ bar }) => bar !== undefined)),
+    "",
+    "## Where somebody else is ahead",
+    "",
+    "Of everything that was compared; what is bare, raw or nothing at all is among them, and so is what leaves out half of the work.",
+    "",
+    ...rows.filter(({ bar, ratio }) => bar === undefined && ratio > ahead).map(({ name, ratio }) =>
+      `- ${name}: ${amount(ratio)}`
+    )
+  ]
+}
+
+const introduction = (): ReadonlyArray<string> => [
+  "Written by `npm run bench`; nothing on this page is typed by hand. Ratios are ours divided by the peer's, taken within",
+  "one process and one round (the middle half of the rounds in brackets); less than 1 means that we are ahead. CPU is that",
+  "of the main thread. Figures are medians, and absolute ones say more about the machine than about the code.",
+  "",
+  `Machine: ${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, ${
+    Math.round(totalmem() / 2 ** 30)
+  } GiB, ${process.platform} ${process.arch}. Node ${process.versions.node}, V8 ${process.versions.v8}.`,
+  "",
+  `Versions: ${versions()}.`
+]
+
+const versions = (): string => {
+  const { dependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8")) as {
+    readonly dependencies: Readonly<Record<string, string>>
+  }
+  return Object.keys(dependencies).filter((name) => !name.startsWith("@breakwater/"))
+    .map((name) => `${name} ${versionOf(name)}`).join(", ")
+}
+
+const versionOf = (name: string): string => {
+  const { version } = JSON.parse(
+    readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), "utf8")
+  ) as { readonly version: string }
+  return version
+}

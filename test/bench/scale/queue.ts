@@ -1,0 +1,117 @@
+/** How long the event loop stands still while very many callers come to a queue, wait in it, and are let go. */
+import { type Policy, RateLimited, Stack } from "@breakwater/core"
+import { Effect, Fiber } from "effect"
+import { type Span, watchCollector } from "./collector.ts"
+import { waited } from "./waiting.ts"
+
+export interface Crowd {
+  readonly name: string
+  readonly policy: (callers: number) => Policy.Policy
+}
+
+const patient = { deadline: "2 minutes", attemptTimeout: "1 minute", breaker: false, retry: false } as const
+const maxWait = "1 minute"
+
+export const crowds: ReadonlyArray<Crowd> = [
+  { name: "bulkhead of 64", policy: (queue) => ({ ...patient, bulkhead: { limit: 64, queue, maxWait } }) },
+  {
+    name: "rate limit, 1000 in any 20 ms",
+    policy: (queue) => ({
+      ...patient,
+      bulkhead: false,
+      rateLimit: { limit: 1_000, window: "20 millis", queue, maxWait }
+    })
+  },
+  {
+    name: "rate limit, token bucket of 50 a millisecond",
+    policy: (queue) => ({
+      ...patient,
+      bulkhead: false,
+      rateLimit: { limit: 50_000, burst: 50, queue, maxWait, algorithm: "TokenBucket" }
+    })
+  }
+]
+
+/** How long it takes at most until all have come, in milliseconds. */
+const pauseMillis = 2_000
+/** How many callers come, and how many answers, in one turn of the event loop. */
+const slice = 16
+
+export interface Pauses {
+  /** Milliseconds of the longest turn of the event loop, without what the collector and other processes took of it. */
+  readonly coming: number
+  readonly leaving: number
+  /** Milliseconds of the longest work of the collector. */
+  readonly collecting: number
+}
+
+/**
+ * Callers come a few in every turn and wait until all are there; then the vendor answers, a few in every turn as well: how
+ * many answers a turn brings is the network's doing, and not the queue's.
+ */
+export const crowd = async ({ policy }: Crowd, callers: number): Promise<Pauses> => {
+  const stack = Stack.make({ vendor: "acme", operation: "rate", safety: "Idempotent", policy: policy(callers) })
+  const asked: Array<() => void> = []
+  let isPaused = false
+  const call = stack.call<void, never>((attempt) => {
+    if (isPaused) asked.push(() => attempt.answer(success))
+    else {
+      // The vendor wants to hear nothing until all have come; a bulkhead does not care.
+      isPaused = true
+      attempt.fail(new RateLimited(429, { retryAfterMillis: pauseMillis }))
+    }
+    return () => undefined
+  })
+  const pulse = takePulse()
+  const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+  while (fibers.length < callers) {
+    for (let index = 0; index < slice && fibers.length < callers; index++) fibers.push(Effect.runFork(call))
+    await turn()
+  }
+  const coming = await pulse.longest()
+  const left = { callers }
+  for (const fiber of fibers) fiber.addObserver(() => left.callers--)
+  while (left.callers > 0) {
+    for (const answer of asked.splice(-slice)) answer()
+    await turn()
+  }
+  const leaving = await pulse.longest()
+  pulse.stop()
+  return { coming, leaving, collecting: pulse.collector.longest() }
+}
+
+const success = Effect.runSync(Effect.exit(Effect.void))
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+/** Watches every turn of the event loop. */
+const takePulse = () => {
+  const collector = watchCollector()
+  let turns: Array<Span & { readonly waited: number }> = []
+  let last = performance.now()
+  let lastWaited = waited()
+  let isRunning = true
+  const beat = () => {
+    const now = performance.now()
+    const nowWaited = waited()
+    if (now - last > 0.2) turns.push({ from: last, to: now, waited: nowWaited - lastWaited })
+    last = now
+    lastWaited = nowWaited
+    if (isRunning) setImmediate(beat)
+  }
+  setImmediate(beat)
+  return {
+    collector,
+    /** Milliseconds of the longest turn since it was last asked. */
+    async longest() {
+      await collector.settled()
+      const longest = turns.reduce((most, turn) => Math.max(most, collector.own(turn) - turn.waited), 0)
+      turns = []
+      return longest
+    },
+    stop() {
+      isRunning = false
+      collector.stop()
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** What policies do to a vendor and to their callers over minutes and hours, in virtual time. */
+import * as Amplification from "../behaviour/Amplification.ts"
+import * as Contention from "../behaviour/Contention.ts"
+import * as Hedging from "../behaviour/Hedging.ts"
+import * as Recovery from "../behaviour/Recovery.ts"
+import * as RetryAfter from "../behaviour/RetryAfter.ts"
+import * as Spike from "../behaviour/Spike.ts"
+import type { Findings, Suite } from "../Suite.ts"
+
+const experiments = [Amplification, RetryAfter, Spike, Recovery, Contention, Hedging]
+
+export const suite: Suite = {
+  title: "Behaviour",
+  about:
+    "What becomes of a vendor's trouble: how much load retries add, whether the vendor comes back, what a hedge buys. " +
+    "Simulations with fixed seeds in virtual time: the libraries run as they are published, while timers, clocks and `Math.random` are replaced. " +
+    "Everybody meets the same vendor and the same calls.",
+  async run({ quick }) {
+    const all = new Array<Findings>()
+    for (const { measure } of experiments) all.push(await measure(quick))
+    return {
+      rows: all.flatMap(({ rows }) => rows),
+      notes: all.flatMap(({ notes }) => notes ?? []),
+      pictures: all.flatMap(({ pictures }) => pictures ?? [])
+    }
+  }
+}

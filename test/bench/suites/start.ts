@@ -1,0 +1,225 @@
+/** How long it takes until something can be done. */
+import { execFile, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { gzipSync } from "node:zlib"
+import { rolldown } from "rolldown"
+import { quantile } from "../compare.ts"
+import { amount } from "../report.ts"
+import type { Row, Suite } from "../Suite.ts"
+
+export const suite: Suite = {
+  title: "Start: until something can be done",
+  about:
+    "Imports are of what is published (`npm run build`, JavaScript), each in a fresh process, one after the other in turns; " +
+    "what is counted is the main thread's CPU. Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
+    "The demo server is started by `npm start`, and asked until it answers.",
+  run: async ({ quick }) => {
+    await run(process.execPath, [fileURLToPath(new URL("../../support/bundle.ts", import.meta.url))])
+    const rounds = quick ? 2 : 15
+    const { others, rows } = await imports(rounds)
+    const sizes = new Map<string, Size>()
+    for (const { name, source } of programs) sizes.set(name, await sizeOf(source))
+    for (const [ours, peer] of [[guardedByUs, guardedByParts], [ourClient, effectsClient]] as const) {
+      const [{ gzip }, other] = [sizes.get(ours)!, sizes.get(peer)!]
+      rows.push({
+        name: `size of ${ours} / ${peer}`,
+        unit: "bytes, gzip",
+        ours: gzip,
+        peer: other.gzip,
+        ratio: gzip / other.gzip
+      })
+    }
+    const starts = new Array<number>()
+    for (let start = 0; start < (quick ? 1 : 5); start++) starts.push(await untilFirstAnswer())
+    return {
+      rows,
+      notes: [
+        `For scale, imports in ms CPU: ${others.map(([name, millis]) => `${name} ${amount(millis)}`).join(", ")}.`,
+        `Minified (gzip): ${
+          Array.from(sizes, ([name, { gzip, minified }]) => `${name} ${kilobytes(minified)} (${kilobytes(gzip)})`)
+            .join(", ")
+        }. What \`node:\` and undici bring is not in them.`,
+        `From \`npm start\` to the first answer: median ${Math.round(quantile(starts, 0.5))} ms, slowest ${
+          Math.round(Math.max(...starts))
+        } ms (${starts.length} starts, wall clock, TypeScript as it is in the repository).`
+      ]
+    }
+  }
+}
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL("../../..", import.meta.url))
+const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url))
+const built = (module: string) => new URL(`../../../packages/core/dist/bundle/${module}.js`, import.meta.url).href
+
+const baseline = "effect/Effect"
+const imported: ReadonlyArray<readonly [name: string, modules: ReadonlyArray<string>, bar?: number]> = [
+  ["core alone: the stack and its policies", [built("vendor/Stack")], 1.4],
+  ["a whole client: vendor, contract, transport", [
+    built("vendor/Vendor"),
+    built("transport/UndiciTransport"),
+    "effect/Effect",
+    "effect/Layer",
+    "effect/Schema",
+    "effect/http-api/HttpApi",
+    "effect/http-api/HttpApiEndpoint",
+    "effect/http-api/HttpApiGroup"
+  ]],
+  ["everything: @breakwater/core", [built("index")]]
+]
+const forScale = ["effect", "effect/persistence/CircuitBreaker", "effect/http-api/HttpApiClient", "undici", "cockatiel"]
+
+const imports = async (rounds: number) => {
+  const modules = [[baseline], ...imported.map(([, modules]) => modules), ...forScale.map((module) => [module])]
+  const millis = modules.map(() => new Array<number>())
+  for (let round = 0; round <= rounds; round++) {
+    for (let place = 0; place < modules.length; place++) {
+      const index = round % 2 === 0 ? place : modules.length - 1 - place
+      const { stdout } = await run(process.execPath, [importOf, ...modules[index]!])
+      // The first round fills the caches of the file system.
+      if (round > 0) millis[index]!.push(Number(stdout))
+    }
+  }
+  const rows = imported.map(([name, , bar], index): Row => {
+    const ratios = millis[index + 1]!.map((value, round) => value / millis[0]![round]!)
+    return {
+      name: `import of ${name} / ${baseline}`,
+      unit: "ms CPU",
+      ours: quantile(millis[index + 1]!, 0.5),
+      peer: quantile(millis[0]!, 0.5),
+      ratio: quantile(ratios, 0.5),
+      spread: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+      bar
+    }
+  })
+  const others = forScale.map((name, i) => [name, quantile(millis[1 + imported.length + i]!, 0.5)] as const)
+  return { rows, others }
+}
+
+const guardedByUs = "a guarded effect"
+const guardedByParts = "the same of Effect's parts"
+const ourClient = "a client of one vendor"
+const effectsClient = "Effect's HttpApiClient over undici"
+
+const contract = `
+  import * as Effect from "effect/Effect"
+  import * as HttpApi from "effect/http-api/HttpApi"
+  import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+  import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+  import * as Layer from "effect/Layer"
+  import * as Schema from "effect/Schema"
+  const api = HttpApi.make("acme").add(
+    HttpApiGroup.make("bell").add(HttpApiEndpoint.get("ring", "/ring", { success: Schema.String }))
+  )`
+
+const programs: ReadonlyArray<{ readonly name: string; readonly source: string }> = [
+  {
+    name: "an effect that runs",
+    source: `
+      import * as Effect from "effect/Effect"
+      Effect.runPromise(Effect.succeed(1)).then(console.log)`
+  },
+  {
+    name: guardedByUs,
+    source: `
+      import * as Stack from "@breakwater/core/vendor/Stack"
+      import * as Effect from "effect/Effect"
+      const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent" })
+      Effect.runPromise(stack.guard(Effect.succeed(1), () => undefined)).then(console.log)`
+  },
+  {
+    name: "the same imported from the barrel",
+    source: `
+      import { Stack } from "@breakwater/core"
+      import * as Effect from "effect/Effect"
+      const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent" })
+      Effect.runPromise(stack.guard(Effect.succeed(1), () => undefined)).then(console.log)`
+  },
+  {
+    name: guardedByParts,
+    source: `
+      import * as EffectParts from "./guard/effectParts.ts"
+      import * as Effect from "effect/Effect"
+      Effect.runPromise(Effect.flatMap(EffectParts.make, ({ whole }) => whole(Effect.succeed(1)))).then(console.log)`
+  },
+  {
+    name: ourClient,
+    source: `${contract}
+      import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
+      import * as Vendor from "@breakwater/core/vendor/Vendor"
+      class Acme extends Vendor.Service()({ name: "acme", api, baseUrl: "https://api.acme.test" }) {}
+      const ring = Effect.flatMap(Acme, ({ bell }) => bell.ring())
+      Effect.runPromise(Effect.provide(ring, Layer.provide(Acme.layer, UndiciTransport.layer()))).then(console.log)`
+  },
+  {
+    name: effectsClient,
+    source: `${contract}
+      import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+      import * as HttpApiClient from "effect/http-api/HttpApiClient"
+      const ring = Effect.flatMap(HttpApiClient.make(api, { baseUrl: "https://api.acme.test" }), ({ bell }) => bell.ring())
+      Effect.runPromise(Effect.provide(ring, NodeHttpClient.layerUndici)).then(console.log)`
+  }
+]
+
+interface Size {
+  readonly minified: number
+  readonly gzip: number
+}
+
+const bench = fileURLToPath(new URL("..", import.meta.url))
+
+/** The size of a program that stands in the bench's folder. */
+const sizeOf = async (source: string): Promise<Size> => {
+  const entry = `${bench}program.js`
+  const bundle = await rolldown({
+    input: entry,
+    cwd: bench,
+    platform: "node",
+    treeshake: true,
+    external: [/^node:/, /^undici$/],
+    plugins: [{
+      name: "program",
+      resolveId: (id) => id === entry ? id : undefined,
+      load: (id) => id === entry ? source : undefined
+    }]
+  })
+  const { output } = await bundle.generate({ minify: true, format: "esm" })
+  await bundle.close()
+  const code = output.map((chunk) => chunk.type === "chunk" ? chunk.code : "").join("")
+  return { minified: Buffer.byteLength(code), gzip: gzipSync(code).length }
+}
+
+const kilobytes = (bytes: number): string => `${Math.round(bytes / 1_024)} KB`
+
+/** Starts the demo server as its readme says, and waits for its first answer; milliseconds. */
+const untilFirstAnswer = async (): Promise<number> => {
+  const began = performance.now()
+  const server = spawn("npm", ["start"], {
+    cwd: root,
+    env: { ...process.env, PORT: "0", SIMULATORS_PORT: "0", NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true
+  })
+  try {
+    const port = await new Promise<string>((resolve, reject) => {
+      let output = ""
+      const read = (chunk: Buffer) => {
+        output += chunk.toString()
+        const port = /Listening on http:\/\/(?:\[::\]|0\.0\.0\.0):(\d+)/.exec(output)?.[1]
+        if (port !== undefined) resolve(port)
+      }
+      server.stdout.on("data", read)
+      server.stderr.on("data", read)
+      server.once("exit", () => reject(new Error(`the demo server did not start:\n${output}`)))
+    })
+    const answer = await fetch(`http://127.0.0.1:${port}/live`)
+    await answer.arrayBuffer()
+    return performance.now() - began
+  } finally {
+    // npm and what it starts are a group of their own.
+    const ended = new Promise((resolve) => server.once("close", resolve))
+    process.kill(-server.pid!, "SIGTERM")
+    await ended
+  }
+}

@@ -1,0 +1,78 @@
+import { Stack } from "@breakwater/core"
+import { soon } from "@breakwater/core/Timeline/Soon"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit } from "effect"
+
+/** Runs until it is told to stop, and says how often the event loop came round meanwhile. */
+const countTurns = () => {
+  let turns = 0
+  let isRunning = true
+  const turn = () => {
+    turns++
+    if (isRunning) setImmediate(turn)
+  }
+  setImmediate(turn)
+  return {
+    sofar: () => turns,
+    stop: () => {
+      isRunning = false
+    }
+  }
+}
+
+describe("soon", () => {
+  it("does a few things in a turn of the event loop, in their order, whether they come together or one by one", async () => {
+    for (const ask of ["together", "one by one"]) {
+      // What was done before is over.
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const turns = countTurns()
+      const doneIn = await new Promise<ReadonlyArray<number>>((resolve) => {
+        const doneIn: Array<number> = []
+        const order: Array<number> = []
+        const next = (index: number) => {
+          order.push(index)
+          doneIn.push(turns.sofar())
+          if (doneIn.length === 200) {
+            assert.deepStrictEqual(order, order.toSorted((a, b) => a - b))
+            resolve(doneIn)
+          } else if (ask === "one by one") soon(() => next(index + 1))
+        }
+        if (ask === "one by one") soon(() => next(0))
+        else for (let index = 0; index < 200; index++) soon(() => next(index))
+      })
+      turns.stop()
+      const perTurn = Map.groupBy(doneIn, (turn) => turn)
+      for (const done of perTurn.values()) assert.isAtMost(done.length, 32)
+      assert.isAtLeast(perTurn.size, 7)
+    }
+  })
+
+  it("does what is asked for alone before the event loop comes round", async () => {
+    const turns = countTurns()
+    await new Promise<void>((resolve) => soon(resolve))
+    assert.strictEqual(turns.sofar(), 0)
+    turns.stop()
+  })
+
+  it.live("lets the event loop come round while a long queue is served, however fast the vendor is", () =>
+    Effect.gen(function*() {
+      const stack = Stack.make({
+        vendor: "acme",
+        operation: "ring",
+        safety: "Idempotent",
+        policy: { bulkhead: { limit: 1, queue: 1_000 } }
+      })
+      let release: (() => void) | undefined
+      const call = stack.call<number, never>((attempt) => {
+        const answer = () => attempt.answer(Exit.succeed(1))
+        if (release === undefined) release = answer
+        else answer()
+        return () => undefined
+      })
+      const turns = countTurns()
+      setImmediate(() => release?.())
+      yield* Effect.all(Array.from({ length: 1_000 }, () => call), { concurrency: "unbounded" })
+      turns.stop()
+      assert.isAtLeast(turns.sofar(), 30)
+    }))
+})

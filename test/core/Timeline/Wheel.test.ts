@@ -1,0 +1,98 @@
+import { shortestMillis, Wheel } from "@breakwater/core/Timeline/Wheel"
+import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { vi } from "vitest"
+import { intBetween } from "../../support/intBetween.ts"
+
+/** By how much a timer of the wheel may be late, in milliseconds: a slot. */
+const lateness = 8
+
+const TimerScript = Schema.Struct({
+  /** When it is added. */
+  at: intBetween(0, 3_000),
+  millis: intBetween(shortestMillis, 12_000),
+  /** How long after that it is cancelled; mostly never. */
+  patience: Schema.Union([Schema.Undefined, Schema.Undefined, intBetween(0, 12_000)]),
+  /** Which other timer it cancels when it is told; mostly none. */
+  cancels: Schema.Union([Schema.Undefined, Schema.Undefined, intBetween(0, 19)])
+})
+
+describe("Wheel", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "performance"] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+  const now = () => performance.now()
+
+  it.effect.prop(
+    "tells each timer once, not before it is due and at most a slot later, unless it is cancelled before; then it stops",
+    { scripts: Schema.Array(TimerScript).check(Schema.isMaxLength(20)) },
+    ({ scripts }) =>
+      Effect.sync(() => {
+        const wheel = new Wheel(now)
+        const origin = now()
+        const toldAt = scripts.map(() => new Array<number>())
+        const cancelledAt = scripts.map(() => Infinity)
+        const timers = new Map<number, { cancel(): void }>()
+        const cancel = (index: number) => {
+          if (!timers.has(index)) return
+          cancelledAt[index] = Math.min(cancelledAt[index]!, now() - origin)
+          timers.get(index)!.cancel()
+        }
+        scripts.forEach(({ at, cancels, millis, patience }, index) => {
+          setTimeout(() => {
+            const timeIsUp = () => {
+              toldAt[index]!.push(now() - origin)
+              if (cancels !== undefined && cancels !== index) cancel(cancels)
+            }
+            timers.set(index, wheel.add(now(), now() + millis, { timeIsUp }))
+          }, at)
+          if (patience !== undefined) setTimeout(() => cancel(index), at + patience + 0.5)
+        })
+        vi.advanceTimersByTime(16_000)
+        scripts.forEach(({ at, millis }, index) => {
+          const due = at + millis
+          const [told, ...again] = toldAt[index]!
+          assert.deepStrictEqual(again, [])
+          if (told === undefined) assert.isAtMost(cancelledAt[index]!, due + lateness)
+          else {
+            assert.isAtLeast(told, due)
+            assert.isAtMost(told, due + lateness)
+            assert.isAtLeast(cancelledAt[index]!, told)
+          }
+        })
+        assert.strictEqual(vi.getTimerCount(), 0)
+      }),
+    { arbitrary: { runs: 300, seed: 20261123 } }
+  )
+
+  it("keeps one timer of the engine for all of its own", () => {
+    const wheel = new Wheel(now)
+    const limited = { timeIsUp() {} }
+    for (let i = 0; i < 1_000; i++) wheel.add(now(), now() + 1_000 + i, limited)
+    assert.strictEqual(vi.getTimerCount(), 1)
+    vi.advanceTimersByTime(2_100)
+    assert.strictEqual(vi.getTimerCount(), 0)
+  })
+
+  it("tells the others when one throws, and hides nothing", () => {
+    const wheel = new Wheel(now)
+    const heard = new Array<string>()
+    const uncaught = new Array<() => void>()
+    vi.stubGlobal("queueMicrotask", (task: () => void) => uncaught.push(task))
+    const due = now() + 200
+    wheel.add(now(), due, { timeIsUp: () => heard.push("first") })
+    wheel.add(now(), due, {
+      timeIsUp: () => {
+        throw new Error("mine")
+      }
+    })
+    wheel.add(now(), due, { timeIsUp: () => heard.push("third") })
+    vi.advanceTimersByTime(300)
+    vi.unstubAllGlobals()
+    assert.deepStrictEqual(heard, ["first", "third"])
+    assert.throws(() => uncaught[0]!(), "mine")
+  })
+})
