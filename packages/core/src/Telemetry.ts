@@ -269,6 +269,9 @@ class Meter implements OperationMeter {
   }
 }
 
+/** Counted in milliseconds, shown in seconds. */
+const boundariesMillis = durationBoundaries.map((seconds) => Math.round(seconds * 1_000))
+
 /** The counts of a histogram over {@link durationBoundaries}. */
 class Histogram {
   private readonly counts = new Float64Array(durationBoundaries.length + 1)
@@ -278,23 +281,22 @@ class Histogram {
   private max = -Number.MAX_VALUE
 
   record(millis: number) {
-    const seconds = millis / 1_000
     let bucket = 0
-    while (bucket < durationBoundaries.length && seconds > durationBoundaries[bucket]!) bucket++
+    while (bucket < boundariesMillis.length && millis > boundariesMillis[bucket]!) bucket++
     this.counts[bucket]!++
     this.count++
-    this.sum += seconds
-    if (seconds < this.min) this.min = seconds
-    if (seconds > this.max) this.max = seconds
+    this.sum += millis
+    if (millis < this.min) this.min = millis
+    if (millis > this.max) this.max = millis
   }
   state(): Metric.HistogramState {
     let cumulated = 0
     return {
       buckets: durationBoundaries.map((boundary, i) => [boundary, cumulated += this.counts[i]!]),
       count: this.count,
-      min: this.min,
-      max: this.max,
-      sum: this.sum
+      min: this.count === 0 ? this.min : this.min / 1_000,
+      max: this.count === 0 ? this.max : this.max / 1_000,
+      sum: this.sum / 1_000
     }
   }
 }

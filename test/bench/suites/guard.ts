@@ -18,14 +18,14 @@ export const suite: Suite = {
     "as `guard` around any effect (which gives each attempt a fibre of its own, so that it can be cut off). The whole stack has a rate limit, a " +
     "breaker, timeouts of phase, attempt and operation, retries with a budget, a bulkhead, and metrics.",
   run: async ({ quick }) => {
-    const options = quick ? { rounds: 3, batchMillis: 20 } : {}
     const parts = await Effect.runPromise(EffectParts.make)
     const rows: Array<Row> = []
     const race = async (
       contenders: ReadonlyArray<Contender>,
-      tell: (of: (name: string) => Samples) => ReadonlyArray<Row>
+      tell: (of: (name: string) => Samples) => ReadonlyArray<Row>,
+      rounds = 15
     ) => {
-      const samples = await compare(contenders, options)
+      const samples = await compare(contenders, quick ? { rounds: 3, batchMillis: 20 } : { rounds })
       rows.push(...tell((name) => samples.find((sample) => sample.name === name)!))
     }
 
@@ -40,7 +40,7 @@ export const suite: Suite = {
       rowOf("async, any effect: whole stack / Effect's parts", of("effect"), of("parts")),
       rowOf("async, any effect: whole stack / cockatiel, aggressive", of("effect"), of("aggressive")),
       rowOf("async, any effect: whole stack / cockatiel, cooperative", of("effect"), of("cooperative"))
-    ])
+    ], 31)
     await race(synchronous(parts), (of) => [
       rowOf("sync, leaf: whole stack / bare sync effect", of("leaf"), of("bare")),
       rowOf("sync, leaf: whole stack / Effect's parts", of("leaf"), of("parts")),

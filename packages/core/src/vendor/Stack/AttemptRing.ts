@@ -175,8 +175,10 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     this.isRunning = true
     this.call.started++
     this.beganAt = this.phaseAt = this.now
-    this.span = Trace.open(this.call.fiber, this.call.span, this.plan.spanName, "client", this.plan.spanAttributes)
-    if (this.attempt > 1) this.span?.attribute("http.request.resend_count", this.attempt - 1)
+    if (this.call.span !== undefined) {
+      this.span = Trace.open(this.call.fiber, this.call.span, this.plan.spanName, "client", this.plan.spanAttributes)
+      if (this.attempt > 1) this.span?.attribute("http.request.resend_count", this.attempt - 1)
+    }
     const cancel = this.leaf(this)
     if (!this.isRunning) return
     this.cancelLeaf = cancel
