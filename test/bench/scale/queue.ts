@@ -1,6 +1,6 @@
 /** How long the event loop stands still while very many callers come to a queue, wait in it, and are let go. */
 import { type Policy, RateLimited, Stack } from "@breakwater/core"
-import { Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { type Span, watchCollector } from "./collector.ts"
 import { waited } from "./waiting.ts"
 
@@ -63,15 +63,17 @@ export const crowd = async ({ policy }: Crowd, callers: number): Promise<Pauses>
     return () => undefined
   })
   const pulse = takePulse()
-  const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
-  while (fibers.length < callers) {
-    for (let index = 0; index < slice && fibers.length < callers; index++) fibers.push(Effect.runFork(call))
+  let here = 0
+  const leave = () => here--
+  for (let come = 0; come < callers;) {
+    for (let index = 0; index < slice && come < callers; index++, come++) {
+      here++
+      Effect.runFork(call).addObserver(leave)
+    }
     await turn()
   }
   const coming = await pulse.longest()
-  const left = { callers }
-  for (const fiber of fibers) fiber.addObserver(() => left.callers--)
-  while (left.callers > 0) {
+  while (here > 0) {
     for (const answer of asked.splice(-slice)) answer()
     await turn()
   }

@@ -1,13 +1,13 @@
 import "effect/schema/SchemaJITCompiler/enable"
-/** The same calls with schemas compiled, which is one import at the start of a program. */
+/** The same calls where everybody's schemas are compiled, which is one import at the start of a program. */
 import { measure } from "../http/measure.ts"
 import type { Suite } from "../Suite.ts"
 
 export const suite: Suite = {
-  title: "HTTP, schemas compiled",
+  title: "HTTP, everybody's schemas compiled",
   about:
-    "As above, in a program that begins with `import \"effect/schema/SchemaJITCompiler/enable\"`: Effect then compiles each " +
-    "schema by `new Function`, ours and those of its own clients.",
+    "As above, in a program that begins with `import \"effect/schema/SchemaJITCompiler/enable\"`: Effect then compiles the " +
+    "schemas of its own clients as well, as ours always are.",
   run: ({ quick }) =>
     measure(
       [

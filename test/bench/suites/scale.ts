@@ -13,7 +13,7 @@ const mostPerKey = 90
 /** Milliseconds. */
 const longestPause = 2
 /** How often a crowd comes, at most, until no pause is longer than that: those of a busy machine come at random. */
-const mostRuns = 3
+const mostRuns = 5
 /** How much more a call may cost among many (ours: what does not fit the caches of a processor is fetched more slowly). */
 const mostGrowth = 2
 

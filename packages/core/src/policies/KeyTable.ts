@@ -4,7 +4,6 @@
  * bucket at a time (linear hashing, Litwin 1980) and by a segment of slots. The room it has once needed it keeps until it
  * is cleared. Choose a `Map` for up to some ten thousand keys.
  */
-import { randomFillSync } from "node:crypto"
 
 /** Where there is no slot. */
 export const none = -1
@@ -215,7 +214,7 @@ const doubled = <A extends Int32Array | Float64Array>(from: A, to: A): A => {
 }
 
 /** What the characters of a key are multiplied with, a number for each place: nobody outside can make keys collide. */
-let multipliers = randomFillSync(new Int32Array(64))
+let multipliers = new Int32Array(0)
 
 /**
  * 32 bits of a key: the halves of a sum of products with random numbers, of the characters and the length, the upper half
@@ -233,7 +232,9 @@ const fingerprint = (key: string): number => {
 
 /** Those that there are stay as they are: the keys that are known are found by them. */
 const extend = (least: number): void => {
-  const longer = randomFillSync(new Int32Array(2 ** Math.ceil(Math.log2(least))))
+  // Loading it takes as long as loading all of the guard: that is for whoever has a key.
+  const { randomFillSync } = process.getBuiltinModule("node:crypto")
+  const longer = randomFillSync(new Int32Array(2 ** Math.ceil(Math.log2(Math.max(least, 64)))))
   longer.set(multipliers)
   multipliers = longer
 }

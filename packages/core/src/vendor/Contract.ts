@@ -1,6 +1,8 @@
 /**
  * A vendor's `HttpApi`, compiled once: how each endpoint's input becomes a request, and what each of its answers means.
- * Everything is synchronous; schemas that need services or promises are not for a wire format.
+ * Everything is synchronous; schemas that need services or promises are not for a wire format. They become code at their
+ * first use, where the engine lets text become code; elsewhere (`--disallow-code-generation-from-strings`) Effect
+ * interprets them, to the same end.
  */
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
@@ -12,6 +14,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpMethod from "effect/http/HttpMethod"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Schema from "effect/Schema"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaAST from "effect/SchemaAST"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as Range from "../Range.ts"
@@ -173,8 +176,10 @@ const refuseEmptySegments = (params: unknown): void => {
   }
 }
 
-const encoder = (schema: Schema.Top): (input: unknown) => unknown =>
-  Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)
+const encoder = (schema: Schema.Top): (input: unknown) => unknown => {
+  SchemaJITCompiler.enable(SchemaAST.flip(schema.ast))
+  return Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)
+}
 
 const writerOf = (id: string, encoding: string): (encoded: unknown) => string | Uint8Array => {
   switch (encoding) {
@@ -271,8 +276,10 @@ const bodyReader = (schema: Schema.Top): Reader => {
   }
 }
 
-const decoder = (schema: Schema.Top): (input: unknown) => unknown =>
-  Schema.decodeUnknownSync(schema as unknown as Schema.ConstraintDecoder<unknown>)
+const decoder = (schema: Schema.Top): (input: unknown) => unknown => {
+  SchemaJITCompiler.enable(schema.ast)
+  return Schema.decodeUnknownSync(schema as unknown as Schema.ConstraintDecoder<unknown>)
+}
 
 const codecOf = (successes: Schemas): Codec | undefined => {
   const schemas = Array.from(successes.values()).flat()
