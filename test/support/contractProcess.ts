@@ -66,7 +66,7 @@ interface Answer {
 type Call = (input: unknown, options: { readonly idempotencyKey: string }) => Effect.Effect<unknown, unknown>
 
 const shown = (reason: Cause.Reason<unknown>): unknown =>
-  reason._tag === "Fail" && isVendorError(reason.error) ? { ...reason.error.reason } : reason
+  reason._tag === "Fail" && isVendorError(reason.error) ? Object.entries(reason.error.reason) : reason
 
 const inspected = { depth: 20, maxArrayLength: null, maxStringLength: null }
 
@@ -109,9 +109,9 @@ const outcomesOf = (api: HttpApi.Top): Effect.Effect<ReadonlyArray<string>, unkn
           for (const [status, schemas] of [...successes, ...errors]) {
             for (const schema of schemas) {
               const body = HttpApiSchema.isWithHeaders(schema) ? schema.schema : schema
-              const encode = Schema.encodeUnknownSync(body as Schema.Top & Schema.Codec<unknown>)
+              const encode = Schema.encodeUnknownEffect(body as Schema.Top & Schema.Codec<unknown>)
               for (const value of yield* samples(body, `${api.identifier} ${id} ${status}`)) {
-                const encoded: unknown = encode(value) ?? null
+                const encoded: unknown = (yield* Effect.orDie(encode(value))) ?? null
                 answers.push({ status, body: JSON.stringify(encoded) })
                 answers.push({ status, body: JSON.stringify(spoilt(encoded)) })
               }

@@ -63,17 +63,17 @@ export const crowd = async ({ policy }: Crowd, callers: number): Promise<Pauses>
     return () => undefined
   })
   const pulse = takePulse()
-  let here = 0
-  const leave = () => here--
+  const waiting = { callers: 0 }
+  const leave = () => waiting.callers--
   for (let come = 0; come < callers;) {
     for (let index = 0; index < slice && come < callers; index++, come++) {
-      here++
+      waiting.callers++
       Effect.runFork(call).addObserver(leave)
     }
     await turn()
   }
   const coming = await pulse.longest()
-  while (here > 0) {
+  while (waiting.callers > 0) {
     for (const answer of asked.splice(-slice)) answer()
     await turn()
   }
