@@ -79,7 +79,7 @@ export const naive: Contender = {
   remembers: false
 }
 
-const pRetryDefault: Contender = {
+export const pRetryDefault: Contender = {
   name: "p-retry",
   settings: "its defaults: 10 retries, 1 s doubling without a cap, no jitter",
   make: () => (ask) => pRetry(ask),

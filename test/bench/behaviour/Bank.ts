@@ -1,0 +1,138 @@
+/**
+ * A vendor that charges orders, and the network before it, which loses requests and answers, and is late. What the bank
+ * has been asked for it does, whether anybody still listens or not. Under a key it has seen it says what it said before.
+ */
+import { ConnectFailed, ConnectionLost, Operation, type Transport } from "@breakwater/core"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import { seeded } from "./seeded.ts"
+import { type Ask, VendorFailure } from "./SimulatedVendor.ts"
+import { after } from "./VirtualTime.ts"
+
+const Order = Schema.Struct({ order: Schema.String })
+
+export const BankApi = HttpApi.make("bank").add(
+  HttpApiGroup.make("bank", { topLevel: true }).add(
+    HttpApiEndpoint.post("charge", "/charges", { payload: Order, success: Order })
+      .annotate(Operation.Safety, "Keyed"),
+    HttpApiEndpoint.post("chargeUnkeyed", "/unkeyed-charges", { payload: Order, success: Order })
+      .annotate(Operation.Safety, "Unsafe")
+  )
+)
+
+/** What becomes of a request on its way, and of the answer to it; uniform among these. */
+const mishaps = [
+  "none",
+  "none",
+  "none",
+  "none",
+  // No connection.
+  "refused",
+  // The connection breaks before the bank has read the request.
+  "lost",
+  // It breaks after the bank has charged.
+  "reset",
+  // The bank charges, and its answer is never heard.
+  "silent",
+  // The request comes to the bank when nobody waits for it any more.
+  "late",
+  // A proxy turns it away.
+  "turned away"
+] as const
+
+/** What somebody who sends a request hears. */
+interface Listener {
+  onSent(): void
+  onAnswer(status: number): void
+  onLost(failure: "Refused" | "Reset"): void
+}
+
+export class Bank {
+  /** How often an order was charged. */
+  readonly charges = new Map<string, number>()
+  /** Requests that came to a mishap. */
+  mishaps = 0
+  private readonly keys = new Map<string, "InProgress" | "Done">()
+  private readonly random: () => number
+
+  constructor(seed: number) {
+    this.random = seeded(seed)
+  }
+
+  /** Orders that were charged more than once. */
+  get duplicates(): number {
+    let count = 0
+    for (const times of this.charges.values()) if (times > 1) count++
+    return count
+  }
+
+  /** Sends a request to charge an order. What is returned makes the sender deaf; the bank hears nothing of it. */
+  send(order: string, key: string | undefined, listener: Listener): () => void {
+    let hears = true
+    const later = (millis: number, act: () => void) =>
+      after(millis, () => {
+        if (hears) act()
+      })
+    const mishap = mishaps[Math.floor(this.random() * mishaps.length)]!
+    const wayMillis = mishap === "late" ? this.between(10_000, 60_000) : this.between(1, 20)
+    if (mishap !== "none") this.mishaps++
+    if (mishap === "refused") later(wayMillis, () => listener.onLost("Refused"))
+    else {
+      later(0, () => listener.onSent())
+      if (mishap === "lost") later(wayMillis, () => listener.onLost("Reset"))
+      else if (mishap === "turned away") later(wayMillis, () => listener.onAnswer(503))
+      else {
+        after(wayMillis, () =>
+          this.charge(order, key, (status) => {
+            if (mishap === "reset") later(wayMillis, () => listener.onLost("Reset"))
+            else if (mishap !== "silent") later(wayMillis, () => listener.onAnswer(status))
+          }))
+      }
+    }
+    return () => {
+      hears = false
+    }
+  }
+
+  /** The same without a key, for those who know of a failure no more than that it is one. */
+  readonly asking = (order: string): Ask => () =>
+    new Promise((resolve, reject) => {
+      this.send(order, undefined, {
+        onSent() {},
+        onAnswer: (status) => status === 200 ? resolve() : reject(new VendorFailure(status)),
+        onLost: () => reject(new VendorFailure(503))
+      })
+    })
+
+  private charge(order: string, key: string | undefined, answer: (status: number) => void): void {
+    const seen = key === undefined ? undefined : this.keys.get(key)
+    if (seen !== undefined) return answer(seen === "Done" ? 200 : 409)
+    if (key !== undefined) this.keys.set(key, "InProgress")
+    after(this.between(20, 2_000), () => {
+      this.charges.set(order, (this.charges.get(order) ?? 0) + 1)
+      if (key !== undefined) this.keys.set(key, "Done")
+      answer(200)
+    })
+  }
+
+  private between(low: number, high: number): number {
+    return low + this.random() * (high - low)
+  }
+
+  /** How a client of the contract reaches it. */
+  readonly transport: Transport.Transport["Service"] = {
+    send: ({ body, headers }, receiver) => {
+      const place = headers.indexOf("Idempotency-Key")
+      const { order } = JSON.parse(String(body)) as { readonly order: string }
+      return this.send(order, place < 0 ? undefined : headers[place + 1], {
+        onSent: () => receiver.onSent(),
+        onAnswer(status) {
+          receiver.onHeaders(status, { "content-type": "application/json" })
+          receiver.onEnd(Buffer.from(JSON.stringify({ order })))
+        },
+        onLost: (failure) =>
+          receiver.onError(failure === "Refused" ? new ConnectFailed("Refused") : new ConnectionLost("Headers"))
+      })
+    }
+  }
+}

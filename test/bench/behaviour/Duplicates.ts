@@ -1,0 +1,180 @@
+/** Whether anybody is charged twice: through ambiguous timeouts, and through crashes at any moment. */
+import { Conflict, isVendorError, Policy, Transport, Vendor } from "@breakwater/core"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { Findings } from "../Suite.ts"
+import { Bank, BankApi } from "./Bank.ts"
+import { compared } from "./compared.ts"
+import { attemptMillis, cockatielReadme, type Contender, naive, pRetryDefault } from "./Contender.ts"
+import { seeded } from "./seeded.ts"
+import { within } from "./SimulatedVendor.ts"
+import { inVirtualTime, pause } from "./VirtualTime.ts"
+
+/** Nothing keeps it from repeating whatever may be repeated: no breaker, no budget. */
+const eager: Policy.Policy = { ...Policy.write, breaker: false, retryBudget: false }
+
+/** A client as a process makes it: what it remembers dies with the process. */
+const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
+  Vendor.make({
+    name: "bank",
+    api: BankApi,
+    baseUrl: "https://bank.example",
+    idempotencyHeader: "Idempotency-Key",
+    policy: { ...eager, hedge },
+    // A key in use, as Stripe says it.
+    classify: ({ status }) => status === 409 ? new Conflict(status, { isRetryable: true }) : undefined
+  }).pipe(Effect.provideService(Transport.Transport, bank.transport))
+
+/** Longer than any request is on its way. */
+const settledMillis = 120_000
+/** Orders that one process has at once. */
+const ordersOfOne = 100
+/** How often a process is killed before it is left alone. */
+const kills = 3
+
+interface Charged {
+  readonly charged: number
+  readonly duplicates: number
+  readonly mishaps: number
+  /** Orders that were being charged when their process was killed. */
+  readonly cut: number
+}
+
+/**
+ * Processes that charge orders under a key, each killed at three seeded moments and started again, and which come back to
+ * an order until they are told that it is charged and have written it down.
+ */
+export const throughCrashes = (
+  orders: number,
+  hedge: Policy.Policy["hedge"],
+  keyOf: (order: string, life: number) => string
+): Promise<Charged> =>
+  inVirtualTime(async () => {
+    const bank = new Bank(6)
+    const random = seeded(7)
+    let cut = 0
+
+    const live = async (unpaid: Set<string>, life: number, forMillis: number | undefined) => {
+      const process = Effect.gen(function*() {
+        const { charge } = yield* clientOf(bank, hedge)
+        const pay = (order: string): Effect.Effect<void> =>
+          charge({ payload: { order } }, { idempotencyKey: keyOf(order, life) }).pipe(
+            // A crash between the answer and the moment it is written down is a crash as any other.
+            Effect.andThen(Effect.sleep("5 millis")),
+            Effect.andThen(Effect.sync(() => unpaid.delete(order))),
+            Effect.catch(() => Effect.andThen(Effect.sleep("10 seconds"), pay(order)))
+          )
+        yield* Effect.forEach(
+          [...unpaid],
+          (order) => Effect.andThen(Effect.sleep(random() * 10_000), pay(order)),
+          { concurrency: "unbounded", discard: true }
+        )
+      })
+      const fiber = Effect.runFork(Effect.scoped(process))
+      if (forMillis === undefined) return Effect.runPromise(Fiber.join(fiber))
+      await pause(forMillis)
+      await Effect.runPromise(Fiber.interrupt(fiber))
+      cut += unpaid.size
+    }
+
+    const run = async (first: number) => {
+      const unpaid = new Set(
+        Array.from({ length: Math.min(ordersOfOne, orders - first) }, (_, index) => `order-${first + index}`)
+      )
+      for (let life = 0; life < kills; life++) await live(unpaid, life, random() * 12_000)
+      await live(unpaid, kills, undefined)
+    }
+
+    const firsts = Array.from({ length: Math.ceil(orders / ordersOfOne) }, (_, index) => index * ordersOfOne)
+    await Promise.all(firsts.map(run))
+    await pause(settledMillis)
+    return { charged: bank.charges.size, duplicates: bank.duplicates, mishaps: bank.mishaps, cut }
+  })
+
+interface Told {
+  readonly duplicates: number
+  readonly succeeded: number
+  /** Calls that ended with the word that the order may have been charged. */
+  readonly unknown: number
+  /** Calls whose end contradicts what the bank did. */
+  readonly wrong: number
+}
+
+/** Orders charged by a call each that has no key, one second after the other. */
+export const withoutKey = (orders: number): Promise<Told> =>
+  inVirtualTime(async () => {
+    const bank = new Bank(6)
+    const ends = await Effect.runPromise(Effect.scoped(Effect.gen(function*() {
+      const { chargeUnkeyed } = yield* clientOf(bank)
+      return yield* Effect.forEach(
+        ordersOf(orders),
+        (order, index) =>
+          chargeUnkeyed({ payload: { order } }).pipe(
+            Effect.delay(index * 1_000),
+            Effect.as("Charged" as const),
+            Effect.catch((error) =>
+              Effect.succeed(
+                !isVendorError(error) || error.mayHaveHappened ? "Unknown" as const : "NotCharged" as const
+              )
+            ),
+            Effect.map((end) => ({ order, end }))
+          ),
+        { concurrency: "unbounded" }
+      )
+    })))
+    await pause(settledMillis)
+    const count = (has: (order: string, end: "Charged" | "NotCharged" | "Unknown") => boolean) =>
+      ends.filter(({ end, order }) => has(order, end)).length
+    return {
+      duplicates: bank.duplicates,
+      succeeded: count((_, end) => end === "Charged"),
+      unknown: count((_, end) => end === "Unknown"),
+      wrong: count((order, end) => end !== "Unknown" && bank.charges.has(order) !== (end === "Charged"))
+    }
+  })
+
+/** The same by a peer that wraps a promise. */
+const wrapped = (contender: Contender, orders: number): Promise<Pick<Told, "duplicates" | "succeeded">> =>
+  inVirtualTime(async () => {
+    const bank = new Bank(6)
+    let succeeded = 0
+    const call = contender.make()
+    await Promise.all(
+      ordersOf(orders).map(async (order, index) => {
+        await pause(index * 1_000)
+        await call(within(attemptMillis, bank.asking(order))).then(() => succeeded++, () => undefined)
+      })
+    )
+    await pause(settledMillis)
+    return { duplicates: bank.duplicates, succeeded }
+  })
+
+const ordersOf = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, index) => `order-${index}`)
+
+export const measure = async (quick: boolean): Promise<Findings> => {
+  const orders = quick ? 1_000 : 10_000
+  const keyed = await throughCrashes(orders, false, (order) => order)
+  const hedged = await throughCrashes(orders, { after: "1 second", keyed: true }, (order) => order)
+  const anew = await throughCrashes(orders, false, (order, life) => `${order}-${life}`)
+  const unkeyed = await withoutKey(orders)
+  const peers = []
+  for (const contender of [naive, pRetryDefault, cockatielReadme]) {
+    peers.push({ name: contender.name, told: await wrapped(contender, orders) })
+  }
+  return {
+    rows: [
+      compared(`duplicate effects through crashes, of ${orders} with a key`, "orders", keyed.duplicates, 1, 0),
+      compared(`duplicate effects through crashes, of ${orders} with a key, hedged`, "orders", hedged.duplicates, 1, 0),
+      compared(`duplicate effects, of ${orders} without a key`, "orders", unkeyed.duplicates, 1, 0)
+    ],
+    notes: [
+      `**Duplicates.** A bank charges orders; six requests in ten meet a mishap: no connection, a connection that breaks before or after the charge, an answer that is never heard (an ambiguous timeout), a request that arrives 10 to 60 s later, a 503. A hundred orders at a time are charged by a process that is killed at three seeded moments and started again, without a breaker or a budget that would hold retries back, and that comes back to an order until it has written down that it is charged. With the order's own name as the key, ${keyed.charged} of ${orders} orders were charged, ${keyed.duplicates} of them more than once, through ${keyed.mishaps} mishaps and ${keyed.cut} orders cut by a kill; hedged, ${hedged.duplicates}. It is the caller's key that does it: one made anew in each life charges ${anew.duplicates} more than once.`,
+      `Where the bank takes no key, ours repeats only what was never sent: of ${orders} calls ${unkeyed.succeeded} succeeded, ${unkeyed.duplicates} were charged more than once, ${unkeyed.unknown} ended with the word that it may have happened, and ${unkeyed.wrong} were told otherwise than it was. Who wraps a promise and retries whatever fails does not know what was sent: ${
+        peers.map(({ name, told }) =>
+          `${name} charged ${told.duplicates} more than once (${told.succeeded} calls succeeded)`
+        )
+          .join(", ")
+      }.`
+    ]
+  }
+}
