@@ -12,11 +12,11 @@ export const suite: Suite = {
   title: "Start: until something can be done",
   about:
     "Imports are of what is published (`npm run build`, JavaScript), each in a fresh process, one after the other in turns; " +
-    "what is counted is the main thread's CPU. Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
+    "what is counted is the main thread's CPU, of the fastest of three processes in a round. Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
     "The demo server is started by `npm start`, and asked until it answers.",
   run: async ({ quick }) => {
-    await run(process.execPath, [fileURLToPath(new URL("../../support/bundle.ts", import.meta.url))])
-    const rounds = quick ? 2 : 15
+    await run(node, [fileURLToPath(new URL("../../support/bundle.ts", import.meta.url))])
+    const rounds = quick ? 2 : 7
     const { others, rows } = await imports(rounds)
     const sizes = new Map<string, Size>()
     for (const { name, source } of programs) sizes.set(name, await sizeOf(source))
@@ -49,6 +49,7 @@ export const suite: Suite = {
 }
 
 const run = promisify(execFile)
+const node = process.execPath
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url))
 const built = (module: string) => new URL(`../../../packages/core/dist/bundle/${module}.js`, import.meta.url).href
@@ -70,15 +71,27 @@ const imported: ReadonlyArray<readonly [name: string, modules: ReadonlyArray<str
 ]
 const forScale = ["effect", "effect/persistence/CircuitBreaker", "effect/http-api/HttpApiClient", "undici", "cockatiel"]
 
+/** Processes of a round, of which the fastest counts: whatever else runs on the machine only ever adds to the others. */
+const processes = 3
+
+const importMillis = async (modules: ReadonlyArray<string>): Promise<number> => {
+  let fastest = Infinity
+  for (let process = 0; process < processes; process++) {
+    const { stdout } = await run(node, [importOf, ...modules])
+    fastest = Math.min(fastest, Number(stdout))
+  }
+  return fastest
+}
+
 const imports = async (rounds: number) => {
   const modules = [[baseline], ...imported.map(([, modules]) => modules), ...forScale.map((module) => [module])]
   const millis = modules.map(() => new Array<number>())
   for (let round = 0; round <= rounds; round++) {
     for (let place = 0; place < modules.length; place++) {
       const index = round % 2 === 0 ? place : modules.length - 1 - place
-      const { stdout } = await run(process.execPath, [importOf, ...modules[index]!])
+      const fastest = await importMillis(modules[index]!)
       // The first round fills the caches of the file system.
-      if (round > 0) millis[index]!.push(Number(stdout))
+      if (round > 0) millis[index]!.push(fastest)
     }
   }
   const rows = imported.map(([name, , bar], index): Row => {
