@@ -1,6 +1,8 @@
+import type { VendorError } from "@breakwater/core"
 import { assert, describe, it } from "@effect/vitest"
+import { stackCaller } from "./Contender.ts"
 import { recoveredAfter } from "./Seconds.ts"
-import { arrivals, SimulatedVendor, VendorFailure, within } from "./SimulatedVendor.ts"
+import { arrivals, type Ask, SimulatedVendor, VendorFailure, within } from "./SimulatedVendor.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
 const crowd = (seed: number) =>
@@ -62,6 +64,15 @@ describe("VirtualTime", () => {
     await inVirtualTime(() => pause(1e10))
     assert.deepStrictEqual(await crowd(1), first)
     assert.notDeepEqual(other, first)
+  })
+
+  it("leaves no library waiting for a timer of the run before", async () => {
+    const limited = (ask: Ask) =>
+      inVirtualTime(() =>
+        stackCaller({ retry: false })(ask).then(() => "answered", (error: VendorError) => error.reason._tag)
+      )
+    assert.strictEqual(await limited(() => pause(1)), "answered")
+    assert.strictEqual(await limited(() => new Promise(() => {})), "Timeout")
   })
 
   it("gives everything back, also when the run fails or comes to a halt", async () => {

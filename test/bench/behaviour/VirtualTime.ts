@@ -42,7 +42,13 @@ const onGrid = (millis: number) => Math.ceil(millis * 1_024) / 1_024
 /** What is to happen in the present run. */
 let running = new Agenda()
 
-/** Runs `main` in virtual time, until it has ended; what it leaves behind never happens. */
+/**
+ * How long a run goes on after its end: libraries have timers for all their calls together, which stop when there are no
+ * more calls; were one lost, the library would wait for it in the next run. It is longer than any limit of a call.
+ */
+const settlingMillis = 60_000
+
+/** Runs `main` in virtual time, until it has ended and what it leaves behind has settled; the rest never happens. */
 export const inVirtualTime = async <A>(main: () => Promise<A>, options: Options = {}): Promise<A> => {
   now = Math.ceil(now / hourMillis + 1) * hourMillis
   const random = seeded(options.seed ?? 1)
@@ -127,14 +133,14 @@ export const inVirtualTime = async <A>(main: () => Promise<A>, options: Options 
   ]
   try {
     return await new Promise<A>((resolve, reject) => {
-      let isOver = false
-      const over = (end: () => void) => {
-        isOver = true
-        end()
+      let end: (() => void) | undefined
+      let until = Infinity
+      const over = (how: () => void) => {
+        end = how
+        until = now + settlingMillis
       }
       main().then((value) => over(() => resolve(value)), (error: unknown) => over(() => reject(error)))
       const step = () => {
-        if (isOver) return
         try {
           if (immediates.size > 0) {
             const due = immediates
@@ -142,13 +148,14 @@ export const inVirtualTime = async <A>(main: () => Promise<A>, options: Options 
             for (const f of due.values()) f()
           } else {
             const next = agenda.next()
+            if (end !== undefined && (next === undefined || next.at > until)) return end()
             if (next === undefined) throw new Error("nothing is left that could happen, and the run has not ended")
             // A timer that is early is early by the clock, and the clock does not go back for it.
             now = Math.max(now, next.at)
             next.act()
           }
         } catch (error) {
-          return over(() => reject(error))
+          return reject(error)
         }
         settle(step)
       }
