@@ -20,9 +20,11 @@ const mostGrowth = 2
 export const suite: Suite = {
   title: "Scale",
   about:
-    "What grows with the load, and what must not. The peer's column is the limit that we have set ourselves, or what "
-    + "the same costs where there is one of everything. Heap is counted after two full collections. A pause is the longest "
-    + "that the event loop stood still; what the collector took is taken off, and told below.",
+    "What grows with the load, and what must not. The peer's column is the limit that we have set ourselves, or what " +
+    "the same costs where there is one of everything. Heap is counted after two full collections. A pause is the longest " +
+    "that the event loop stood still; what the collector took is taken off, and told below. A crowd of callers comes up to " +
+    `${mostRuns} times, until no pause of one is longer than its limit, and the shortest is told: what else runs on the machine ` +
+    "makes some pauses longer.",
   async run({ quick }) {
     const rows: Array<Row> = []
     const notes: Array<string> = []
