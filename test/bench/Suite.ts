@@ -37,6 +37,11 @@ export interface Suite {
   readonly title: string
   /** Which question the suite answers, and how it is measured: two or three sentences of markdown. */
   readonly about: string
+  /**
+   * In how many processes it runs, one after the other; of each row the middle one is told. For comparisons that come down
+   * to what the engine makes of the code, which differs from process to process. @default 1
+   */
+  readonly processes?: number | undefined
   /** `quick` asks for a smoke run: few rounds, no bars promised. */
   run(options: { readonly quick: boolean }): Promise<Findings>
 }

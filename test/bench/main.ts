@@ -6,6 +6,7 @@ import { fork } from "node:child_process"
 import { readdirSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { quantile } from "./compare.ts"
 import { jsonOf, tableOf, writePage } from "./report.ts"
 import { type Findings, holds, type Suite } from "./Suite.ts"
 
@@ -14,6 +15,7 @@ export interface Ran {
   readonly title: string
   readonly about: string
   readonly findings: Findings
+  readonly processes: number
 }
 
 const folder = new URL("suites/", import.meta.url)
@@ -21,7 +23,13 @@ const names = readdirSync(folder).filter((file) => file.endsWith(".ts")).map((fi
 
 const runHere = async (name: string, quick: boolean): Promise<Ran> => {
   const { suite } = await import(new URL(`${name}.ts`, folder).href) as { readonly suite: Suite }
-  return { name, title: suite.title, about: suite.about, findings: await suite.run({ quick }) }
+  return {
+    name,
+    title: suite.title,
+    about: suite.about,
+    findings: await suite.run({ quick }),
+    processes: suite.processes ?? 1
+  }
 }
 
 const runApart = (name: string, quick: boolean): Promise<Ran> =>
@@ -33,6 +41,18 @@ const runApart = (name: string, quick: boolean): Promise<Ran> =>
     child.once("error", reject)
     child.once("exit", (code) => reject(new Error(`the suite ${name} ended with ${code} and told nothing`)))
   })
+
+const runAll = async (name: string, quick: boolean): Promise<Ran> => {
+  const runs = [await runApart(name, quick)]
+  const [first] = runs as [Ran]
+  while (runs.length < (quick ? 1 : first.processes)) runs.push(await runApart(name, quick))
+  const rows = first.findings.rows.map(({ name }) => {
+    const found = runs.flatMap(({ findings }) => findings.rows.filter((row) => row.name === name))
+    const middle = quantile(found.map(({ ratio }) => ratio), 0.5)
+    return found.find(({ ratio }) => ratio === middle)!
+  })
+  return { ...first, findings: { ...first.findings, rows } }
+}
 
 const { values } = parseArgs({
   options: {
@@ -52,7 +72,7 @@ if (values.here !== undefined) {
   }
   const all: Array<Ran> = []
   for (const name of values.only === undefined ? names : [values.only]) {
-    const ran = await runApart(name, values.quick)
+    const ran = await runAll(name, values.quick)
     all.push(ran)
     console.log(`\n${ran.title}\n${tableOf(ran.findings.rows)}`)
     for (const note of ran.findings.notes ?? []) console.log(`\n${note}`)

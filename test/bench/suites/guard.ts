@@ -16,16 +16,19 @@ export const suite: Suite = {
     "The asynchronous no-op is a promise that is already there, the synchronous one a constant; both are called one after " +
     "the other, effects in one fibre. Ours is measured as a leaf (how a vendor's client runs, and what the bars are of) and " +
     "as `guard` around any effect (which gives each attempt a fibre of its own, so that it can be cut off). The whole stack has a rate limit, a " +
-    "breaker, timeouts of phase, attempt and operation, retries with a budget, a bulkhead, and metrics.",
+    "breaker, timeouts of phase, attempt and operation, retries with a budget, a bulkhead, and metrics. All of it runs in " +
+    "three processes, one after the other, and of each row the middle one is told: the engine has a faster and a slower way " +
+    "with the bare effect as well as with ours, and which it takes differs from process to process.",
+  processes: 3,
   run: async ({ quick }) => {
     const parts = await Effect.runPromise(EffectParts.make)
     const rows: Array<Row> = []
     const race = async (
       contenders: ReadonlyArray<Contender>,
       tell: (of: (name: string) => Samples) => ReadonlyArray<Row>,
-      rounds = 15
+      rounds = 11
     ) => {
-      const samples = await compare(contenders, quick ? { rounds: 3, batchMillis: 20 } : { rounds })
+      const samples = await compare(contenders, quick ? { rounds: 3, batchMillis: 20 } : { rounds, batchMillis: 25 })
       rows.push(...tell((name) => samples.find((sample) => sample.name === name)!))
     }
 
@@ -40,7 +43,7 @@ export const suite: Suite = {
       rowOf("async, any effect: whole stack / Effect's parts", of("effect"), of("parts")),
       rowOf("async, any effect: whole stack / cockatiel, aggressive", of("effect"), of("aggressive")),
       rowOf("async, any effect: whole stack / cockatiel, cooperative", of("effect"), of("cooperative"))
-    ], 31)
+    ], 21)
     await race(synchronous(parts), (of) => [
       rowOf("sync, leaf: whole stack / bare sync effect", of("leaf"), of("bare")),
       rowOf("sync, leaf: whole stack / Effect's parts", of("leaf"), of("parts")),
