@@ -3,6 +3,7 @@
  * as their schemas write, and the same spoilt in one place. It prints how often it compiled code, and what it saw.
  */
 import { isVendorError, Transport, Vendor } from "@breakwater/core"
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import { CountryStateCityApi } from "@breakwater/vendors/countries/country-state-city/Api"
 import { RestCountriesApi } from "@breakwater/vendors/countries/rest-countries/Api"
 import { FrankfurterApi } from "@breakwater/vendors/exchange-rates/frankfurter/Api"
@@ -25,12 +26,9 @@ globalThis.Function = new Proxy(globalThis.Function, {
   }
 })
 
-/** The same numbers in every process (Park and Miller's, Communications of the ACM 31, 1988). */
-let state = 20_261_123
-const below = (limit: number): number => {
-  state = state * 48_271 % 2_147_483_647
-  return state % limit
-}
+/** The same in every process. */
+const random = seededRandom(20_261_123)
+const below = (limit: number): number => Math.floor(random() * limit)
 const oneOf = <A>(values: ReadonlyArray<A>): A => values[below(values.length)]!
 
 const strangers = [null, true, 7, -0.5, "", "x", [], {}, [1], { a: 1 }]

@@ -1,11 +1,12 @@
 /**
  * A vendor that charges orders, and the network before it, which loses requests and answers, and is late. What the bank
- * has been asked for it does, whether anybody still listens or not. Under a key it has seen it says what it said before.
+ * has been asked for it does, whether anybody still listens or not. Under a key it has seen it does nothing again: it says
+ * what it said before, or that the key is in use.
  */
 import { ConnectFailed, ConnectionLost, Operation, type Transport } from "@breakwater/core"
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as Schema from "effect/Schema"
-import { seeded } from "./seeded.ts"
 import { type Ask, VendorFailure } from "./SimulatedVendor.ts"
 import { after } from "./VirtualTime.ts"
 
@@ -56,7 +57,7 @@ export class Bank {
   private readonly random: () => number
 
   constructor(seed: number) {
-    this.random = seeded(seed)
+    this.random = seededRandom(seed)
   }
 
   /** Orders that were charged more than once. */

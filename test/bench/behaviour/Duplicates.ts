@@ -1,12 +1,12 @@
 /** Whether anybody is charged twice: through ambiguous timeouts, and through crashes at any moment. */
 import { Conflict, isVendorError, Policy, Transport, Vendor } from "@breakwater/core"
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Findings } from "../Suite.ts"
 import { Bank, BankApi } from "./Bank.ts"
 import { compared } from "./compared.ts"
 import { attemptMillis, cockatielReadme, type Contender, naive, pRetryDefault } from "./Contender.ts"
-import { seeded } from "./seeded.ts"
 import { within } from "./SimulatedVendor.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
@@ -51,12 +51,12 @@ export const throughCrashes = (
 ): Promise<Charged> =>
   inVirtualTime(async () => {
     const bank = new Bank(6)
-    const random = seeded(7)
+    const random = seededRandom(7)
     let cut = 0
 
     const live = async (unpaid: Set<string>, life: number, forMillis: number | undefined) => {
       const charging = new Set<string>()
-      const process = Effect.gen(function*() {
+      const work = Effect.gen(function*() {
         const { charge } = yield* clientOf(bank, hedge)
         const pay = (order: string): Effect.Effect<void> =>
           Effect.sync(() => charging.add(order)).pipe(
@@ -73,23 +73,23 @@ export const throughCrashes = (
           { concurrency: "unbounded", discard: true }
         )
       })
-      const fiber = Effect.runFork(Effect.scoped(process))
+      const fiber = Effect.runFork(Effect.scoped(work))
       if (forMillis === undefined) return Effect.runPromise(Fiber.join(fiber))
       await pause(forMillis)
       cut += charging.size
       await Effect.runPromise(Fiber.interrupt(fiber))
     }
 
-    const run = async (first: number) => {
-      const unpaid = new Set(
-        Array.from({ length: Math.min(ordersOfOne, orders - first) }, (_, index) => `order-${first + index}`)
-      )
+    const run = async (mine: ReadonlyArray<string>) => {
+      const unpaid = new Set(mine)
       for (let life = 0; life < kills; life++) await live(unpaid, life, random() * 12_000)
       await live(unpaid, kills, undefined)
     }
 
-    const firsts = Array.from({ length: Math.ceil(orders / ordersOfOne) }, (_, index) => index * ordersOfOne)
-    await Promise.all(firsts.map(run))
+    const all = ordersOf(orders)
+    const runs = new Array<Promise<void>>()
+    for (let first = 0; first < orders; first += ordersOfOne) runs.push(run(all.slice(first, first + ordersOfOne)))
+    await Promise.all(runs)
     await pause(settledMillis)
     return { charged: bank.charges.size, duplicates: bank.duplicates, mishaps: bank.mishaps, cut }
   })
@@ -126,13 +126,13 @@ export const withoutKey = (orders: number): Promise<Told> =>
       )
     })))
     await pause(settledMillis)
-    const count = (has: (order: string, end: "Charged" | "NotCharged" | "Unknown") => boolean) =>
-      ends.filter(({ end, order }) => has(order, end)).length
     return {
       duplicates: bank.duplicates,
-      succeeded: count((_, end) => end === "Charged"),
-      unknown: count((_, end) => end === "Unknown"),
-      wrong: count((order, end) => end !== "Unknown" && bank.charges.has(order) !== (end === "Charged"))
+      succeeded: ends.filter(({ end }) => end === "Charged").length,
+      unknown: ends.filter(({ end }) => end === "Unknown").length,
+      wrong: ends.filter(({ end, order }) =>
+        end !== "Unknown" && bank.charges.has(order) !== (end === "Charged")
+      ).length
     }
   })
 

@@ -1,4 +1,5 @@
 /** A vendor comes back while a thousand callers wait for it: is it let come back, or does their return fell it again? */
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import * as cockatiel from "cockatiel"
 import * as Effect from "effect/Effect"
 import { CircuitBreaker } from "effect/persistence"
@@ -7,7 +8,6 @@ import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
 import { attemptMillis, cockatielBreaker, type Contender, opossumBreaker, stackCaller } from "./Contender.ts"
 import { means, recoveredAfter, type Second, Seconds } from "./Seconds.ts"
-import { seeded } from "./seeded.ts"
 import { failureOf, SimulatedVendor, within } from "./SimulatedVendor.ts"
 import { styles } from "./styles.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
@@ -142,7 +142,7 @@ const recovered = (
       return answer
     }
     const caller = contender.make()
-    const random = seeded(3)
+    const random = seededRandom(3)
     const live = async () => {
       await pause(random() * outage.thinkMillis)
       for (;;) {

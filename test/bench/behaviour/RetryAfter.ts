@@ -1,8 +1,8 @@
 /** Whether a retry comes before the moment that the vendor has named. */
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
 import { type Contender, effectRetry, kyDefault, stackCaller, undici } from "./Contender.ts"
-import { seeded } from "./seeded.ts"
 import { VendorFailure } from "./SimulatedVendor.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
@@ -27,7 +27,7 @@ interface Earliness {
  */
 const earliness = (contender: Contender, calls: number, earlyMillis: number): Promise<Earliness> =>
   inVirtualTime(async () => {
-    const random = seeded(5)
+    const random = seededRandom(5)
     let retries = 0
     let early = 0
     let byMore = 0

@@ -3,7 +3,7 @@
  * in order; past a length of that queue it turns calls away at once. A caller may give up, but the vendor serves what it
  * has taken on all the same, as real ones do.
  */
-import { seeded } from "./seeded.ts"
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import { after } from "./VirtualTime.ts"
 
 /** The vendor's refusal, or what the socket says when there is no answer. */
@@ -48,7 +48,7 @@ export class SimulatedVendor {
 
   constructor(options: VendorOptions) {
     this.options = options
-    this.random = seeded(options.seed ?? 42)
+    this.random = seededRandom(options.seed ?? 42)
   }
 
   /** In it now, served or waiting. */
@@ -92,7 +92,7 @@ export const arrivals = async (
   options: { readonly perSecond: (sinceMillis: number) => number; readonly millis: number; readonly seed?: number },
   call: (sinceMillis: number) => Promise<void>
 ): Promise<void> => {
-  const random = seeded(options.seed ?? 99)
+  const random = seededRandom(options.seed ?? 99)
   const begin = performance.now()
   const calls = new Array<Promise<void>>()
   let due = 0

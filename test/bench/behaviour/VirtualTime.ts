@@ -3,8 +3,8 @@
  * time, so that libraries run as they are published. Time stands still while anything can happen, then jumps to the next
  * timer. One timer fires at a time, and all that follows from it happens before the next, as in Node.
  */
+import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
 import { Agenda } from "./Agenda.ts"
-import { seeded } from "./seeded.ts"
 
 interface Handle {
   ref(): Handle
@@ -51,8 +51,8 @@ const settlingMillis = 60_000
 /** Runs `main` in virtual time, until it has ended and what it leaves behind has settled; the rest never happens. */
 export const inVirtualTime = async <A>(main: () => Promise<A>, options: Options = {}): Promise<A> => {
   now = Math.ceil(now / hourMillis + 1) * hourMillis
-  const random = seeded(options.seed ?? 1)
-  const early = seeded((options.seed ?? 1) + 7)
+  const random = seededRandom(options.seed ?? 1)
+  const early = seededRandom((options.seed ?? 1) + 7)
   const earlyMillis = options.earlyMillis ?? 0
   const agenda = running = new Agenda()
   const live = new Map<number, () => void>()

@@ -12,10 +12,11 @@ export const suite: Suite = {
   title: "Start: until something can be done",
   about:
     "Imports are of what is published (`npm run build`, JavaScript), each in a fresh process, one after the other in turns; " +
-    "what is counted is the main thread's CPU, of the fastest of three processes in a round. Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
+    "what is counted is the main thread's CPU, of the fastest of three processes in a round. " +
+    "Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
     "The demo server is started by `npm start`, and asked until it answers.",
   run: async ({ quick }) => {
-    await run(node, [fileURLToPath(new URL("../../support/bundle.ts", import.meta.url))])
+    await run(process.execPath, [fileURLToPath(new URL("../../support/bundle.ts", import.meta.url))])
     const rounds = quick ? 2 : 7
     const { others, rows } = await imports(rounds)
     const sizes = new Map<string, Size>()
@@ -49,7 +50,6 @@ export const suite: Suite = {
 }
 
 const run = promisify(execFile)
-const node = process.execPath
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url))
 const built = (module: string) => new URL(`../../../packages/core/dist/bundle/${module}.js`, import.meta.url).href
@@ -76,8 +76,8 @@ const processes = 3
 
 const importMillis = async (modules: ReadonlyArray<string>): Promise<number> => {
   let fastest = Infinity
-  for (let process = 0; process < processes; process++) {
-    const { stdout } = await run(node, [importOf, ...modules])
+  for (let started = 0; started < processes; started++) {
+    const { stdout } = await run(process.execPath, [importOf, ...modules])
     fastest = Math.min(fastest, Number(stdout))
   }
   return fastest
