@@ -5,6 +5,6 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**"],
     testTimeout: 30_000,
-    reporters: ["default", ["./test/support/reporter.ts", {}]]
+    reporters: ["default", ["./scripts/reporter.ts", {}]]
   }
 })

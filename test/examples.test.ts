@@ -84,7 +84,7 @@ describe("the examples", () => {
   })
 
   it("are where readers look for them", () => {
-    const missing = ["README.md", "packages/core/src/vendor/Vendor.ts", "packages/core/src/policies/Breaker.ts"]
+    const missing = ["README.md", "packages/core/src/client/Vendor.ts", "packages/core/src/policies/Breaker.ts"]
       .filter((source) => !examples.some((example) => example.source === source))
     assert.deepStrictEqual(missing, [])
   })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { probes } from "../support/leaks/probes.ts"
 
-/** That each of these fails when any one redaction is removed is shown by `node test/support/mutation/run.ts`. */
+/** That each of these fails when any one redaction is removed is shown by `node scripts/mutation/run.ts`. */
 describe("a secret", () => {
   it.live.each(
     [

@@ -1,9 +1,9 @@
 /** A vendor that exists only in tests: a contract with one endpoint of each kind, and a client of it against a script. */
+import { bracketForm } from "@breakwater/core/client/BracketForm"
+import type { Declaration } from "@breakwater/core/client/Declaration"
+import * as Operation from "@breakwater/core/client/Operation"
+import * as Vendor from "@breakwater/core/client/Vendor"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import { bracketForm } from "@breakwater/core/vendor/BracketForm"
-import type { Declaration } from "@breakwater/core/vendor/Declaration"
-import * as Operation from "@breakwater/core/vendor/Operation"
-import * as Vendor from "@breakwater/core/vendor/Vendor"
 import { Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { type Script, serve } from "./scriptedServer.ts"

@@ -3,7 +3,7 @@
  * as their schemas write, and the same spoilt in one place. It prints how often it compiled code, and what it saw.
  */
 import { isVendorError, Transport, Vendor } from "@breakwater/core"
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { CountryStateCityApi } from "@breakwater/vendors/countries/country-state-city/Api"
 import { RestCountriesApi } from "@breakwater/vendors/countries/rest-countries/Api"
 import { FrankfurterApi } from "@breakwater/vendors/exchange-rates/frankfurter/Api"

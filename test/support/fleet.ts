@@ -1,5 +1,5 @@
 /** Processes of their own, that share a vendor and a Redis, and are told what to call. */
-import type { Statistics } from "@breakwater/core/policies/ResponseCache"
+import type { Statistics } from "@breakwater/core/caching/ResponseCache"
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"

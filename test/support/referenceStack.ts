@@ -2,9 +2,9 @@
  * The stack once more, slow and plain: one Effect combinator around the other, a semaphore for the bulkhead, `timeout`
  * for every limit, `retry` with a schedule. The fused stack must come to the same outcomes, attempts and times.
  */
+import { Deadline } from "@breakwater/core/Deadline"
 import type { Call, Gate, Permit } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
-import { Deadline } from "@breakwater/core/policies/Deadline"
 import * as Retry from "@breakwater/core/policies/Retry"
 import type { RetryBudget } from "@breakwater/core/policies/RetryBudget"
 import { type Fate, type Safety, worstFate } from "@breakwater/core/Safety"

@@ -2,9 +2,9 @@
  * A key is rotated while two hundred calls are in flight. The vendor answers them all at once, when all of them are
  * there; what it accepts changes between two such rounds.
  */
+import * as Vendor from "@breakwater/core/client/Vendor"
 import type { TransportMisconfigured } from "@breakwater/core/transport/Transport"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import * as Vendor from "@breakwater/core/vendor/Vendor"
 import type { VendorError } from "@breakwater/core/VendorError"
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, type Layer, type Scope } from "effect"

@@ -1,5 +1,5 @@
 /** Effect's own stores in memory, which a fleet of processes in one shares, and which can be cut off from all of them. */
-import * as SharedState from "@breakwater/core/policies/SharedState"
+import * as SharedState from "@breakwater/core/fleet/SharedState"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 

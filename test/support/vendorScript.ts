@@ -4,7 +4,7 @@
  * Every duration of a scenario is a number of long units plus a short remainder of its own, so that no two independent
  * events fall on the same instant: what happens at a tie is nobody's promise.
  */
-import type { Attempt, Leaf } from "@breakwater/core/vendor/Stack/Leaf"
+import type { Attempt, Leaf } from "@breakwater/core/stack/Leaf"
 import {
   Conflict,
   ConnectFailed,

@@ -64,7 +64,7 @@ export const classify = (reason: Reason): Outcome["_tag"] => {
     case "Unavailable":
     case "InvalidResponse":
     case "ResponseTooLarge":
-    // The stack passes it on only when the attempt had a fair share of its time; see vendor/Stack.
+    // The stack passes it on only when the attempt had a fair share of its time; see stack/AttemptRing.
     case "DeadlineExceeded":
       return "Failure"
     case "Conflict":

@@ -4,7 +4,7 @@
  * what it said before, or that the key is in use.
  */
 import { ConnectFailed, ConnectionLost, Operation, type Transport } from "@breakwater/core"
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as Schema from "effect/Schema"
 import { type Ask, VendorFailure } from "./SimulatedVendor.ts"

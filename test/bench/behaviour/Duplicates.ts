@@ -1,6 +1,6 @@
 /** Whether anybody is charged twice: through ambiguous timeouts, and through crashes at any moment. */
 import { Conflict, isVendorError, Policy, Transport, Vendor } from "@breakwater/core"
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Findings } from "../Suite.ts"

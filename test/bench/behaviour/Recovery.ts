@@ -1,5 +1,5 @@
 /** A vendor comes back while a thousand callers wait for it: is it let come back, or does their return fell it again? */
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import * as cockatiel from "cockatiel"
 import * as Effect from "effect/Effect"
 import { CircuitBreaker } from "effect/persistence"

@@ -1,5 +1,5 @@
 /** Whether a retry comes before the moment that the vendor has named. */
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
 import { type Contender, effectRetry, kyDefault, stackCaller, undici } from "./Contender.ts"

@@ -3,7 +3,7 @@
  * in order; past a length of that queue it turns calls away at once. A caller may give up, but the vendor serves what it
  * has taken on all the same, as real ones do.
  */
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { after } from "./VirtualTime.ts"
 
 /** The vendor's refusal, or what the socket says when there is no answer. */

@@ -3,7 +3,7 @@
  * time, so that libraries run as they are published. Time stands still while anything can happen, then jumps to the next
  * timer. One timer fires at a time, and all that follows from it happens before the next, as in Node.
  */
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { Agenda } from "./Agenda.ts"
 
 interface Handle {

@@ -2,7 +2,7 @@
  * The caches that are compared, each used as its authors recommend for "answer from memory, or load once": bounded by
  * entries, ten minutes to live, concurrent loads of a key shared, values handed out as they are and not copied.
  */
-import * as ResponseCache from "@breakwater/core/policies/ResponseCache"
+import * as ResponseCache from "@breakwater/core/caching/ResponseCache"
 import { createCache } from "async-cache-dedupe"
 import { BentoCache, bentostore } from "bentocache"
 import { memoryDriver } from "bentocache/drivers/memory"

@@ -1,10 +1,10 @@
 /** Our stack around the bench's work: whole as a vendor declares it, with one gate at a time, or with none. */
 import type { Reason } from "@breakwater/core/Reason"
 import { Unavailable } from "@breakwater/core/Reason"
+import type { Leaf } from "@breakwater/core/stack/Leaf"
+import type { Policy } from "@breakwater/core/stack/Policy"
+import * as Stack from "@breakwater/core/stack/Stack"
 import * as Telemetry from "@breakwater/core/Telemetry"
-import type { Policy } from "@breakwater/core/vendor/Policy"
-import * as Stack from "@breakwater/core/vendor/Stack"
-import type { Leaf } from "@breakwater/core/vendor/Stack/Leaf"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 

@@ -1,5 +1,5 @@
-import { Entry } from "@breakwater/core/policies/ResponseCache/Entry"
-import { Shelf } from "@breakwater/core/policies/ResponseCache/Shelf"
+import { Entry } from "@breakwater/core/caching/ResponseCache/Entry"
+import { Shelf } from "@breakwater/core/caching/ResponseCache/Shelf"
 import { LRUCache } from "lru-cache"
 import { type Contestant, type Loading, ours, peers } from "../cache/contestants.ts"
 import { type Million, million } from "../cache/million.ts"

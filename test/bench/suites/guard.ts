@@ -1,5 +1,5 @@
 /** What a guard costs around work that costs nothing. */
-import type { Policy } from "@breakwater/core/vendor/Policy"
+import type { Policy } from "@breakwater/core/stack/Policy"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"

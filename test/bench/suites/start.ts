@@ -16,7 +16,7 @@ export const suite: Suite = {
     "Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
     "The demo server is started by `npm start`, and asked until it answers.",
   run: async ({ quick }) => {
-    await run(process.execPath, [fileURLToPath(new URL("../../support/bundle.ts", import.meta.url))])
+    await run(process.execPath, [fileURLToPath(new URL("../../../scripts/bundle.ts", import.meta.url))])
     const rounds = quick ? 2 : 7
     const { others, rows } = await imports(rounds)
     const sizes = new Map<string, Size>()
@@ -56,9 +56,9 @@ const built = (module: string) => new URL(`../../../packages/core/dist/bundle/${
 
 const baseline = "effect/Effect"
 const imported: ReadonlyArray<readonly [name: string, modules: ReadonlyArray<string>, bar?: number]> = [
-  ["core alone: the stack and its policies", [built("vendor/Stack")], 1.4],
+  ["core alone: the stack and its policies", [built("stack/Stack")], 1.4],
   ["a whole client: vendor, contract, transport", [
-    built("vendor/Vendor"),
+    built("client/Vendor"),
     built("transport/UndiciTransport"),
     "effect/Effect",
     "effect/Layer",
@@ -136,7 +136,7 @@ const programs: ReadonlyArray<{ readonly name: string; readonly source: string }
   {
     name: guardedByUs,
     source: `
-      import * as Stack from "@breakwater/core/vendor/Stack"
+      import * as Stack from "@breakwater/core/stack/Stack"
       import * as Effect from "effect/Effect"
       const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent" })
       Effect.runPromise(stack.guard(Effect.succeed(1), () => undefined)).then(console.log)`
@@ -160,7 +160,7 @@ const programs: ReadonlyArray<{ readonly name: string; readonly source: string }
     name: ourClient,
     source: `${contract}
       import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-      import * as Vendor from "@breakwater/core/vendor/Vendor"
+      import * as Vendor from "@breakwater/core/client/Vendor"
       class Acme extends Vendor.Service()({ name: "acme", api, baseUrl: "https://api.acme.test" }) {}
       const ring = Effect.flatMap(Acme, ({ bell }) => bell.ring())
       Effect.runPromise(Effect.provide(ring, Layer.provide(Acme.layer, UndiciTransport.layer()))).then(console.log)`

@@ -1,5 +1,5 @@
+import * as Vendor from "@breakwater/core/client/Vendor"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import * as Vendor from "@breakwater/core/vendor/Vendor"
 import { isVendorError, type Reason } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Effect, Exit, Schema } from "effect"

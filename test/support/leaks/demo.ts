@@ -22,7 +22,10 @@ const settings = (...options: ReadonlyArray<string>): Record<string, string> => 
   const mutant = process.env["BREAKWATER_MUTANT"]
   return mutant === undefined
     ? { NODE_OPTIONS: options.join(" ") }
-    : { NODE_OPTIONS: [preload("../mutation/preload.ts"), ...options].join(" "), BREAKWATER_MUTANT: mutant }
+    : {
+      NODE_OPTIONS: [preload("../../../scripts/mutation/preload.ts"), ...options].join(" "),
+      BREAKWATER_MUTANT: mutant
+    }
 }
 
 const plant = () => {

@@ -1,9 +1,9 @@
 /** Recordings of calls to the vendor that repeats everything: written without a secret, or not at all. */
+import * as Vendor from "@breakwater/core/client/Vendor"
 import { Credentials } from "@breakwater/core/credentials/Credential"
 import * as Recorder from "@breakwater/core/testing/Recorder"
 import * as Transport from "@breakwater/core/transport/Transport"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import * as Vendor from "@breakwater/core/vendor/Vendor"
 import { Effect, Exit, Redacted } from "effect"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -1,7 +1,7 @@
 /** What is said at the start, when a setting is wrong: a secret stands where none belongs, or cannot be used. */
+import * as Vendor from "@breakwater/core/client/Vendor"
 import { Credentials } from "@breakwater/core/credentials/Credential"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import * as Vendor from "@breakwater/core/vendor/Vendor"
 import { ConfigProvider, Effect, Exit, Layer, Redacted } from "effect"
 import { inspect } from "node:util"
 import * as MemoryTracer from "../memoryTracer.ts"

@@ -3,15 +3,15 @@
  * of them: errors and causes in every rendering, logs at every level by every logger, spans, metrics, and whatever else
  * a program holds in its hands.
  */
+import { bracketForm } from "@breakwater/core/client/BracketForm"
+import type { Auth } from "@breakwater/core/client/Declaration"
+import * as Operation from "@breakwater/core/client/Operation"
+import * as Vendor from "@breakwater/core/client/Vendor"
 import * as Credential from "@breakwater/core/credentials/Credential"
+import * as Policy from "@breakwater/core/stack/Policy"
+import * as Stack from "@breakwater/core/stack/Stack"
 import * as Transport from "@breakwater/core/transport/Transport"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import { bracketForm } from "@breakwater/core/vendor/BracketForm"
-import type { Auth } from "@breakwater/core/vendor/Declaration"
-import * as Operation from "@breakwater/core/vendor/Operation"
-import * as Policy from "@breakwater/core/vendor/Policy"
-import * as Stack from "@breakwater/core/vendor/Stack"
-import * as Vendor from "@breakwater/core/vendor/Vendor"
 import {
   Cause,
   ConfigProvider,

@@ -21,16 +21,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { CredentialUnavailable } from "../Reason.ts"
 import { environmentName } from "./Naming.ts"
-import type { Source } from "./Source.ts"
+import type { CredentialRequest, Source } from "./Source.ts"
 
 export { environmentName, upperSnake } from "./Naming.ts"
-
-/** Which secret is asked for. */
-export interface CredentialRequest {
-  readonly vendor: string
-  /** The partition of the call; `""` for the vendor's only credential. */
-  readonly key: string
-}
+export type { CredentialRequest } from "./Source.ts"
 
 export interface Credentials {
   /** The secret as it is now. Fails when there is none. */

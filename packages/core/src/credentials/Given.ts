@@ -17,9 +17,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import type { CredentialRequest } from "./Credential.ts"
-import * as Inquiry from "./Inquiry.ts"
-import type { Source, SourceUnavailable } from "./Source.ts"
+import { type CredentialRequest, type Source, type SourceUnavailable, sourceUnavailable } from "./Source.ts"
 
 export type Given = Redacted.Redacted | Effect.Effect<Redacted.Redacted, SourceUnavailable>
 
@@ -31,5 +29,5 @@ export const read = (given: Given): Effect.Effect<Redacted.Redacted, SourceUnava
 export const fromSource = (source: Source, request: CredentialRequest): Given =>
   Effect.flatMap(source.fetch(request), (secret) =>
     secret === undefined
-      ? Effect.fail(Inquiry.unavailable(source.name, "it has no secret of that name"))
+      ? Effect.fail(sourceUnavailable(source.name, "it has no secret of that name"))
       : Effect.succeed(secret.value))

@@ -1,5 +1,5 @@
 /** How a secret is called where it is kept: a variable of the environment, or a template with `{vendor}` and `{key}`. */
-import type { CredentialRequest } from "./Credential.ts"
+import type { CredentialRequest } from "./Source.ts"
 
 /** `STRIPE_API_KEY` for `stripe`; `STRIPE_EU_API_KEY` for its key `eu`. */
 export const environmentName = (request: CredentialRequest): string => `${prefixOf(request)}_API_KEY`

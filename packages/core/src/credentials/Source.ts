@@ -1,7 +1,13 @@
 /** Where secrets come from. A source is asked for one secret at a time, by whoever keeps it; it keeps nothing itself. */
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import type { CredentialRequest } from "./Credential.ts"
+
+/** Which secret is asked for. */
+export interface CredentialRequest {
+  readonly vendor: string
+  /** The partition of the call; `""` for the vendor's only credential. */
+  readonly key: string
+}
 
 /** A secret, and how long it is good for. */
 export interface Secret {
@@ -27,6 +33,19 @@ export interface SourceUnavailable {
    */
   readonly isRefusal?: boolean | undefined
 }
+
+/** The error of a source that cannot be asked. */
+export const sourceUnavailable = (source: string, issue: string): SourceUnavailable => ({
+  _tag: "SourceUnavailable",
+  source,
+  issue
+})
+
+/** The error of a source that does not let us in. */
+export const sourceRefusal = (source: string, issue: string): SourceUnavailable => ({
+  ...sourceUnavailable(source, issue),
+  isRefusal: true
+})
 
 export interface Source {
   /** Lower case, one word: `environment`, `files`, `vault`. Names it in logs and metrics. */

@@ -23,12 +23,12 @@ import { refuse } from "../Gate.ts"
 import type { Outcome } from "../Outcome.ts"
 import * as Range from "../Range.ts"
 import { BulkheadFull } from "../Reason.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
 import { Aimd } from "./AdaptiveLimit/Aimd.ts"
+import { FairQueue, FairWaiter } from "./AdaptiveLimit/FairQueue.ts"
 import { Gradient } from "./AdaptiveLimit/Gradient.ts"
 import type { Bounds, Learner } from "./AdaptiveLimit/Learner.ts"
 import { log10, Vegas } from "./AdaptiveLimit/Vegas.ts"
-import { FairQueue, FairWaiter } from "./FairQueue.ts"
-import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
 
 /** How the limit learns. */
 export type Algorithm =

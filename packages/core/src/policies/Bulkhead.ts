@@ -20,8 +20,8 @@ import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
 import { BulkheadFull } from "../Reason.ts"
-import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
-import { Waiter, WaitQueue } from "./WaitQueue.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
+import { Waiter, WaitQueue } from "../structures/WaitQueue.ts"
 
 export interface BulkheadOptions extends KeyOptions {
   /** Calls that may run at once, per key; a whole number of at least 1. @default 64 (ours) */

@@ -17,18 +17,18 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { SharedState } from "../fleet/Fleet.ts"
 import type { Admission, Call, Gate } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
 import { RateLimitExceeded } from "../Reason.ts"
+import { Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
 import * as Timeline from "../Timeline.ts"
-import { Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
 import { Lane, type LaneSettings, Place } from "./RateLimit/Lane.ts"
 import { Lease, type LeaseSettings } from "./RateLimit/Lease.ts"
 import type { Meter } from "./RateLimit/Meter.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
-import { SharedState } from "./SharedState/Fleet.ts"
 
 export interface RateLimitOptions extends KeyOptions {
   /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. What a call takes of them is its `cost`. */

@@ -28,7 +28,7 @@ import type { Outcome } from "../Outcome.ts"
 import type { Priority } from "../Priority.ts"
 import * as Range from "../Range.ts"
 import { Throttled } from "../Reason.ts"
-import { type Cell, Keyed, type KeyOptions, settingsOf } from "./Keyed.ts"
+import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
 import { Counts, priorities } from "./Throttle/Counts.ts"
 
 export interface ThrottleOptions extends KeyOptions {

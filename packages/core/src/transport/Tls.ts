@@ -25,7 +25,7 @@ import {
   type SecureContextOptions
 } from "node:tls"
 import { ConnectFailed } from "../Reason.ts"
-import { NoConnection } from "./UndiciTransport/NoConnection.ts"
+import { NoConnection } from "./NoConnection.ts"
 
 /** What the transport shows to a vendor that wants to know who calls. */
 export interface ClientCertificate {

@@ -1,7 +1,7 @@
 import { Consecutive } from "@breakwater/core/policies/Breaker/Consecutive"
 import { CountWindow } from "@breakwater/core/policies/Breaker/CountWindow"
-import { TimeWindow } from "@breakwater/core/policies/Breaker/TimeWindow"
-import type { Thresholds, Window } from "@breakwater/core/policies/Breaker/Window"
+import { TimeWindow } from "@breakwater/core/structures/TimeWindow"
+import type { Thresholds, Window } from "@breakwater/core/structures/Window"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 

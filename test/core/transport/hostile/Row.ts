@@ -1,6 +1,6 @@
 /** A row of the table of hostile behaviours: what a server does, and what becomes of the call. */
+import type * as Policy from "@breakwater/core/stack/Policy"
 import type * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-import type * as Policy from "@breakwater/core/vendor/Policy"
 import type { Reason } from "@breakwater/core/VendorError"
 import type { Effect, Scope } from "effect"
 import type { Behaviour, Connection, Tls } from "../../../support/hostileServer.ts"

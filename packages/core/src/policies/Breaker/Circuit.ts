@@ -3,9 +3,9 @@ import type { Admission, Call, Permit } from "../../Gate.ts"
 import { freePermit, refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { CircuitOpen } from "../../Reason.ts"
-import type { Cell } from "../Keyed.ts"
+import type { Cell } from "../../structures/Keyed.ts"
+import type { Window } from "../../structures/Window.ts"
 import type { Consent, Peers } from "./Peers.ts"
-import type { Window } from "./Window.ts"
 
 export type State = "Closed" | "Open" | "HalfOpen"
 

@@ -1,5 +1,5 @@
 /** Trips after so many failures in a row. For vendors that are called rarely: it needs no rate and no window. */
-import type { Window } from "./Window.ts"
+import type { Window } from "../../structures/Window.ts"
 
 export class Consecutive implements Window {
   private readonly threshold: number

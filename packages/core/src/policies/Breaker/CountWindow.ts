@@ -1,5 +1,5 @@
 /** The last `size` calls, one byte each in a ring. */
-import { exceeds, type Thresholds, type Window } from "./Window.ts"
+import { exceeds, type Thresholds, type Window } from "../../structures/Window.ts"
 
 const failedBit = 1
 const slowBit = 2

@@ -8,11 +8,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Admission as StoreAdmission, CircuitBreakerError, State } from "effect/persistence/CircuitBreaker"
 import type * as Scope from "effect/Scope"
+import { ask, type Fleet } from "../../fleet/Fleet.ts"
 import type { Admission, Call, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
 import { CircuitOpen } from "../../Reason.ts"
 import type * as Timeline from "../../Timeline.ts"
-import { ask, type Fleet } from "../SharedState/Fleet.ts"
 import type { Circuit } from "./Circuit.ts"
 
 /** What the fleet says to a process that would like to probe. */

@@ -4,8 +4,8 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { ask, type Fleet } from "../../fleet/Fleet.ts"
 import type * as Timeline from "../../Timeline.ts"
-import { ask, type Fleet } from "../SharedState/Fleet.ts"
 
 /** What the leases of a rate limit have in common. */
 export interface LeaseSettings {

@@ -10,10 +10,10 @@ import type * as Fiber from "effect/Fiber"
 import { isIP, type LookupFunction, type Socket } from "node:net"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import { type AddressGuard, isHere } from "../AddressGuard.ts"
+import { NoConnection } from "../NoConnection.ts"
 import type { Route } from "../Proxy.ts"
 import type { Resolver } from "../Resolver.ts"
 import type { Tls } from "../Tls.ts"
-import { NoConnection } from "./NoConnection.ts"
 import * as Tunnel from "./Tunnel.ts"
 
 export interface Parts {

@@ -13,8 +13,8 @@ import {
 } from "../../Reason.ts"
 import * as ContentCoding from "../ContentCoding.ts"
 import type { MessageLimits } from "../MessageLimits.ts"
+import { NoConnection } from "../NoConnection.ts"
 import type { Receiver, ResponseHeaders, TransportRequest } from "../Transport.ts"
-import { NoConnection } from "./NoConnection.ts"
 
 /** What undici is told when nobody waits for a request any more. */
 export const abandoned = new Error("The request was abandoned")

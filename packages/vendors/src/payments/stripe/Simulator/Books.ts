@@ -1,5 +1,5 @@
 /** What happened to whose money: the intents, charges and refunds of a simulated account. */
-import { seededRandom } from "@breakwater/core/vendor/Simulator/Fault"
+import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import type { Charge, PaymentIntent, Refund } from "../Api.ts"
 
 export class Books {

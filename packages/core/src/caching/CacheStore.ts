@@ -1,0 +1,96 @@
+/**
+ * Where answers are remembered beyond this process, so that a fleet asks a vendor once: Redis, or whatever Effect's
+ * `Persistence` keeps (SQL, files). It is passed over while it is slow or down, and never fails a call.
+ *
+ * @example
+ * ```ts
+ * import { CacheStore } from "@breakwater/core"
+ * import { Effect } from "effect"
+ * import { Persistence } from "effect/persistence"
+ *
+ * const program = Effect.gen(function*() {
+ *   const store = yield* CacheStore.CacheStore
+ *   if (store === undefined) return
+ *   yield* store.write("rate", "1.0842", 60_000)
+ *   console.log(yield* store.read("rate")) // => 1.0842
+ * })
+ * await Effect.runPromise(
+ *   program.pipe(Effect.provide(CacheStore.layerPersistence), Effect.provide(Persistence.layerBackingMemory))
+ * )
+ * ```
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Persistence from "effect/persistence/Persistence"
+import * as Redis from "effect/persistence/Redis"
+import { randomUUID } from "node:crypto"
+
+/** What a store can do. Its errors are nobody's business but the cache's. */
+export interface Store {
+  /** What was written under a key, while it lasts. */
+  read(key: string): Effect.Effect<string | undefined, unknown>
+  write(key: string, value: string, millis: number): Effect.Effect<void, unknown>
+  remove(key: string): Effect.Effect<void, unknown>
+  /**
+   * Takes the lead in fetching what is under a key, for so long; succeeds with how to lay it down, or with `undefined`
+   * while somebody else has it. @default everybody leads
+   */
+  readonly lead?:
+    | ((key: string, millis: number) => Effect.Effect<Effect.Effect<void, unknown> | undefined, unknown>)
+    | undefined
+}
+
+/** The store that caches share. @default none: each process remembers for itself */
+export const CacheStore: Context.Reference<Store | undefined> = Context.Reference<Store | undefined>(
+  "breakwater/caching/CacheStore",
+  { defaultValue: () => undefined }
+)
+
+/** Keeps answers in Redis, under keys that begin with `breakwater:`; one process of the fleet fetches at a time. */
+export const layerRedis: Layer.Layer<never, never, Redis.Redis> = Layer.effect(
+  CacheStore,
+  Effect.map(Redis.Redis, (redis): Store => ({
+    read: (key) => Effect.map(redis.send<string | null>("GET", `breakwater:${key}`), (value) => value ?? undefined),
+    write: (key, value, millis) =>
+      Effect.asVoid(redis.send("SET", `breakwater:${key}`, value, "PX", String(Math.ceil(millis)))),
+    remove: (key) => Effect.asVoid(redis.send("DEL", `breakwater:${key}`)),
+    lead: (key, millis) => {
+      const lock = `breakwater:${key}:lead`
+      const token = randomUUID()
+      return Effect.map(
+        redis.send<string | null>("SET", lock, token, "NX", "PX", String(Math.ceil(millis))),
+        (taken) => taken === null ? undefined : Effect.asVoid(redis.eval(layDown)(lock, token))
+      )
+    }
+  }))
+)
+
+/** Whoever led for too long must not take the lead from the next. */
+const layDown = Redis.script(
+  (lock: string, token: string) => [lock, token],
+  {
+    numberOfKeys: 1,
+    lua: `if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`
+  }
+)
+
+/** Keeps answers in whatever Effect's `Persistence` is backed by; every process fetches for itself. */
+export const layerPersistence: Layer.Layer<never, never, Persistence.BackingPersistence> = Layer.effect(
+  CacheStore,
+  Effect.gen(function*() {
+    const backing = yield* Persistence.BackingPersistence
+    const store = yield* backing.make("breakwater")
+    return {
+      read: (key) =>
+        Effect.map(
+          store.get(key),
+          (entry) =>
+            entry !== undefined && "value" in entry && typeof entry.value === "string" ? entry.value : undefined
+        ),
+      write: (key, value, millis) => store.set(key, { value }, Duration.millis(millis)),
+      remove: (key) => store.remove(key)
+    }
+  })
+)

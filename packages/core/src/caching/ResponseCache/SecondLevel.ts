@@ -1,0 +1,111 @@
+/**
+ * What a cache shares with other processes. The store behind it may be slow or down: then it is passed over.
+ */
+import * as Effect from "effect/Effect"
+import { Bypass } from "../../fleet/Bypass.ts"
+import type * as Timeline from "../../Timeline.ts"
+import type { Store } from "../CacheStore.ts"
+
+/** An answer, as it is shared. */
+export interface Shared<A> {
+  readonly value: A
+  /** Unix time in milliseconds at which it was fetched. */
+  readonly at: number
+  readonly freshMillis: number
+  readonly validator: string | undefined
+  readonly bytes: number
+  readonly tags: ReadonlyArray<string>
+}
+
+/** How answers travel to the store and back. */
+export interface Codec<A> {
+  encode(value: A): string
+  /** Throws when the text is none of ours, or of another time. */
+  decode(text: string): A
+}
+
+export interface SecondLevelSettings {
+  /** What tells apart the operations, and the versions of what they answer. */
+  readonly prefix: string
+  /** How long the store may take. */
+  readonly timeoutMillis: number
+  /** How long it is passed over when it has failed. */
+  readonly pauseMillis: number
+  /** How long one process may fetch while others wait for it. */
+  readonly leadMillis: number
+}
+
+/** Who fetches: this process, which says when it is done, or another one. */
+export type Lead = { readonly done: Effect.Effect<void> } | "AnotherLeads"
+
+const nobodyElse: Lead = { done: Effect.void }
+
+export class SecondLevel<A> {
+  private readonly store: Store
+  private readonly codec: Codec<A>
+  private readonly settings: SecondLevelSettings
+  private readonly bypass: Bypass
+
+  constructor(store: Store, codec: Codec<A>, settings: SecondLevelSettings) {
+    this.store = store
+    this.codec = codec
+    this.settings = settings
+    this.bypass = new Bypass({ ...settings, what: `the shared cache of ${settings.prefix}` })
+  }
+
+  /** How often the store was passed over. */
+  get bypassed(): number {
+    return this.bypass.count
+  }
+
+  /** What is shared under a key; nothing when it is none of ours. */
+  read(timeline: Timeline.Timeline, key: string): Effect.Effect<Shared<A> | undefined> {
+    return this.bypass.ask(
+      timeline,
+      Effect.map(Effect.suspend(() => this.store.read(this.name(key))), (text) => this.parse(text)),
+      undefined
+    )
+  }
+  /** Shares an answer for as long as anybody may want it. */
+  write(timeline: Timeline.Timeline, key: string, shared: Shared<A>, millis: number): Effect.Effect<void> {
+    return this.bypass.ask(
+      timeline,
+      Effect.suspend(() => {
+        const text = JSON.stringify({ ...shared, value: this.codec.encode(shared.value) })
+        return this.store.write(this.name(key), text, millis)
+      }),
+      undefined
+    )
+  }
+  remove(timeline: Timeline.Timeline, key: string): Effect.Effect<void> {
+    return this.bypass.ask(timeline, Effect.suspend(() => this.store.remove(this.name(key))), undefined)
+  }
+  /** Takes the lead in fetching what is under a key. */
+  lead(timeline: Timeline.Timeline, key: string): Effect.Effect<Lead> {
+    const { store } = this
+    if (store.lead === undefined) return Effect.succeed(nobodyElse)
+    const lead = Effect.suspend(() => store.lead!(this.name(key), this.settings.leadMillis))
+    return this.bypass.ask(
+      timeline,
+      Effect.map(
+        lead,
+        (done): Lead => done === undefined ? "AnotherLeads" : { done: this.bypass.ask(timeline, done, undefined) }
+      ),
+      nobodyElse
+    )
+  }
+
+  private name(key: string): string {
+    return `${this.settings.prefix}/${key}`
+  }
+
+  private parse(text: string | undefined): Shared<A> | undefined {
+    if (text === undefined) return undefined
+    try {
+      const { at, bytes, freshMillis, tags, validator, value } = JSON.parse(text) as Shared<string>
+      return { value: this.codec.decode(value), at, bytes, freshMillis, tags, validator }
+    } catch {
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * The engine of a response cache: what this process remembers, what the fleet's store remembers, and at most one call in
+ * flight for each key.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import { Deadline } from "../../Deadline.ts"
+import * as Provenance from "../../Provenance.ts"
+import * as Range from "../../Range.ts"
+import { DeadlineExceeded } from "../../Reason.ts"
+import { Flight } from "../../structures/Flight.ts"
+import * as Timeline from "../../Timeline.ts"
+import { isVendorError, VendorError } from "../../VendorError.ts"
+import type { Answer, Loaded, ResponseCache, Statistics } from "../ResponseCache.ts"
+import { Described, Entry, Failed, type Kept } from "./Entry.ts"
+import type { SecondLevel, Shared } from "./SecondLevel.ts"
+import { Shelf } from "./Shelf.ts"
+
+/** How often a process that waits for another one looks whether it is done, in milliseconds (ours). */
+const followMillis = 20
+
+/** The options of a cache, in the units it counts in. */
+export interface Settings {
+  readonly vendor: string
+  readonly operation: string
+  readonly freshMillis: number
+  readonly revalidateMillis: number
+  readonly errorMillis: number
+  readonly softMillis: number
+  readonly negativeMillis: number
+  readonly eager: number
+  readonly jitter: number
+  readonly maxEntries: number
+  readonly maxBytes: number
+  readonly failurePauseMillis: number
+}
+
+/** What a load came to, and where that came from. */
+interface Brought<A> {
+  readonly answer: Answer<A>
+  /** When it was fetched by another process, on our timeline; `undefined` when it was fetched just now. */
+  readonly at: number | undefined
+  readonly provenance: Provenance.Provenance
+}
+
+type Load<A, E, R> = (known: Answer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
+
+export class TwoLevels<A, E> implements ResponseCache<A, E> {
+  private readonly settings: Settings
+  private readonly scope: Scope.Scope
+  private readonly random: typeof Random.Random.Service
+  private readonly shelf: Shelf<A, E>
+  private readonly second: SecondLevel<A> | undefined
+  private readonly keysOf = new Map<string, Set<string>>()
+  private readonly flights = new Map<string, Flight<Brought<A>, E>>()
+  private readonly counts = {
+    hits: 0,
+    stale: 0,
+    misses: 0,
+    coalesced: 0,
+    loads: 0,
+    failures: 0,
+    evictions: 0,
+    shared: 0
+  }
+
+  constructor(
+    settings: Settings,
+    scope: Scope.Scope,
+    random: typeof Random.Random.Service,
+    second: SecondLevel<A> | undefined
+  ) {
+    this.settings = settings
+    this.scope = scope
+    this.random = random
+    this.second = second
+    this.shelf = new Shelf(settings.maxEntries, settings.maxBytes, (entry) => {
+      this.counts.evictions++
+      this.untag(entry)
+    })
+  }
+
+  get statistics(): Statistics {
+    const { count, size } = this.shelf
+    return { ...this.counts, bypassed: this.second?.bypassed ?? 0, entries: count, bytes: size }
+  }
+
+  lookup<R>(key: string, load: Load<A, E, R>): Effect.Effect<A, E | VendorError, R> {
+    return Effect.withFiber((fiber) => {
+      const visit = new Visit(fiber)
+      const entry = this.shelf.get(key)
+      if (entry === undefined) return this.miss(visit, key, load, undefined)
+      const ageMillis = visit.now - entry.at
+      const isFresh = ageMillis < entry.freshMillis
+      if (!visit.accepts(ageMillis, isFresh)) return this.miss(visit, key, load, undefined)
+      if (isFresh) {
+        this.counts.hits++
+        if (ageMillis >= entry.freshMillis * this.settings.eager) this.refresh(visit, entry, load)
+        if (visit.isTold) visit.tell({ _tag: "Cached", age: Duration.millis(ageMillis) })
+        return entry.exit
+      }
+      if (entry.isAnswer && ageMillis < entry.freshMillis + this.settings.revalidateMillis) {
+        this.refresh(visit, entry, load)
+        return this.giveStale(visit, entry, "Revalidating")
+      }
+      return this.miss(visit, key, load, this.spare(visit, key))
+    })
+  }
+  invalidate(key: string) {
+    this.drop(key)
+    this.flights.delete(key)
+    if (this.second !== undefined) this.inBackground((timeline) => this.second!.remove(timeline, key))
+  }
+  invalidateTag(tag: string) {
+    for (const key of this.keysOf.get(tag) ?? []) this.invalidate(key)
+  }
+  clear() {
+    this.shelf.clear()
+    this.keysOf.clear()
+    this.flights.clear()
+  }
+
+  /** An answer past its time that is given when nothing better comes. */
+  private spare(visit: Visit, key: string): Entry<A, E> | undefined {
+    const entry = this.shelf.get(key)
+    if (entry?.isAnswer !== true) return undefined
+    const ageMillis = visit.timeline.now() - entry.at
+    const isSpare = ageMillis < entry.freshMillis + this.settings.errorMillis
+    return isSpare && visit.accepts(ageMillis, ageMillis < entry.freshMillis) ? entry : undefined
+  }
+
+  /** Makes the call, or waits for the one that is being made; `spare` is given when nothing better comes of it. */
+  private miss<R>(
+    visit: Visit,
+    key: string,
+    load: Load<A, E, R>,
+    spare: Entry<A, E> | undefined
+  ): Effect.Effect<A, E | VendorError, R> {
+    this.counts.misses++
+    const under = this.flights.get(key)
+    if (under !== undefined) this.counts.coalesced++
+    const flight = under ?? this.begin(visit, key, load, false)
+    const softMillis = spare === undefined ? Infinity : this.settings.softMillis
+    const dueAt = flight.deadline > visit.deadline ? visit.deadline : Infinity
+    return Effect.flatMap(
+      flight.join(visit.timeline, softMillis, dueAt),
+      (end): Effect.Effect<A, E | VendorError, R> => {
+        if (end === "Slow") return this.giveStale(visit, spare!, "Slow")
+        if (end === "Late") {
+          return spare === undefined
+            ? Effect.fail(this.late)
+            : this.giveStale(visit, spare, this.late.reason._tag)
+        }
+        if (Exit.isSuccess(end)) {
+          const { answer, at, provenance } = end.value
+          // Whoever began the call takes what is older.
+          if (at !== undefined && !visit.accepts(visit.timeline.now() - at, true)) return this.lookup(key, load)
+          visit.tell(provenance)
+          return Effect.succeed(answer.value)
+        }
+        const failure = failureOf(end)
+        if (failure === undefined) return Exit.failCause(end.cause)
+        // Whoever began the call had less time than is left here.
+        if (
+          failure.reason._tag === "DeadlineExceeded" && flight.deadline < visit.deadline &&
+          visit.timeline.now() < visit.deadline
+        ) return this.lookup(key, load)
+        // Another process may have brought one meanwhile.
+        const late = spare ?? this.spare(visit, key)
+        return late === undefined ? Exit.failCause(end.cause) : this.giveStale(visit, late, failure.reason._tag)
+      }
+    )
+  }
+
+  private giveStale(visit: Visit, entry: Entry<A, E>, because: string): Exit.Exit<A, E> {
+    this.counts.stale++
+    visit.tell({ _tag: "Stale", age: Duration.millis(visit.timeline.now() - entry.at), because })
+    return entry.exit
+  }
+
+  /** Fetches an answer anew in the background, unless that is being done or has just failed. */
+  private refresh<R>(visit: Visit, entry: Entry<A, E>, load: Load<A, E, R>): void {
+    if (visit.now < entry.quietUntil || this.flights.has(entry.key)) return
+    this.begin(visit, entry.key, load, true)
+  }
+
+  private begin<R>(visit: Visit, key: string, load: Load<A, E, R>, isBackground: boolean): Flight<Brought<A>, E> {
+    const deadline = isBackground ? Infinity : visit.deadline
+    const flight = new Flight<Brought<A>, E>(deadline, isBackground, () => this.land(key, flight))
+    this.flights.set(key, flight)
+    const context = Context.add(visit.context, Deadline, deadline)
+    const fiber = Effect.runForkWith(context as Context.Context<R>)(this.bring(visit, key, load))
+    flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
+      if (this.land(key, flight)) this.learn(visit, key, exit)
+    })
+    return flight
+  }
+
+  /** An answer of another process, or of the vendor. Of all processes that want one, one calls. */
+  private bring<R>(visit: Visit, key: string, load: Load<A, E, R>): Effect.Effect<Brought<A>, E, R> {
+    const { second } = this
+    if (second === undefined) return this.call(key, load)
+    const { timeline } = visit
+    const find = Effect.map(second.read(timeline, key), (shared) => this.adopt(visit, key, shared))
+    const orElse = (next: Effect.Effect<Brought<A>, E, R>) =>
+      Effect.filterOrElse(find, (found) => found !== undefined, () => next)
+    const follow: Effect.Effect<Brought<A>, E, R> = Effect.flatMap(second.lead(timeline, key), (lead) => {
+      if (lead === "AnotherLeads") return Effect.andThen(Effect.sleep(followMillis), orElse(follow))
+      // The one who led before may have finished between our looking and our leading.
+      const brought = orElse(this.call(key, load))
+      return Effect.onExit(brought, (exit) => Effect.sync(() => this.share(visit, key, exit, lead.done)))
+    })
+    return orElse(follow)
+  }
+
+  private call<R>(key: string, load: Load<A, E, R>): Effect.Effect<Brought<A>, E, R> {
+    return Effect.suspend(() => {
+      this.counts.loads++
+      const known = this.shelf.get(key)?.answer
+      return Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
+        if (!("notModified" in value)) return { answer: value, at: undefined, provenance }
+        if (known === undefined) throw new Error("ResponseCache: not modified, but nothing is known")
+        return { answer: { ...known, fresh: value.fresh }, at: undefined, provenance }
+      })
+    })
+  }
+
+  /** Remembers what another process has brought, where it is newer, and gives it within its time. */
+  private adopt(visit: Visit, key: string, shared: Shared<A> | undefined): Brought<A> | undefined {
+    if (shared === undefined) return undefined
+    const now = visit.timeline.now()
+    const ageMillis = Math.max(0, visit.wallClock - shared.at)
+    const at = now - ageMillis
+    const entry = this.shelf.get(key)
+    if (entry !== undefined && entry.at >= at) return undefined
+    const { bytes, freshMillis, tags, validator, value } = shared
+    const answer: Answer<A> = { value, validator, bytes, tags, fresh: freshMillis }
+    this.keep(key, keptOf(answer), answer, at, freshMillis)
+    if (ageMillis >= freshMillis) return undefined
+    this.counts.shared++
+    return { answer, at, provenance: { _tag: "Cached", age: Duration.millis(ageMillis) } }
+  }
+
+  /** Writes what has been brought, then lets others lead; nobody waits for it. */
+  private share(visit: Visit, key: string, exit: Exit.Exit<Brought<A>, E>, done: Effect.Effect<void>): void {
+    const { errorMillis, revalidateMillis } = this.settings
+    this.inBackground((timeline) => {
+      if (Exit.isFailure(exit)) return done
+      const { answer, at } = exit.value
+      if (at !== undefined || answer.isKept === false) return done
+      const freshMillis = this.lifeOf(answer)
+      const shared: Shared<A> = {
+        value: answer.value,
+        at: visit.wallClock,
+        freshMillis,
+        validator: answer.validator,
+        bytes: answer.bytes ?? 0,
+        tags: answer.tags ?? []
+      }
+      const write = this.second!.write(timeline, key, shared, freshMillis + Math.max(errorMillis, revalidateMillis))
+      return Effect.andThen(write, done)
+    }, visit)
+  }
+
+  private inBackground(work: (timeline: Timeline.Timeline) => Effect.Effect<void>, visit?: Visit): void {
+    const fork = visit === undefined ? Effect.runFork : Effect.runForkWith(visit.context)
+    Fiber.runIn(fork(Effect.withFiber((fiber) => work(Timeline.of(fiber)))), this.scope)
+  }
+
+  /** Nobody joins a flight that has landed. `false` when it was not in the air any more: what it brings is outdated. */
+  private land(key: string, flight: Flight<Brought<A>, E>): boolean {
+    return this.flights.get(key) === flight && this.flights.delete(key)
+  }
+
+  private lifeOf({ fresh }: Answer<A>): number {
+    return fresh === undefined ? this.settings.freshMillis : Range.pause("ResponseCache: fresh", fresh)
+  }
+
+  private learn({ timeline }: Visit, key: string, exit: Exit.Exit<Brought<A>, E>): void {
+    const { failurePauseMillis, negativeMillis } = this.settings
+    const now = timeline.now()
+    if (Exit.isSuccess(exit)) {
+      const { answer, at } = exit.value
+      if (at !== undefined) return
+      return answer.isKept === false
+        ? this.drop(key)
+        : this.keep(key, keptOf(answer), answer, now, this.lifeOf(answer))
+    }
+    const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
+    if (isAnswer && negativeMillis > 0) {
+      return this.keep(key, new Failed(exit.cause), undefined, now, negativeMillis)
+    }
+    if (!isAnswer) this.counts.failures++
+    this.shelf.quiet(key, now + failurePauseMillis)
+  }
+
+  private keep(
+    key: string,
+    kept: Kept<A, E>,
+    answer: Answer<A> | undefined,
+    at: number,
+    lifeMillis: number
+  ): void {
+    this.drop(key)
+    const freshMillis = lifeMillis * (1 - this.settings.jitter * this.random.nextDoubleUnsafe())
+    if (!this.shelf.put(new Entry(key, kept, answer?.bytes ?? 0, at, freshMillis))) return
+    for (const tag of answer?.tags ?? []) {
+      const keys = this.keysOf.get(tag)
+      if (keys === undefined) this.keysOf.set(tag, new Set([key]))
+      else keys.add(key)
+    }
+  }
+  private drop(key: string): void {
+    const entry = this.shelf.delete(key)
+    if (entry !== undefined) this.untag(entry)
+  }
+  private untag(entry: Entry<A, E>): void {
+    for (const tag of entry.tags) {
+      const keys = this.keysOf.get(tag)
+      keys?.delete(entry.key)
+      if (keys?.size === 0) this.keysOf.delete(tag)
+    }
+  }
+  /** What a caller fails with whose own deadline passes while it waits for a call that somebody else has begun. */
+  private get late(): VendorError {
+    const { operation, vendor } = this.settings
+    return new VendorError({ vendor, operation, safety: "Idempotent", reason: new DeadlineExceeded("NotSent") })
+  }
+}
+
+/** Somebody who asks. */
+class Visit {
+  /** Of the fibre that asks, which may be gone when the answer comes. */
+  readonly context: Context.Context<never>
+  readonly timeline: Timeline.Timeline
+  readonly now: number
+  private readonly acceptance: Provenance.Acceptance | undefined
+
+  constructor(fiber: Fiber.Fiber<unknown, unknown>) {
+    this.context = fiber.context
+    this.timeline = Timeline.of(fiber)
+    this.now = this.timeline.now()
+    this.acceptance = fiber.getRef(Provenance.Acceptance)
+  }
+  get deadline(): number {
+    return Context.get(this.context, Deadline)
+  }
+  /** Unix time in milliseconds. */
+  get wallClock(): number {
+    return Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe()
+  }
+  /** Whether anybody wants to hear where the answer comes from. */
+  get isTold(): boolean {
+    return this.acceptance !== undefined
+  }
+  accepts(ageMillis: number, isFresh: boolean): boolean {
+    const maxAgeMillis = this.acceptance?.maxAgeMillis
+    return maxAgeMillis === undefined ? isFresh : ageMillis <= maxAgeMillis
+  }
+  tell(provenance: Provenance.Provenance): void {
+    this.acceptance?.tell(provenance)
+  }
+}
+
+const keptOf = <A>({ tags = [], validator, value }: Answer<A>): A | Described<A> =>
+  validator === undefined && tags.length === 0 ? value : new Described(value, validator, tags)
+
+/** The vendor's failure that an exit holds; `undefined` for an answer, an interruption and a defect. */
+const failureOf = (exit: Exit.Exit<unknown, unknown>): VendorError | undefined => {
+  if (Exit.isSuccess(exit)) return undefined
+  for (const reason of exit.cause.reasons) {
+    if (reason._tag === "Fail" && isVendorError(reason.error)) return reason.error
+  }
+  return undefined
+}

@@ -1,0 +1,31 @@
+/** How long an answer is fresh by its own headers, to a cache of one client (RFC 9111). */
+import { header, type ResponseHeaders } from "../transport/Transport.ts"
+import { dateOf, parseDate } from "./Answer.ts"
+
+/** What an answer's headers say about keeping it. */
+export interface Freshness {
+  /** In milliseconds; `undefined` when they do not say. */
+  readonly millis: number | undefined
+  readonly isKept: boolean
+}
+
+/** For how long an answer says that it is fresh, to a cache of one client (RFC 9111, section 4.2). */
+export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): Freshness => {
+  const control = header(headers, "cache-control")?.toLowerCase() ?? ""
+  const has = (directive: string) => new RegExp(`(?:^|[\\s,])${directive}(?:$|[\\s,=])`).test(control)
+  if (has("no-store")) return { millis: 0, isKept: false }
+  if (has("no-cache")) return { millis: 0, isKept: true }
+  const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)
+  const expires = header(headers, "expires")
+  const life = maxAge !== null
+    ? Number(maxAge[1]) * 1_000
+    : expires === undefined
+    ? undefined
+    // A date that is none has passed (section 5.3).
+    : (parseDate(expires) || 0) - dateOf(headers, wallClockMillis)
+  const age = /^\d+$/.exec(header(headers, "age") ?? "")
+  return {
+    millis: life === undefined ? undefined : Math.max(0, life - Number(age?.[0] ?? 0) * 1_000),
+    isKept: true
+  }
+}

@@ -1,0 +1,344 @@
+/**
+ * A third party, declared once: its contract, where it is, how one proves who one is, which version is spoken, how its
+ * calls are guarded. From the declaration comes the client; the simulator is served from the same contract.
+ *
+ * @example
+ * ```ts
+ * import { UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Effect, Layer, Schema } from "effect"
+ * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+ *
+ * const Api = HttpApi.make("frankfurter").add(
+ *   HttpApiGroup.make("rates").add(
+ *     HttpApiEndpoint.get("latest", "/rate/EUR/USD", { success: Schema.Struct({ rate: Schema.Finite }) })
+ *   )
+ * )
+ * class Frankfurter extends Vendor.Service<Frankfurter>()({
+ *   name: "frankfurter",
+ *   api: Api,
+ *   baseUrl: "https://api.frankfurter.dev/v2"
+ * }) {}
+ *
+ * const latest = Effect.flatMap(Frankfurter, ({ rates }) => rates.latest())
+ * const layer = Frankfurter.layer.pipe(Layer.provide(UndiciTransport.layer({ loopback: true })))
+ * console.log(await Effect.runPromise(Effect.provide(latest, layer))) // => { rate: 1.0842 }
+ * ```
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { Statistics } from "../caching/ResponseCache.ts"
+import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
+import { Refusals } from "../credentials/Refusals.ts"
+import type * as Breaker from "../policies/Breaker.ts"
+import type * as RateLimit from "../policies/RateLimit.ts"
+import * as Range from "../Range.ts"
+import * as Policy from "../stack/Policy.ts"
+import * as Stack from "../stack/Stack.ts"
+import * as Telemetry from "../Telemetry.ts"
+import * as Timeline from "../Timeline.ts"
+import { Transport } from "../transport/Transport.ts"
+import * as Client from "./Client.ts"
+import { Cached } from "./Client/Cached.ts"
+import * as Contract from "./Contract.ts"
+import type { Declaration } from "./Declaration.ts"
+
+/** A vendor's settings cannot be used. */
+export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")<{
+  readonly vendor: string
+  readonly message: string
+}> {}
+
+/** Policies by operation (`group.name`, or the name alone), laid over what the declaration says: for whoever operates it. */
+export type Overrides = Readonly<Record<string, Policy.Policy>>
+
+/**
+ * Makes the client of a vendor. Reads `<NAME>_BASE_URL` and, where the vendor wants a credential, sees that there is
+ * one. Throws when the declaration contradicts itself.
+ */
+export const make = <Api extends HttpApi.Constraint>(
+  declaration: Declaration<Api>,
+  overrides: Overrides = {}
+): Effect.Effect<Client.Client<Api>, Config.ConfigError | VendorMisconfigured, Transport | Scope.Scope> => {
+  const operations = override(
+    declaration.name,
+    Contract.compile(declaration.api as unknown as HttpApi.Top),
+    overrides
+  )
+  const { name, policy = Policy.read } = declaration
+  const refusedMillis = Range.span(`Vendor ${name}: refusedFor`, declaration.refusedFor ?? Duration.seconds(30))
+  for (const operation of operations) {
+    if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
+      throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
+    }
+    Policy.limits({ ...policy, ...operation.policy })
+    if (operation.policy?.cache && operation.safety !== "Idempotent") {
+      throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
+    }
+  }
+  const redirects = Range.whole(`Vendor ${name}: redirects`, declaration.redirects ?? 0, 0)
+  if (redirects > 10) throw new Error(`Vendor ${name}: redirects must be at most 10, got ${redirects}`)
+  return Effect.gen(function*() {
+    const transport = yield* Transport
+    const baseUrl = yield* baseUrlOf(declaration)
+    if (declaration.auth !== undefined) yield* requireCredential(name)
+    const context = yield* Effect.context<never>()
+    const gates = Policy.makeGates(policy)
+    const caches = yield* makeCaches(name, policy, operations)
+    /** The operations of each breaker. */
+    const guarded = new Map<Breaker.Breaker, Array<string>>()
+    /** By what name the fleet knows each rate limit. */
+    const limited = new Map<RateLimit.RateLimit, string>()
+    if (gates.rateLimit !== undefined) limited.set(gates.rateLimit, name)
+    yield* observeGates(name, gates)
+    const refusals = new Refusals(refusedMillis)
+    if (declaration.auth !== undefined) {
+      Telemetry.gauge(context, Telemetry.credentialDead, { vendor: name }, () => refusals.dead)
+    }
+
+    const methods = operations.map((operation) => {
+      const own = { ...policy, ...operation.policy }
+      const operationGates = Policy.overrideGates(gates, policy, operation.policy)
+      const { breaker, rateLimit } = operationGates
+      if (rateLimit !== undefined && !limited.has(rateLimit)) limited.set(rateLimit, `${name}/${operation.id}`)
+      if (breaker !== undefined) guarded.set(breaker, [...guarded.get(breaker) ?? [], operation.id])
+      const stack = Stack.make({
+        vendor: name,
+        operation: operation.id,
+        safety: operation.safety,
+        policy: own,
+        gates: operationGates,
+        meter: Telemetry.operationMeter(context, {
+          vendor: name,
+          operation: operation.id,
+          method: operation.method,
+          address: baseUrl.hostname,
+          port: portOf(baseUrl)
+        }),
+        spanName: `${operation.method} ${operation.template}`,
+        spanAttributes: {
+          "http.request.method": operation.method,
+          "url.scheme": baseUrl.protocol.slice(0, -1),
+          "url.template": operation.template,
+          "server.address": baseUrl.hostname,
+          "server.port": portOf(baseUrl),
+          "breakwater.vendor": name,
+          "breakwater.operation": operation.id
+        }
+      })
+      return {
+        operation,
+        call: Client.makeMethod({
+          declaration,
+          operation,
+          stack,
+          transport,
+          baseUrl,
+          own,
+          refusals,
+          cached: caches.get(operation.id)
+        })
+      }
+    })
+    for (const [rateLimit, sharedName] of limited) yield* rateLimit.share(sharedName)
+    for (const [breaker, operations] of guarded) {
+      yield* breaker.share
+      yield* observeBreaker(name, operations, breaker)
+    }
+    const client = Client.assemble<Api>(methods)
+    cachesOf.set(client as object, caches)
+    return client
+  })
+}
+
+const override = (
+  vendor: string,
+  operations: ReadonlyArray<Contract.CompiledOperation>,
+  overrides: Overrides
+): ReadonlyArray<Contract.CompiledOperation> => {
+  const unknown = Object.keys(overrides).find((id) => !operations.some((operation) => operation.id === id))
+  if (unknown !== undefined) throw new Error(`Vendor ${vendor}: there is no operation ${unknown}`)
+  return operations.map((operation) => {
+    const over = overrides[operation.id]
+    return over === undefined ? operation : { ...operation, policy: { ...operation.policy, ...over } }
+  })
+}
+
+/** What a client remembers. */
+export interface Caches {
+  /** What has happened in the cache of an operation; `undefined` when it has none. */
+  statistics(operation: string): Statistics | undefined
+  /** Forgets all that is about a tag. */
+  invalidateTag(tag: string): void
+  /** Forgets everything. */
+  clear(): void
+}
+
+const cachesOf = new WeakMap<object, ReadonlyMap<string, Cached>>()
+
+/** What a client remembers; nothing, when none of its operations has a cache. */
+export const caches = (client: object): Caches => {
+  const known = cachesOf.get(client) ?? new Map<string, Cached>()
+  return {
+    statistics: (operation) => known.get(operation)?.cache.statistics,
+    invalidateTag(tag) {
+      for (const { cache } of known.values()) cache.invalidateTag(tag)
+    },
+    clear() {
+      for (const { cache } of known.values()) cache.clear()
+    }
+  }
+}
+
+const makeCaches = (
+  vendor: string,
+  policy: Policy.Policy,
+  operations: ReadonlyArray<Contract.CompiledOperation>
+): Effect.Effect<ReadonlyMap<string, Cached>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const context = yield* Effect.context<never>()
+    const caches = new Map<string, Cached>()
+    for (const operation of operations) {
+      const { id, policy: own, safety } = operation
+      const options = own?.cache ?? policy.cache
+      if (!options || safety !== "Idempotent") continue
+      const cached = yield* Cached.make(options, vendor, operation)
+      caches.set(id, cached)
+      const labels = { vendor, operation: id }
+      const statistics = () => cached.cache.statistics
+      for (const result of ["hits", "stale", "misses", "coalesced", "shared"] as const) {
+        Telemetry.countOf(context, Telemetry.cacheLookups, { ...labels, result }, () => statistics()[result])
+      }
+      Telemetry.countOf(context, Telemetry.cacheEvictions, labels, () => statistics().evictions)
+      Telemetry.countOf(context, Telemetry.cacheBypassed, labels, () => statistics().bypassed)
+      Telemetry.gauge(context, Telemetry.cacheEntries, labels, () => statistics().entries)
+      Telemetry.gauge(context, Telemetry.cacheBytes, labels, () => statistics().bytes)
+    }
+    return caches
+  })
+
+/** The environment's base URL, or the declared one. */
+const baseUrlOf = (
+  declaration: Declaration<HttpApi.Constraint>
+): Effect.Effect<URL, Config.ConfigError | VendorMisconfigured> =>
+  Effect.gen(function*() {
+    const variable = `${upperSnake(declaration.name)}_BASE_URL`
+    const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
+    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
+      return yield* new VendorMisconfigured({
+        vendor: declaration.name,
+        message: `${variable} must begin with https:// (http:// is for this machine only)`
+      })
+    }
+    // A URL turns up in logs and labels; a user and a password in it would be sent by nobody.
+    if (url.username !== "" || url.password !== "") {
+      return yield* new VendorMisconfigured({
+        vendor: declaration.name,
+        message: `${variable} must hold no user and no password; the secret is ${
+          environmentName({ vendor: declaration.name, key: "" })
+        }`
+      })
+    }
+    return url
+  })
+
+const isLoopback = (hostname: string): boolean =>
+  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+
+const portOf = (url: URL): number => url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
+
+const requireCredential = (vendor: string): Effect.Effect<void, VendorMisconfigured> =>
+  Effect.flatMap(Credentials, (credentials) =>
+    Effect.mapError(
+      Effect.asVoid(credentials.read({ vendor, key: "" })),
+      (reason) => new VendorMisconfigured({ vendor, message: reason.message })
+    ))
+
+const observeGates = (vendor: string, gates: Policy.Gates): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const { context } = fiber
+    const timeline = Timeline.of(fiber)
+    const { adaptiveLimit, bulkhead, rateLimit, retryBudget, throttle } = gates
+    if (bulkhead !== undefined) {
+      Telemetry.gauge(context, Telemetry.bulkheadRunning, { vendor }, () => bulkhead.running(vendor))
+      Telemetry.gauge(context, Telemetry.bulkheadWaiting, { vendor }, () => bulkhead.waiting(vendor))
+    }
+    if (adaptiveLimit !== undefined) {
+      Telemetry.gauge(context, Telemetry.adaptiveLimit, { vendor }, () => adaptiveLimit.limit(vendor))
+      Telemetry.gauge(context, Telemetry.adaptiveLimitRunning, { vendor }, () => adaptiveLimit.running(vendor))
+      Telemetry.gauge(context, Telemetry.adaptiveLimitWaiting, { vendor }, () => adaptiveLimit.waiting(vendor))
+    }
+    if (throttle !== undefined) {
+      Telemetry.gauge(
+        context,
+        Telemetry.throttleProbability,
+        { vendor },
+        () => throttle.probability(vendor, timeline.now())
+      )
+    }
+    if (rateLimit !== undefined) {
+      Telemetry.gauge(context, Telemetry.rateLimitWaiting, { vendor }, () => rateLimit.waiting(vendor))
+    }
+    if (retryBudget !== undefined) {
+      Telemetry.gauge(context, Telemetry.retryBudget, { vendor }, () => retryBudget.balance(timeline.now()))
+    }
+    return Effect.void
+  })
+
+const stateNumber: Record<Breaker.State, number> = { Closed: 0, HalfOpen: 1, Open: 2 }
+
+/** A breaker's changes are logged and counted; the state of each operation is shown. */
+const observeBreaker = (
+  vendor: string,
+  operations: ReadonlyArray<string>,
+  breaker: Breaker.Breaker
+): Effect.Effect<void> =>
+  Effect.withFiber((fiber) => {
+    const { context } = fiber
+    const timeline = Timeline.of(fiber)
+    for (const operation of operations) {
+      Telemetry.gauge(
+        context,
+        Telemetry.breakerState,
+        { vendor, operation },
+        () => stateNumber[breaker.state(`${vendor}/${operation}`, timeline.now())]
+      )
+    }
+    breaker.onTransition(({ from, key, to }) => {
+      Telemetry.counter(context, Telemetry.breakerTransitions, { vendor, to }).count++
+      Effect.runForkWith(context)(
+        Effect.logWarning(`circuit breaker of ${key}: ${from} → ${to}`)
+      )
+    })
+    return Effect.void
+  })
+
+/** A vendor as a service: `class Stripe extends Vendor.Service<Stripe>()({ … }) {}`. */
+export const Service = <Self>() =>
+<Api extends HttpApi.Constraint>(
+  declaration: Declaration<Api>
+): ServiceClass<Self, Api> => {
+  const Base = Context.Service<Self, Client.Client<Api>>()(`breakwater/vendor/${declaration.name}`)
+  return Object.assign(Base, {
+    declaration,
+    get layer() {
+      return Layer.effect(Base, make(declaration))
+    },
+    layerWith: (overrides: Overrides) => Layer.effect(Base, make(declaration, overrides))
+  }) as ServiceClass<Self, Api>
+}
+
+export interface ServiceClass<Self, Api extends HttpApi.Constraint>
+  extends Context.ServiceClass<Self, string, Client.Client<Api>>
+{
+  readonly declaration: Declaration<Api>
+  /** The client, over whatever transport there is. */
+  readonly layer: Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
+  /** The same, with policies of its operations changed. Throws when there is no such operation. */
+  layerWith(overrides: Overrides): Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
+}

@@ -1,0 +1,297 @@
+/**
+ * Switches a feature off while the vendor behind it is out, and back on gently when it is well again: for a share of the
+ * callers that grows. For what the page can do without, where hiding it is better than showing that it fails. A call that
+ * must be made anyway needs no switch: its breaker refuses fast enough.
+ *
+ * It never flaps: it goes off only when the vendor has been out for a time, stays off for a time that grows with each
+ * setback, and must get through every step to be on again.
+ *
+ * @example
+ * ```ts
+ * import { Breaker, FeatureSwitch } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const breaker = Breaker.make()
+ * const program = Effect.gen(function*() {
+ *   const shipping = yield* FeatureSwitch.make({ name: "shipping", rule: { _tag: "Breaker", breaker, keys: ["acme/quote"] } })
+ *   const shown = shipping.whenOn(Effect.succeed("arrives on Tuesday"), { otherwise: Effect.succeed("no estimate now") })
+ *
+ *   console.log(yield* shown) // => arrives on Tuesday
+ *   shipping.setMode("Off")
+ *   console.log(yield* shown) // => no estimate now
+ *   const { because, state } = yield* shipping.status
+ *   console.log(state, because) // => Off ByHand
+ * })
+ * await Effect.runPromise(program)
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Outcome from "../Outcome.ts"
+import type { Breaker } from "../policies/Breaker.ts"
+import * as Range from "../Range.ts"
+import { TimeWindow } from "../structures/TimeWindow.ts"
+import * as Telemetry from "../Telemetry.ts"
+import * as Timeline from "../Timeline.ts"
+import { isVendorError } from "../VendorError.ts"
+import { type State, Switchboard, type SwitchSettings } from "./FeatureSwitch/Switchboard.ts"
+
+export type { State } from "./FeatureSwitch/Switchboard.ts"
+
+/** When the vendor counts as out. */
+export type Rule =
+  /** While its breaker is open under any of these keys: the vendor's operation, and the call's key where it has one. */
+  | { readonly _tag: "Breaker"; readonly breaker: Pick<Breaker, "state">; readonly keys: ReadonlyArray<string> }
+  /** While many of the calls that were made through the switch failed. */
+  | {
+    readonly _tag: "Failures"
+    /** At this share of failures or above; more than 0, up to 1. @default 0.5 (as the breaker) */
+    readonly share?: number | undefined
+    /** Calls that must be known; a whole number of at least 1. While it returns, 3 are enough. @default 20 (as the breaker) */
+    readonly minimumCalls?: number | undefined
+    /** What is remembered; longer than 0. @default "30 seconds" (as the breaker) */
+    readonly window?: Duration.Input | undefined
+  }
+
+/** Where a default names no source, it is ours. */
+export interface FeatureSwitchOptions {
+  /** What the feature is called in metrics, logs and health reports. */
+  readonly name: string
+  /** When the vendor counts as out. @default Failures */
+  readonly rule?: Rule | undefined
+  /** How long it must have been out before the feature goes off; at least 0. @default "10 seconds" */
+  readonly offAfter?: Duration.Input | undefined
+  /** How long the feature stays off the first time; longer than 0. @default "30 seconds" */
+  readonly offFor?: Duration.Input | undefined
+  /** By how much that grows each time the vendor is out again before the feature was wholly on; at least 1. @default 2 */
+  readonly growth?: number | undefined
+  /** The longest it grows to; at least `offFor`. @default "10 minutes", or `offFor` when that is longer */
+  readonly maxOffFor?: Duration.Input | undefined
+  /** For which share of the callers it is on, step by step; each more than 0, up to 1, and none less than before. @default [0.05, 0.25, 0.5] */
+  readonly shares?: ReadonlyArray<number> | undefined
+  /** How long a step takes; longer than 0. @default "30 seconds" */
+  readonly step?: Duration.Input | undefined
+}
+
+/** `Automatic` by its rule; `On` and `Off` by hand, whatever the rule says. */
+export type Mode = "Automatic" | "On" | "Off"
+
+/** How a feature is, and why: plain data, for a health report. */
+export interface Status {
+  readonly feature: string
+  readonly state: State
+  /** The share of the callers for whom it is on. */
+  readonly share: number
+  readonly mode: Mode
+  /** Why it is not on: by hand, or because the vendor is out, or has been. `undefined` while it is on by itself. */
+  readonly because: "ByHand" | "VendorOut" | "VendorWasOut" | undefined
+  /** How long it has been in this state, if it is there by its rule. */
+  readonly duration: Duration.Duration
+  /** How long it stays off at the least, when it is off by its rule; else `undefined`. */
+  readonly returnsIn: Duration.Duration | undefined
+}
+
+export interface FeatureSwitch {
+  readonly name: string
+  /**
+   * Whether the feature is on for a caller. The same caller gets the same answer as long as the share does not shrink;
+   * without one, chance decides each time.
+   */
+  isOn(caller?: string): Effect.Effect<boolean>
+  /** Runs an effect if the feature is on for the caller, and learns from how it ends; else runs the other. */
+  whenOn<A, E, R, B, E2, R2>(effect: Effect.Effect<A, E, R>, options: {
+    readonly otherwise: Effect.Effect<B, E2, R2>
+    readonly caller?: string | undefined
+  }): Effect.Effect<A | B, E | E2, R | R2>
+  readonly status: Effect.Effect<Status>
+  setMode(mode: Mode): void
+}
+
+/** Makes a switch, and shows it among the metrics. Throws when an option is out of its range. */
+export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch> => {
+  const settings = settingsOf(options)
+  const rule = options.rule ?? { _tag: "Failures" }
+  const makeEvidence = evidenceMaker(rule)
+  return Effect.withFiber((fiber) => {
+    const timeline = Timeline.of(fiber)
+    const feature = new Feature(options.name, settings, makeEvidence(timeline.now()), timeline.now())
+    Telemetry.gauge(
+      fiber.context,
+      Telemetry.featureShare,
+      { feature: options.name },
+      () => feature.look(timeline.now()).share
+    )
+    return Effect.succeed(feature)
+  })
+}
+
+const settingsOf = (options: FeatureSwitchOptions): SwitchSettings => {
+  const offForMillis = Range.span("FeatureSwitch: offFor", options.offFor ?? Duration.seconds(30))
+  const shares = options.shares ?? [0.05, 0.25, 0.5]
+  shares.forEach((share, i) => {
+    Range.share("FeatureSwitch: shares", share)
+    if (i > 0) Range.atLeast("FeatureSwitch: shares", share, shares[i - 1]!)
+  })
+  if (shares.length === 0) throw new Error("FeatureSwitch: shares must have at least one step, got none")
+  return {
+    offAfterMillis: Range.pause("FeatureSwitch: offAfter", options.offAfter ?? Duration.seconds(10)),
+    offForMillis,
+    growth: Range.atLeast("FeatureSwitch: growth", options.growth ?? 2, 1),
+    maxOffForMillis: options.maxOffFor === undefined
+      ? Math.max(600_000, offForMillis)
+      : Range.atLeast("FeatureSwitch: maxOffFor (ms)", Duration.toMillis(options.maxOffFor), offForMillis),
+    shares,
+    stepMillis: Range.span("FeatureSwitch: step", options.step ?? Duration.seconds(30))
+  }
+}
+
+/** What is known of the vendor. */
+interface Evidence {
+  record(now: number, failed: boolean): void
+  isOut(now: number, state: State): boolean
+  /** Forgets: what was before the present step says nothing about it. */
+  clear(): void
+}
+
+/** How many calls of a step are enough to judge it (ours). */
+const fewCalls = 3
+
+const evidenceMaker = (rule: Rule): (now: number) => Evidence => {
+  if (rule._tag === "Breaker") {
+    const { breaker, keys } = rule
+    if (keys.length === 0) throw new Error("FeatureSwitch: keys must name at least one state of the breaker, got none")
+    return () => ({
+      record() {},
+      isOut: (now) => keys.some((key) => breaker.state(key, now) === "Open"),
+      clear() {}
+    })
+  }
+  const share = Range.share("FeatureSwitch: share", rule.share ?? 0.5)
+  const minimumCalls = Range.whole("FeatureSwitch: minimumCalls", rule.minimumCalls ?? 20, 1)
+  const windowMillis = Range.span("FeatureSwitch: window", rule.window ?? Duration.seconds(30))
+  return () => {
+    const window = new TimeWindow(windowMillis, 10, { minimumCalls, failureRate: share, slowCallRate: 1 })
+    return {
+      record: (now, failed) => window.record(now, failed, false),
+      isOut(now, state) {
+        const calls = window.calls(now)
+        const enough = state === "On" ? minimumCalls : Math.min(minimumCalls, fewCalls)
+        return calls >= enough && window.failures(now) / calls >= share
+      },
+      clear: () => window.clear()
+    }
+  }
+}
+
+class Feature implements FeatureSwitch {
+  readonly name: string
+  private readonly board: Switchboard
+  private readonly evidence: Evidence
+  private mode: Mode = "Automatic"
+
+  constructor(name: string, settings: SwitchSettings, evidence: Evidence, now: number) {
+    this.name = name
+    this.evidence = evidence
+    this.board = new Switchboard(settings, now)
+  }
+
+  setMode(mode: Mode) {
+    this.mode = mode
+  }
+  /** How it is now, without a change of state. */
+  look(now: number): { readonly state: State; readonly share: number } {
+    this.evidence.isOut(now, this.board.state)
+    if (this.mode !== "Automatic") return { state: this.mode, share: this.mode === "On" ? 1 : 0 }
+    return { state: this.board.state, share: this.board.share }
+  }
+  readonly status: Effect.Effect<Status> = Effect.withFiber((fiber) => {
+    const now = Timeline.of(fiber).now()
+    return Effect.map(this.update(now), () => {
+      const { share, state } = this.look(now)
+      return {
+        feature: this.name,
+        state,
+        share,
+        mode: this.mode,
+        because: this.mode !== "Automatic"
+          ? "ByHand"
+          : state === "On"
+          ? undefined
+          : state === "Off"
+          ? "VendorOut"
+          : "VendorWasOut",
+        duration: Duration.millis(now - this.board.since),
+        returnsIn: this.mode === "Automatic" && state === "Off"
+          ? Duration.millis(Math.max(0, this.board.returnsAt - now))
+          : undefined
+      }
+    })
+  })
+  isOn(caller?: string): Effect.Effect<boolean> {
+    return Effect.withFiber((fiber) => {
+      const now = Timeline.of(fiber).now()
+      return Effect.map(this.update(now), () => {
+        const { share } = this.look(now)
+        if (share === 0 || share === 1) return share === 1
+        return (caller === undefined ? fiber.getRef(Random.Random).nextDoubleUnsafe() : placeOf(this.name, caller)) <
+          share
+      })
+    })
+  }
+  whenOn<A, E, R, B, E2, R2>(effect: Effect.Effect<A, E, R>, { caller, otherwise }: {
+    readonly otherwise: Effect.Effect<B, E2, R2>
+    readonly caller?: string | undefined
+  }): Effect.Effect<A | B, E | E2, R | R2> {
+    return Effect.flatMap(this.isOn(caller), (isOn): Effect.Effect<A | B, E | E2, R | R2> => {
+      if (!isOn) return otherwise
+      return Effect.onExit(effect, (exit) =>
+        Effect.withFiber((fiber) => {
+          const now = Timeline.of(fiber).now()
+          const failed = exit._tag === "Failure" ? hasFailed(exit.cause.reasons) : false
+          if (failed === undefined) return Effect.void
+          this.evidence.record(now, failed)
+          return this.update(now)
+        }))
+    })
+  }
+
+  /** Does what is due, and says so. */
+  private update(now: number): Effect.Effect<void> {
+    const { board, evidence } = this
+    const [from, share] = [board.state, board.share]
+    board.update(now, evidence.isOut(now, board.state))
+    if (board.share !== share) evidence.clear()
+    if (board.state === from) return Effect.void
+    return Effect.withFiber((fiber) => {
+      Telemetry.counter(fiber.context, Telemetry.featureTransitions, { feature: this.name, to: board.state }).count++
+      return Effect.logWarning(`feature ${this.name}: ${from} → ${board.state}`)
+    })
+  }
+}
+
+/** Whether a call that did not succeed says that the vendor is out; `undefined` when it says nothing. */
+const hasFailed = (
+  reasons: ReadonlyArray<{ readonly _tag: string; readonly error?: unknown }>
+): boolean | undefined => {
+  const error = reasons.find((reason) => reason._tag === "Fail")?.error
+  if (error === undefined) return undefined
+  // An error that the contract declares is an answer.
+  if (!isVendorError(error)) return false
+  // No evidence for the breaker itself, but for whoever looks at it from outside.
+  if (error.reason._tag === "CircuitOpen") return true
+  const outcome = Outcome.classify(error.reason)
+  return outcome === "Ignored" ? undefined : outcome === "Failure"
+}
+
+/** A place from 0 to just below 1 that a caller always has: FNV-1a, 32 bits, over the name of the feature and theirs. */
+const placeOf = (feature: string, caller: string): number => {
+  let hash = 0x811c9dc5
+  for (const unit of `${feature}\n${caller}`) {
+    hash = Math.imul(hash ^ unit.codePointAt(0)!, 0x01000193)
+  }
+  // Spreads the last characters over the high bits (the end of MurmurHash3).
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32
+}

@@ -1,0 +1,138 @@
+/**
+ * Runs several operations at once, within one deadline, and returns what came: for a page that stays useful when one of
+ * the vendors behind it is out. What did not come is a gap that says why. A part that is required fails the whole.
+ *
+ * It is for things that have a meaning of their own. Where one is worth nothing without the other, use `Effect.all`.
+ *
+ * @example
+ * ```ts
+ * import { Partial, Unavailable, VendorError } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * const country = Effect.succeed("Switzerland")
+ * const rate = Effect.fail(
+ *   new VendorError({ vendor: "frankfurter", operation: "rate", safety: "Idempotent", reason: new Unavailable(503) })
+ * )
+ * const page = await Effect.runPromise(Partial.all({ country, rate }, { within: "2 seconds", require: ["country"] }))
+ * console.log(page.country.value) // => Switzerland
+ * console.log(page.rate._tag === "Gap" && page.rate.message) // => the vendor is unavailable (status 503)
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { Deadline, within } from "../Deadline.ts"
+import * as Range from "../Range.ts"
+import { DeadlineExceeded, type Reason } from "../Reason.ts"
+import * as Timeline from "../Timeline.ts"
+import { isVendorError, VendorError } from "../VendorError.ts"
+
+/** It came. */
+export interface Present<A> {
+  readonly _tag: "Present"
+  readonly value: A
+}
+
+/** The answer is one of the errors that the contract declares: the vendor is well, and said no. */
+export interface Declined<E> {
+  readonly _tag: "Declined"
+  readonly error: E
+}
+
+/** It did not come. Plain data, that can be shown as it is. */
+export interface Gap {
+  readonly _tag: "Gap"
+  /** Why: the tag of the reason. */
+  readonly reason: Reason["_tag"]
+  /** The same for a human; it holds nothing the vendor said. */
+  readonly message: string
+  /** Whose answer is missing; the name of the part, when what was cut off was no guarded call. */
+  readonly vendor: string
+  /** How long to stay away, where it is known. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/** What became of an operation. There is no `Declined` where no error but a `VendorError` is declared. */
+export type Part<A, E = never> =
+  | Present<A>
+  | Gap
+  | (Exclude<E, VendorError> extends never ? never : Declined<Exclude<E, VendorError>>)
+
+type Operations = Readonly<Record<string, Effect.Effect<unknown, unknown, unknown>>>
+
+/** What became of each operation; what is required has come, or there is nothing. */
+export type Parts<Ops extends Operations, Required extends keyof Ops = never> = {
+  readonly [Name in keyof Ops]: Name extends Required ? Present<Effect.Success<Ops[Name]>>
+    : Part<Effect.Success<Ops[Name]>, Effect.Error<Ops[Name]>>
+}
+
+export interface PartialOptions<Name> {
+  /**
+   * How long to wait, longer than 0; less, where the deadline that is already set is sooner. What then still runs is
+   * interrupted, and waited for until it has cleaned up. @default no longer than the deadline that is already set
+   */
+  readonly within?: Duration.Input | undefined
+  /** What the rest is worth nothing without: when one of these fails, all fail with it, at once. @default none */
+  readonly require?: ReadonlyArray<Name> | undefined
+}
+
+/**
+ * Runs all operations at once. Fails only as a required one does, and when a required one is cut off, with a `VendorError`
+ * that has its name for the vendor's; a defect is a defect of the whole. Whoever interrupts it interrupts every operation.
+ */
+export const all = <const Ops extends Operations, Required extends keyof Ops & string = never>(
+  operations: Ops,
+  options: PartialOptions<Required> = {}
+): Effect.Effect<
+  Parts<Ops, Required>,
+  Effect.Error<Ops[Required]> | ([Required] extends [never] ? never : VendorError),
+  Effect.Services<Ops[keyof Ops]>
+> => {
+  const millis = options.within === undefined ? Infinity : Range.span("Partial: within", options.within)
+  const required = new Set<string>(options.require)
+  const parts = Effect.withFiber((fiber) => {
+    const leftMillis = Math.max(0, Math.ceil(fiber.getRef(Deadline) - Timeline.of(fiber).now()))
+    const running = Object.entries(operations).map(([name, operation]) => {
+      const limited = leftMillis === Infinity
+        ? operation
+        : Effect.timeoutOrElse(operation, {
+          duration: Duration.millis(leftMillis),
+          orElse: () => Effect.fail(late(name))
+        })
+      return [name, required.has(name) ? Effect.map(limited, present) : partOf(limited)] as const
+    })
+    return Effect.all(Object.fromEntries(running), { concurrency: "unbounded" })
+  })
+  return (millis === Infinity ? parts : within(Duration.millis(millis))(parts)) as ReturnType<typeof all<Ops, Required>>
+}
+
+const partOf = <A, E, R>(operation: Effect.Effect<A, E, R>): Effect.Effect<Part<A, unknown>, E, R> =>
+  Effect.matchCauseEffect(operation, {
+    onSuccess: (value) => Effect.succeed<Part<A, unknown>>(present(value)),
+    onFailure: (cause) => {
+      const failure = cause.reasons.find((reason) => reason._tag === "Fail")
+      if (failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail")) {
+        return Effect.failCause(cause)
+      }
+      const { error } = failure
+      return Effect.succeed<Part<A, unknown>>(isVendorError(error) ? gap(error) : { _tag: "Declined", error })
+    }
+  })
+
+const present = <A>(value: A): Present<A> => ({ _tag: "Present", value })
+
+const gap = ({ reason, retryAfter, vendor }: VendorError): Gap => ({
+  _tag: "Gap",
+  reason: reason._tag,
+  message: reason.message,
+  vendor,
+  retryAfter
+})
+
+/** What is known of an operation that was cut off from outside: nothing. */
+const late = (name: string): VendorError =>
+  new VendorError({
+    vendor: name,
+    operation: "part",
+    safety: "Unsafe",
+    reason: new DeadlineExceeded("Unknown")
+  })

@@ -1,0 +1,32 @@
+/**
+ * The fleet a process belongs to, as breakers and rate limits know it. It is apart from the stores, so that whoever shares
+ * nothing does not load them.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as CircuitBreaker from "effect/persistence/CircuitBreaker"
+import type * as RateLimiter from "effect/persistence/RateLimiter"
+import * as Timeline from "../Timeline.ts"
+import type { Bypass } from "./Bypass.ts"
+
+/** The stores of a fleet, and how they are asked. */
+export interface Fleet {
+  readonly rateLimits: RateLimiter.RateLimiterStore["Service"]
+  readonly breakers: CircuitBreaker.CircuitBreakerStore["Service"]
+  readonly timeoutMillis: number
+  readonly pollMillis: number
+  readonly bypass: Bypass
+}
+
+/** The fleet that this process belongs to. @default none: each process for itself */
+export const SharedState: Context.Reference<Fleet | undefined> = Context.Reference<Fleet | undefined>(
+  "breakwater/fleet/SharedState",
+  { defaultValue: () => undefined }
+)
+
+/** Asks something of a fleet; `otherwise` when its store is passed over. */
+export const ask = <X, Y, R>(
+  { bypass }: Fleet,
+  question: Effect.Effect<X, unknown, R>,
+  otherwise: Y
+): Effect.Effect<X | Y, never, R> => Effect.withFiber((fiber) => bypass.ask(Timeline.of(fiber), question, otherwise))

@@ -1,0 +1,266 @@
+/**
+ * Secrets from AWS Secrets Manager, by `GetSecretValue` and nothing else of AWS's SDK but its chain of credential
+ * providers, which is optional. Secrets are not kept here.
+ *
+ * A rotation there goes through stages: the new version is `AWSPENDING` while it is made known to the vendor, then it is
+ * `AWSCURRENT` and the one before `AWSPREVIOUS`. What is `AWSCURRENT` is used. Only when the vendor has refused just that
+ * version are the others tried, the pending one first: the vendor may know it before AWS calls it current. A version that
+ * was refused is not gone back to until another is current.
+ *
+ * @example
+ * ```ts
+ * import { AwsSecretsManager } from "@breakwater/core"
+ * import { Effect, Layer } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ *
+ * // What AWS would answer.
+ * const answer = { SecretString: `{"api_key":"from AWS"}`, VersionId: "1", VersionStages: ["AWSCURRENT"] }
+ * const aws = HttpClient.make((request) =>
+ *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(answer)))
+ * )
+ *
+ * const secret = Effect.gen(function*() {
+ *   const source = yield* AwsSecretsManager.make({
+ *     region: "eu-central-1",
+ *     secretId: "prod/{vendor}/{key}",
+ *     field: "api_key",
+ *     credentials: async () => ({ accessKeyId: "of the role", secretAccessKey: "of the role" })
+ *   })
+ *   return yield* source.fetch({ vendor: "stripe", key: "eu" })
+ * })
+ *
+ * const read = await Effect.runPromise(Effect.provide(secret, Layer.succeed(HttpClient.HttpClient, aws)))
+ * console.log(String(read?.value)) // => <redacted>
+ * ```
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Keeper from "../credentials/Keeper.ts"
+import * as Naming from "../credentials/Naming.ts"
+import {
+  type Secret,
+  type Source,
+  sourceRefusal,
+  type SourceUnavailable,
+  sourceUnavailable
+} from "../credentials/Source.ts"
+import * as Keys from "./AwsSecretsManager/Keys.ts"
+import { sign } from "./AwsSecretsManager/Signature.ts"
+import * as Inquiry from "./Inquiry.ts"
+import * as Variables from "./Variables.ts"
+
+export type { AwsKeyProvider } from "./AwsSecretsManager/Keys.ts"
+
+export interface AwsSecretsManagerOptions extends Inquiry.InquiryOptions {
+  /** Such as `eu-central-1`. */
+  readonly region: string
+  /** The name or ARN of a secret: a template with `{vendor}` and `{key}`. @default `{vendor}/{key}` */
+  readonly secretId?: string | undefined
+  /** The field that holds the key, of a secret that is a JSON object. @default the whole text is the key */
+  readonly field?: string | undefined
+  /** The stage that is used. @default `AWSCURRENT` */
+  readonly stage?: string | undefined
+  /** Stages that are tried, in this order, when the vendor has refused that one. @default `AWSPENDING`, `AWSPREVIOUS` */
+  readonly whenRefused?: ReadonlyArray<string> | undefined
+  /** Where the service is, such as a VPC endpoint; without a path. @default the public endpoint of the region */
+  readonly endpoint?: string | undefined
+  /** What gives the keys to sign with. @default `fromNodeProviderChain` of `@aws-sdk/credential-providers` */
+  readonly credentials?: Keys.AwsKeyProvider | undefined
+}
+
+/** The source. Dies when an option is out of its range. */
+export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, never, HttpClient> =>
+  Effect.gen(function*() {
+    const { field, region } = options
+    checkRegion(region)
+    const template = Naming.checked("secretId", options.secretId ?? "{vendor}/{key}")
+    const stage = options.stage ?? "AWSCURRENT"
+    const whenRefused = options.whenRefused ?? ["AWSPENDING", "AWSPREVIOUS"]
+    const endpoint = endpointOf(options.endpoint ?? publicEndpoint(region))
+    const inquiry = yield* Inquiry.make(Keys.sourceName, options)
+    const readKeys = Keys.reading(options.credentials, region)
+    /** Of each secret, the version that the vendor has refused. */
+    const refusedVersions = new Map<string, string>()
+    /** What the clock of AWS is ahead of ours, in milliseconds. */
+    let ahead = 0
+
+    /** Corrects the clock, or asks for keys that have not expired, and asks once more. */
+    const ask = (
+      body: string,
+      mended?: "Clock" | "Keys"
+    ): Effect.Effect<Inquiry.Reply, SourceUnavailable> =>
+      Effect.gen(function*() {
+        const keys = yield* readKeys(mended === "Keys")
+        const headers = {
+          "content-type": "application/x-amz-json-1.1",
+          "x-amz-target": "secretsmanager.GetSecretValue"
+        }
+        const reply = yield* inquiry.ask((now) => ({
+          method: "POST",
+          url: endpoint.href,
+          headers: sign(
+            { method: "POST", host: endpoint.host, headers, body },
+            keys,
+            { at: now + ahead, region, service: "secretsmanager" }
+          ),
+          body,
+          isRepeatable: true
+        }), verdict)
+        if (reply.status === 200 || mended !== undefined) return reply
+        const error = errorOf(reply)
+        if (error === "ExpiredTokenException") return yield* ask(body, "Keys")
+        const at = reply.askedAt + ahead
+        const skew = (Inquiry.dateOf(reply) ?? at) - at
+        if (!clockErrors.has(error) || Math.abs(skew) <= tolerance) return reply
+        ahead += skew
+        return yield* ask(body, "Clock")
+      })
+
+    const versionOf = Effect.fnUntraced(function*(secretId: string, stage: string) {
+      const reply = yield* ask(JSON.stringify({ SecretId: secretId, VersionStage: stage }))
+      if (reply.status !== 200) {
+        const error = errorOf(reply)
+        return error === "ResourceNotFoundException" ? undefined : yield* Effect.fail(failed(error, reply))
+      }
+      const answer = secretValue(reply)
+      if (answer === undefined) return yield* Effect.fail(strange)
+      const text = answer.SecretString ?? Buffer.from(answer.SecretBinary ?? "", "base64").toString("utf8")
+      const value = field === undefined ? text : fieldOf(text, field)
+      if (value === undefined || value === "") return yield* Effect.fail(empty(field))
+      return { id: answer.VersionId, value: Redacted.make(value) }
+    })
+
+    return {
+      name: Keys.sourceName,
+      fetch: (request, refused) =>
+        Effect.gen(function*(): Effect.fn.Return<Secret | undefined, SourceUnavailable> {
+          const secretId = Naming.fill(template, request)
+          if (secretId === undefined) return undefined
+          const current = yield* versionOf(secretId, stage)
+          if (current === undefined) return undefined
+          if (refused !== undefined && isSame(current.value, refused)) refusedVersions.set(secretId, current.id)
+          if (refusedVersions.get(secretId) !== current.id) return { value: current.value }
+          for (const other of whenRefused) {
+            const version = yield* versionOf(secretId, other)
+            const isNew = version !== undefined && version.id !== current.id &&
+              !(refused !== undefined && isSame(version.value, refused))
+            if (isNew) return { value: version.value }
+          }
+          return { value: current.value }
+        })
+    }
+  })
+
+/** Credentials from AWS Secrets Manager, kept by a {@link Keeper}. */
+export const layer = (
+  options: AwsSecretsManagerOptions,
+  keeper?: Keeper.KeeperOptions
+): Layer.Layer<never, never, HttpClient> => Keeper.layer(make(options), keeper)
+
+/**
+ * `AWS_REGION` or `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_SECRETS_MANAGER`, and `AWS_ACCESS_KEY_ID` with
+ * `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as AWS's own tools have them; without keys the SDK's chain of providers
+ * finds some. `AWS_SECRET_ID` is the template of the names, `AWS_SECRET_FIELD` the field. Absent without a region.
+ */
+export const config: Config.Config<AwsSecretsManagerOptions> = Config.flatMap(
+  Variables.or(Variables.text("AWS_REGION"), Variables.required("AWS_DEFAULT_REGION")),
+  (region) =>
+    Config.all({
+      region: Variables.checked("AWS_REGION", Config.succeed(region), checkRegion),
+      secretId: Variables.checked("AWS_SECRET_ID", Variables.text("AWS_SECRET_ID"), (template) =>
+        Naming.checked("AWS_SECRET_ID", template)),
+      field: Variables.text("AWS_SECRET_FIELD"),
+      endpoint: Variables.checked(
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        Variables.text("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        (url) =>
+          endpointOf(url)
+      ),
+      credentials: Keys.config
+    })
+)
+
+/** Credentials from AWS Secrets Manager by {@link config}. */
+export const layerConfig = (
+  keeper?: Keeper.KeeperOptions
+): Layer.Layer<never, Config.ConfigError, HttpClient> =>
+  Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
+
+const checkRegion = (region: string): void => {
+  if (!/^[a-z]{2}(?:-[a-z]+)+-\d+$/.test(region)) throw new Error("region must be one of AWS, such as eu-central-1")
+}
+
+const endpointOf = (url: string): URL => {
+  const endpoint = new URL(Inquiry.baseUrl("endpoint", url))
+  if (endpoint.pathname !== "/") throw new Error("endpoint must have no path")
+  return endpoint
+}
+
+/** docs.aws.amazon.com/general/latest/gr/asm.html; China is a partition of its own. */
+const publicEndpoint = (region: string) =>
+  `https://secretsmanager.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`
+
+/** docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html */
+const secretValue = Inquiry.decoder(
+  Schema.Struct({
+    SecretString: Schema.optional(Schema.String),
+    SecretBinary: Schema.optional(Schema.String),
+    VersionId: Schema.NonEmptyString
+  })
+)
+
+const errorAnswer = Inquiry.decoder(Schema.Struct({ __type: Schema.String }))
+
+/** The name of an error: after a `#`, before a `:`. One that does not look like a name is not repeated. */
+const errorOf = (reply: Inquiry.Reply): string => {
+  const type = reply.headers["x-amzn-errortype"] ?? errorAnswer(reply)?.__type ?? ""
+  return /^(?:[\w.]+#)?([A-Z]\w{0,63})(?::.*)?$/.exec(type)?.[1] ?? ""
+}
+
+/** docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html; throttling comes with status 400. */
+const verdict = (reply: Inquiry.Reply): Inquiry.Verdict =>
+  /^(?:Throttl|TooManyRequests|RequestLimitExceeded)/.test(errorOf(reply)) ? "Busy" : Inquiry.byStatus(reply)
+
+/** Errors that a wrong clock can be the reason of: those of the AWS SDK for JavaScript (@smithy/service-error-classification). */
+const clockErrors: ReadonlySet<string> = new Set([
+  "AuthFailure",
+  "InvalidSignatureException",
+  "RequestExpired",
+  "RequestInTheFuture",
+  "RequestTimeTooSkewed",
+  "SignatureDoesNotMatch"
+])
+
+/** AWS takes a signature for five minutes; nearer than four the clock is not to blame (ours). */
+const tolerance = 240_000
+
+const refusals =
+  /^(?:AccessDenied|UnrecognizedClient|InvalidClientTokenId|ExpiredToken|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|NotAuthorized|OptInRequired)/
+
+const failed = (error: string, { status }: Inquiry.Reply): SourceUnavailable =>
+  refusals.test(error)
+    ? sourceRefusal(Keys.sourceName, `it does not let us in (${error})`)
+    : sourceUnavailable(Keys.sourceName, `it does not answer as expected (${error || "no error"}, status ${status})`)
+
+const strange = sourceUnavailable(Keys.sourceName, "its answer is not what its API describes")
+
+const empty = (field: string | undefined) =>
+  sourceUnavailable(
+    Keys.sourceName,
+    field === undefined ? "the secret is empty" : `the secret has no text in its field ${field}`
+  )
+
+const jsonObject = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+const fieldOf = (text: string, field: string): string | undefined => {
+  const fields = Option.getOrUndefined(jsonObject(text))
+  const value = fields !== undefined && Object.hasOwn(fields, field) ? fields[field] : undefined
+  return typeof value === "string" ? value : undefined
+}
+
+const isSame = (a: Redacted.Redacted, b: Redacted.Redacted) => Redacted.value(a) === Redacted.value(b)

@@ -1,0 +1,128 @@
+/**
+ * Credentials by configuration alone: `CREDENTIALS` says where they come from, and the variables of that source say the
+ * rest. What is missing or mistaken there is known at the start.
+ *
+ * @example
+ * ```ts
+ * import { Configured, Credential } from "@breakwater/core"
+ * import { ConfigProvider, Effect, Layer, Redacted } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { tmpdir } from "node:os"
+ *
+ * const environment = { CREDENTIALS: `files:${tmpdir()},environment`, STRIPE_API_KEY: "here" }
+ * const provider = ConfigProvider.layer(ConfigProvider.fromUnknown(environment))
+ * const program = Effect.gen(function*() {
+ *   const { read } = yield* Credential.Credentials
+ *   console.log(Redacted.value(yield* read({ vendor: "stripe", key: "" }))) // => here
+ * })
+ * const credentials = Configured.layer.pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(provider))
+ * await Effect.runPromise(Effect.provide(program, credentials))
+ * ```
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Chain from "../credentials/Chain.ts"
+import { Credentials, environment } from "../credentials/Credential.ts"
+import * as Keeper from "../credentials/Keeper.ts"
+import * as Naming from "../credentials/Naming.ts"
+import type { Source } from "../credentials/Source.ts"
+import * as AwsSecretsManager from "./AwsSecretsManager.ts"
+import * as EncryptedFile from "./EncryptedFile.ts"
+import * as Files from "./Files.ts"
+import * as OAuth from "./OAuth.ts"
+import * as Variables from "./Variables.ts"
+import * as Vault from "./Vault.ts"
+
+/** How a part of the chain is made, when all that is configured is known to be right. */
+export type Plan = Effect.Effect<Chain.Part, never, HttpClient | Scope.Scope>
+
+export interface Settings {
+  readonly parts: ReadonlyArray<Plan>
+  readonly whenDown: "Fail" | "Next"
+}
+
+/**
+ * `CREDENTIALS`, one or more of these words with commas between, which are asked in this order:
+ *
+ * - `environment`, which it is by default: `STRIPE_API_KEY`
+ * - `files:/run/secrets`: {@link Files}
+ * - `encrypted-file:/path/of/secrets.age`: {@link EncryptedFile}, its key by `CREDENTIALS_KEY` or `CREDENTIALS_KEY_FILE`
+ * - `vault`: {@link Vault}, by `VAULT_ADDR` and so on
+ * - `aws-secrets-manager`: {@link AwsSecretsManager}, by `AWS_REGION` and so on
+ * - `oauth`: {@link OAuth}, by `OAUTH_TOKEN_URL` and so on; `oauth:hubspot` or `oauth:hubspot/eu` by `HUBSPOT_EU_OAUTH_…`
+ *
+ * `CREDENTIALS_NAME` is how secrets are called in files, as in `{vendor}.{key}`; `CREDENTIALS_WHEN_DOWN`, `fail` unless it
+ * is `next`, what becomes of a call when one of several cannot be asked. A mistake is told without what was written: it
+ * may be a secret in the wrong place.
+ */
+export const config: Config.Config<Settings> = Config.flatMap(
+  Config.all({
+    words: Variables.text("CREDENTIALS"),
+    name: Variables.checked(
+      "CREDENTIALS_NAME",
+      Variables.text("CREDENTIALS_NAME"),
+      (name) => Naming.checked("CREDENTIALS_NAME", name)
+    ),
+    whenDown: Variables.word("CREDENTIALS_WHEN_DOWN", ["fail", "next"])
+  }),
+  ({ name, whenDown, words = "environment" }) =>
+    Config.map(
+      Config.all(words.split(",").map((word, index) => partOf(word.trim(), index + 1, name))),
+      (parts) => ({ parts, whenDown: whenDown === "next" ? "Next" : "Fail" })
+    )
+)
+
+/** Credentials by {@link config}. Sources that are far away are asked through the `HttpClient`, and kept by a {@link Keeper}. */
+export const layer: Layer.Layer<never, Config.ConfigError, HttpClient> = Layer.effect(
+  Credentials,
+  Effect.gen(function*() {
+    const { parts, whenDown } = yield* config
+    return Chain.make(yield* Effect.all(parts), { whenDown })
+  })
+)
+
+const partOf = (text: string, position: number, name: string | undefined): Config.Config<Plan> => {
+  const at = text.indexOf(":")
+  const [word, where] = at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)]
+  const mistaken = (what: string) => Variables.mistaken("CREDENTIALS", `${what} (in place ${position})`)
+  switch (word) {
+    case "files":
+      return where === ""
+        ? mistaken("must name a directory: files:/run/secrets")
+        : Config.succeed(near(Files.make({ directory: where, name })))
+    case "encrypted-file":
+      return where === ""
+        ? mistaken("must name a file: encrypted-file:/path/of/secrets.age")
+        : Config.map(EncryptedFile.keyConfig(), (key) => near(EncryptedFile.make({ path: where, key, name })))
+    case "oauth": {
+      const [vendor = "", key = "", ...more] = where.split("/")
+      if (more.length > 0 || (at >= 0 && vendor === "")) return mistaken("must name a vendor: oauth:hubspot")
+      return Config.map(
+        vendor === "" ? OAuth.config : OAuth.configFor({ vendor, key }),
+        (options) => kept(OAuth.make(options))
+      )
+    }
+  }
+  if (at >= 0) return mistaken(unknown)
+  switch (word) {
+    case "environment":
+      return Config.succeed(near(environment))
+    case "vault":
+      return Config.map(Vault.config, (options) => kept(Vault.make(options)))
+    case "aws-secrets-manager":
+      return Config.map(AwsSecretsManager.config, (options) => kept(AwsSecretsManager.make(options)))
+    default:
+      return mistaken(unknown)
+  }
+}
+
+const near = (source: Source): Plan => Effect.succeed(source)
+
+const kept = (source: Effect.Effect<Source, never, HttpClient | Scope.Scope>): Plan =>
+  Effect.flatMap(source, (source) => Keeper.make(source))
+
+const unknown =
+  "must be environment, files:…, encrypted-file:…, vault, aws-secrets-manager or oauth, or several with commas between"

@@ -1,0 +1,205 @@
+/**
+ * Access tokens of OAuth 2: for the client itself, by a refresh token, or in exchange for another token (RFC 6749, RFC
+ * 8693). Access tokens are not kept here. A refresh token is: in a {@link TokenStore}, by compare-and-set, since every use
+ * may spend it; no two processes spend the same, and the next one is stored before the access token is used. How somebody
+ * signs in, which gives the first refresh token, is not for here.
+ *
+ * @example
+ * ```ts
+ * import { OAuth } from "@breakwater/core"
+ * import { Effect, Layer, Redacted } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ *
+ * // What the token endpoint would answer.
+ * const answer = { access_token: "from-the-server", token_type: "Bearer", expires_in: 3600 }
+ * const server = HttpClient.make((request) =>
+ *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(answer)))
+ * )
+ *
+ * const token = Effect.gen(function*() {
+ *   const source = yield* OAuth.make({
+ *     vendor: "hubspot",
+ *     tokenUrl: "https://auth.example.com/token",
+ *     client: { _tag: "Basic", clientId: "us", secret: Redacted.make("from the environment") },
+ *     scope: "contacts"
+ *   })
+ *   return yield* source.fetch({ vendor: "hubspot", key: "" })
+ * })
+ *
+ * const read = await Effect.runPromise(Effect.provide(token, Layer.succeed(HttpClient.HttpClient, server)))
+ * console.log(String(read?.value)) // => <redacted>
+ * ```
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type { CredentialRequest } from "../credentials/Credential.ts"
+import * as Given from "../credentials/Given.ts"
+import * as Keeper from "../credentials/Keeper.ts"
+import * as Naming from "../credentials/Naming.ts"
+import type { Secret, Source, SourceUnavailable } from "../credentials/Source.ts"
+import * as Inquiry from "./Inquiry.ts"
+import * as ClientAuth from "./OAuth/ClientAuth.ts"
+import * as Refresh from "./OAuth/Refresh.ts"
+import * as TokenEndpoint from "./OAuth/TokenEndpoint.ts"
+import * as TokenStore from "./OAuth/TokenStore.ts"
+import * as Variables from "./Variables.ts"
+
+export type { ClientAuth } from "./OAuth/ClientAuth.ts"
+export { isTokenRefused, type TokenRefusal, type TokenRefused } from "./OAuth/TokenEndpoint.ts"
+export * as TokenStore from "./OAuth/TokenStore.ts"
+
+export interface OAuthOptions extends TokenEndpoint.TokenEndpointOptions {
+  /** Whose tokens they are. Of another vendor there are none. */
+  readonly vendor: string
+  /** Which of the vendor's keys they are for; `""` for its only one. @default all of them */
+  readonly key?: string | undefined
+  /** By what a token is had. @default that we are who we are: `ClientCredentials` */
+  readonly grant?: OAuthGrant | undefined
+}
+
+export type OAuthGrant =
+  /** RFC 6749, 4.4 */
+  | { readonly _tag: "ClientCredentials" }
+  /**
+   * RFC 6749, 6. The refresh token is in `store`, which a tenant of yours may have its own of: a function gives that of a
+   * key, `undefined` for a key that nobody has signed in for. `seed` is one to begin with, and to go on with once the
+   * stored one was refused.
+   */
+  | { readonly _tag: "RefreshToken"; readonly store: TokenStore.TokenStore; readonly seed?: Given.Given | undefined }
+  | { readonly _tag: "RefreshToken"; readonly store: (key: string) => TokenStore.TokenStore | undefined }
+  /** RFC 8693. The types are URIs; of an access token where there is none. */
+  | {
+    readonly _tag: "TokenExchange"
+    readonly subjectToken: Given.Given
+    readonly subjectTokenType?: string | undefined
+    readonly actorToken?: Given.Given | undefined
+    readonly actorTokenType?: string | undefined
+    readonly requestedTokenType?: string | undefined
+  }
+
+/** The source. Dies when an option is out of its range. */
+export const make = (options: OAuthOptions): Effect.Effect<Source, never, HttpClient> =>
+  Effect.map(TokenEndpoint.make(options), (endpoint) => {
+    const ask = asking(endpoint, options.grant ?? { _tag: "ClientCredentials" })
+    return {
+      name: ClientAuth.sourceName,
+      fetch: ({ key, vendor }, refused) =>
+        vendor === options.vendor && (options.key === undefined || key === options.key)
+          ? ask(key, refused)
+          : Effect.undefined
+    }
+  })
+
+/** Credentials from a token endpoint, kept by a {@link Keeper}. */
+export const layer = (options: OAuthOptions, keeper?: Keeper.KeeperOptions): Layer.Layer<never, never, HttpClient> =>
+  Keeper.layer(make(options), keeper)
+
+const configOf = (
+  prefix: string,
+  vendor: Config.Config<string>,
+  key: Config.Config<string | undefined>
+): Config.Config<OAuthOptions> =>
+  Config.flatMap(Variables.required(`${prefix}TOKEN_URL`), (tokenUrl) =>
+    Config.all({
+      tokenUrl: Variables.checked(`${prefix}TOKEN_URL`, Config.succeed(tokenUrl), (url) =>
+        Inquiry.endpointUrl("it", url)),
+      vendor,
+      key,
+      client: ClientAuth.config(prefix),
+      scope: Variables.text(`${prefix}SCOPE`),
+      audience: Variables.text(`${prefix}AUDIENCE`),
+      resource: Variables.text(`${prefix}RESOURCE`),
+      grant: grantOf(prefix)
+    }))
+
+const grantOf = (prefix: string): Config.Config<OAuthGrant> =>
+  Config.flatMap(
+    Config.all({
+      file: Variables.text(`${prefix}TOKEN_FILE`),
+      seed: Variables.secret(`${prefix}REFRESH_TOKEN`)
+    }),
+    ({ file, seed }): Config.Config<OAuthGrant> => {
+      if (file !== undefined) return Config.succeed({ _tag: "RefreshToken", store: TokenStore.file(file), seed })
+      return seed === undefined
+        ? Config.succeed({ _tag: "ClientCredentials" })
+        : Variables.mistaken(`${prefix}TOKEN_FILE`, "must be there: the refresh token is replaced at every use")
+    }
+  )
+
+/**
+ * The options by variables that begin with the name of the vendor, and of its key: `HUBSPOT_OAUTH_TOKEN_URL`, without
+ * which they are absent; `…_CLIENT_ID`; `…_CLIENT_SECRET` (with `…_CLIENT_AUTH`, `basic` unless it is `post`), or
+ * `…_PRIVATE_KEY` or `…_PRIVATE_KEY_FILE` (with `…_PRIVATE_KEY_ID` and `…_ASSERTION_AUDIENCE`); `…_SCOPE`, `…_AUDIENCE`,
+ * `…_RESOURCE`. With `…_TOKEN_FILE`, where the refresh token is kept, the grant is that of a refresh token;
+ * `…_REFRESH_TOKEN` is its seed.
+ */
+export const configFor = (request: CredentialRequest): Config.Config<OAuthOptions> =>
+  configOf(`${Naming.prefixOf(request)}_OAUTH_`, Config.succeed(request.vendor), Config.succeed(request.key))
+
+/** As {@link configFor}, of one vendor alone: `OAUTH_TOKEN_URL` and so on, `OAUTH_VENDOR`, and `OAUTH_KEY`, by default all. */
+export const config: Config.Config<OAuthOptions> = configOf(
+  "OAUTH_",
+  Variables.or(Variables.text("OAUTH_VENDOR"), Variables.mistaken("OAUTH_VENDOR", "must be there")),
+  Variables.text("OAUTH_KEY")
+)
+
+/** Credentials from a token endpoint by {@link config}. */
+export const layerConfig = (keeper?: Keeper.KeeperOptions): Layer.Layer<never, Config.ConfigError, HttpClient> =>
+  Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
+
+type Ask = (key: string, refused?: Redacted.Redacted) => Effect.Effect<Secret | undefined, SourceUnavailable>
+
+const asking = (endpoint: TokenEndpoint.TokenEndpoint, grant: OAuthGrant): Ask => {
+  switch (grant._tag) {
+    case "ClientCredentials":
+      return () => Effect.map(endpoint.ask([["grant_type", "client_credentials"]], true), secretOf)
+    case "TokenExchange":
+      return () =>
+        Effect.gen(function*() {
+          const subject = yield* Given.read(grant.subjectToken)
+          const actor = grant.actorToken === undefined ? undefined : yield* Given.read(grant.actorToken)
+          return secretOf(yield* endpoint.ask(exchange(grant, subject, actor), true))
+        })
+    case "RefreshToken": {
+      const { store } = grant
+      if (typeof store !== "function") {
+        const refresh = Refresh.make(endpoint, store, "seed" in grant ? grant.seed : undefined)
+        return (_key, refused) => Effect.map(refresh.access(refused), secretOfAccess)
+      }
+      /** Those that have something which their store did not take yet. */
+      const unsaved = new Map<string, Refresh.Refresh>()
+      return (key, refused) => {
+        const ofKey = store(key)
+        if (ofKey === undefined) return Effect.undefined
+        const refresh = unsaved.get(key) ?? Refresh.make(endpoint, ofKey)
+        const kept = Effect.sync(() => refresh.isSaved ? unsaved.delete(key) : unsaved.set(key, refresh))
+        return Effect.map(Effect.ensuring(refresh.access(refused), kept), secretOfAccess)
+      }
+    }
+  }
+}
+
+const secretOf = ({ accessToken: value, expiresAt }: TokenEndpoint.Token): Secret => ({ value, expiresAt })
+
+const secretOfAccess = ({ expiresAt, token: value }: TokenStore.Access): Secret => ({ value, expiresAt })
+
+/** RFC 8693, 2.1 */
+const exchange = (
+  grant: OAuthGrant & { readonly _tag: "TokenExchange" },
+  subject: Redacted.Redacted,
+  actor: Redacted.Redacted | undefined
+): ReadonlyArray<readonly [string, string]> => [
+  ["grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"],
+  ["subject_token", Redacted.value(subject)],
+  ["subject_token_type", grant.subjectTokenType ?? ofAccessToken],
+  ...(actor === undefined ? [] : [
+    ["actor_token", Redacted.value(actor)] as const,
+    ["actor_token_type", grant.actorTokenType ?? ofAccessToken] as const
+  ]),
+  ...(grant.requestedTokenType === undefined ? [] : [["requested_token_type", grant.requestedTokenType] as const])
+]
+
+const ofAccessToken = "urn:ietf:params:oauth:token-type:access_token"

@@ -1,0 +1,141 @@
+/** How a client shows the token endpoint who it is: RFC 6749, 2.3.1, and RFC 7523, 2.2. */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { createPrivateKey, type KeyObject, randomUUID, sign } from "node:crypto"
+import { readFile } from "node:fs/promises"
+import * as Given from "../../credentials/Given.ts"
+import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
+import * as Variables from "../Variables.ts"
+
+export const sourceName = "oauth"
+
+export type ClientAuth =
+  /** `client_secret_basic`: id and secret in the `Authorization` header, form-encoded first as the RFC says. */
+  | { readonly _tag: "Basic"; readonly clientId: string; readonly secret: Given.Given }
+  /** `client_secret_post`: id and secret in the body, for servers that take no header. */
+  | { readonly _tag: "Post"; readonly clientId: string; readonly secret: Given.Given }
+  /**
+   * `private_key_jwt`: a statement of a minute's life, signed with a key in PEM: RS256 with one of RSA of at least 2048
+   * bits, ES256 with one on P-256. `keyId` says which of several keys; `audience` whom it is for, the token endpoint by
+   * default (some servers want their issuer).
+   */
+  | {
+    readonly _tag: "PrivateKey"
+    readonly clientId: string
+    readonly key: Given.Given
+    readonly keyId?: string | undefined
+    readonly audience?: string | undefined
+  }
+  /** A public client: it has an id and no secret. */
+  | { readonly _tag: "None"; readonly clientId: string }
+
+/** By variables that begin with `prefix`. */
+export const config = (prefix: string): Config.Config<ClientAuth> =>
+  Config.flatMap(
+    Config.all({
+      clientId: Variables.text(`${prefix}CLIENT_ID`),
+      secret: Variables.secret(`${prefix}CLIENT_SECRET`),
+      method: Variables.word(`${prefix}CLIENT_AUTH`, ["basic", "post"]),
+      key: Variables.secret(`${prefix}PRIVATE_KEY`),
+      keyFile: Variables.text(`${prefix}PRIVATE_KEY_FILE`),
+      keyId: Variables.text(`${prefix}PRIVATE_KEY_ID`),
+      audience: Variables.text(`${prefix}ASSERTION_AUDIENCE`)
+    }),
+    ({ audience, clientId, key, keyFile, keyId, method, secret }): Config.Config<ClientAuth> => {
+      if (clientId === undefined) return Variables.mistaken(`${prefix}CLIENT_ID`, "must be there")
+      if ([secret, key, keyFile].filter((one) => one !== undefined).length > 1) {
+        return Variables.mistaken(`${prefix}CLIENT_SECRET`, "is there together with another way to show who it is")
+      }
+      if (secret !== undefined) return Config.succeed({ _tag: method === "basic" ? "Basic" : "Post", clientId, secret })
+      const pem = key === undefined ? keyFile === undefined ? undefined : fromFile(keyFile) : unfolded(key)
+      return pem === undefined
+        ? Config.succeed({ _tag: "None", clientId })
+        : Config.succeed({ _tag: "PrivateKey", clientId, key: pem, keyId, audience })
+    }
+  )
+
+/** A variable of one line writes the ends of a PEM's lines as `\n`. */
+const unfolded = (key: Redacted.Redacted) => Redacted.make(Redacted.value(key).replaceAll("\\n", "\n"))
+
+const fromFile = (file: string): Given.Given =>
+  Effect.map(
+    Effect.tryPromise({
+      try: () => readFile(file, "utf8"),
+      catch: () => sourceUnavailable(sourceName, "the private key of the client cannot be read")
+    }),
+    (text) => Redacted.make(text)
+  )
+
+/** What it adds to a request. */
+export interface Shown {
+  readonly headers: Readonly<Record<string, string>>
+  readonly parameters: ReadonlyArray<readonly [name: string, value: string]>
+}
+
+/** Reads the secret, and gives what makes the statement of each attempt: one is good once. `now` is the server's time. */
+export const read = (
+  client: ClientAuth,
+  tokenUrl: string
+): Effect.Effect<(now: number) => Shown, SourceUnavailable> => {
+  switch (client._tag) {
+    case "Basic":
+      return Effect.map(Given.read(client.secret), (secret) => {
+        const pair = `${formEncoded(client.clientId)}:${formEncoded(Redacted.value(secret))}`
+        return () => ({ headers: { authorization: `Basic ${Buffer.from(pair).toString("base64")}` }, parameters: [] })
+      })
+    case "Post":
+      return Effect.map(Given.read(client.secret), (secret) => () => ({
+        headers: {},
+        parameters: [["client_id", client.clientId], ["client_secret", Redacted.value(secret)]]
+      }))
+    case "PrivateKey":
+      return Effect.flatMap(Given.read(client.key), (pem) =>
+        Effect.try({
+          try: () => {
+            const key = createPrivateKey(Redacted.value(pem))
+            const algorithm = algorithmOf(key)
+            return (now: number): Shown => ({
+              headers: {},
+              parameters: [
+                ["client_id", client.clientId],
+                ["client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"],
+                [
+                  "client_assertion",
+                  statement(client, algorithm, client.audience ?? tokenUrl, key, Math.floor(now / 1_000))
+                ]
+              ]
+            })
+          },
+          catch: () => sourceUnavailable(sourceName, "the private key of the client is none for RS256 or ES256")
+        }))
+    case "None":
+      return Effect.succeed(() => ({ headers: {}, parameters: [["client_id", client.clientId]] }))
+  }
+}
+
+/** RFC 7518, 3.3 and 3.4. */
+const algorithmOf = ({ asymmetricKeyDetails: details, asymmetricKeyType: kind }: KeyObject): string => {
+  if (kind === "rsa" && (details?.modulusLength ?? 0) >= 2048) return "RS256"
+  if (kind === "ec" && details?.namedCurve === "prime256v1") return "ES256"
+  throw new Error("another kind of key")
+}
+
+/** RFC 7523, 3: who, to whom, until when, and which one it is. */
+const statement = (
+  { clientId, keyId }: ClientAuth & { readonly _tag: "PrivateKey" },
+  algorithm: string,
+  audience: string,
+  key: KeyObject,
+  seconds: number
+): string => {
+  const head = { alg: algorithm, typ: "JWT", ...(keyId === undefined ? {} : { kid: keyId }) }
+  const said = { iss: clientId, sub: clientId, aud: audience, jti: randomUUID(), iat: seconds, exp: seconds + 60 }
+  const text = `${base64Url(JSON.stringify(head))}.${base64Url(JSON.stringify(said))}`
+  // RFC 7518, 3.4: r and s side by side, not in DER.
+  return `${text}.${sign("sha256", Buffer.from(text), { key, dsaEncoding: "ieee-p1363" }).toString("base64url")}`
+}
+
+const base64Url = (text: string) => Buffer.from(text).toString("base64url")
+
+const formEncoded = (text: string) => new URLSearchParams([["", text]]).toString().slice(1)

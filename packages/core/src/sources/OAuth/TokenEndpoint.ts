@@ -1,0 +1,190 @@
+/** A token endpoint (RFC 6749, 3.2): one request, one token or the reason why there is none. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { sourceRefusal, type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
+import * as Range from "../../Range.ts"
+import * as Inquiry from "../Inquiry.ts"
+import * as ClientAuth from "./ClientAuth.ts"
+import { sourceName } from "./ClientAuth.ts"
+
+export interface TokenEndpointOptions extends Inquiry.InquiryOptions {
+  /** Where tokens are given; https, or http to this machine. */
+  readonly tokenUrl: string
+  readonly client: ClientAuth.ClientAuth
+  /** What the token is for, parted by spaces. @default what the server gives by itself */
+  readonly scope?: string | undefined
+  /** Whom the token is for, where the server has such a parameter. @default none */
+  readonly audience?: string | undefined
+  /** The resources that the token is for (RFC 8707). @default none */
+  readonly resource?: string | ReadonlyArray<string> | undefined
+  /** How long before its end a token is not used any more; at least 0, and half of its life at most. @default 30 seconds, a tenth of its life at most (ours) */
+  readonly margin?: Duration.Input | undefined
+  /** How long a token is good for when the server does not say; longer than 0. @default until it is refused */
+  readonly expiresIn?: Duration.Input | undefined
+}
+
+export interface Token {
+  readonly accessToken: Redacted.Redacted
+  /** A new one, where the server rotates them. */
+  readonly refreshToken: Redacted.Redacted | undefined
+  /** Unix time in milliseconds, the margin taken off; `undefined` when the server does not say. */
+  readonly expiresAt: number | undefined
+  readonly issuedAt: number
+}
+
+/** Why a token endpoint refuses: RFC 6749, 5.2, RFC 8707, 2, and anything else it may say. */
+export type TokenRefusal = typeof refusals[number] | "other"
+
+/** The token endpoint has answered, and gives no token: asking again changes nothing. */
+export interface TokenRefused extends SourceUnavailable {
+  readonly isRefusal: true
+  readonly error: TokenRefusal
+}
+
+export const isTokenRefused = (failure: SourceUnavailable): failure is TokenRefused => "error" in failure
+
+export interface TokenEndpoint {
+  /** Asks for a token. Whether that may be repeated is for the grant to say: a refresh token is spent by it. */
+  ask(
+    parameters: ReadonlyArray<readonly [name: string, value: string]>,
+    isRepeatable: boolean
+  ): Effect.Effect<Token, SourceUnavailable | TokenRefused>
+  /** The longest that `ask` can take, in milliseconds. */
+  readonly patience: number
+}
+
+export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint, never, HttpClient> =>
+  Effect.gen(function*() {
+    const { audience, client, scope } = options
+    const url = Inquiry.endpointUrl("tokenUrl", options.tokenUrl)
+    const margin = options.margin === undefined ? undefined : Range.pause("margin", options.margin)
+    const unsaid = options.expiresIn === undefined ? undefined : Range.span("expiresIn", options.expiresIn)
+    const inquiry = yield* Inquiry.make(sourceName, options)
+    const resources = typeof options.resource === "string" ? [options.resource] : options.resource ?? []
+    const always: ReadonlyArray<readonly [string, string]> = [
+      ...(scope === undefined ? [] : [["scope", scope] as const]),
+      ...(audience === undefined ? [] : [["audience", audience] as const]),
+      ...resources.map((resource) => ["resource", resource] as const)
+    ]
+    /** What the server's clock is ahead of ours, in milliseconds. */
+    let ahead = 0
+
+    const ask = (
+      parameters: ReadonlyArray<readonly [string, string]>,
+      isRepeatable: boolean,
+      isCorrected: boolean
+    ): Effect.Effect<Token, SourceUnavailable | TokenRefused> =>
+      Effect.gen(function*() {
+        const show = yield* Effect.timeoutOrElse(ClientAuth.read(client, url), {
+          duration: longestReading,
+          orElse: () => Effect.fail(sourceUnavailable(sourceName, "the secret of the client could not be had in time"))
+        })
+        const reply = yield* inquiry.ask((now) => {
+          const shown = show(now + ahead)
+          return {
+            method: "POST",
+            url,
+            headers: { ...shown.headers, "content-type": "application/x-www-form-urlencoded" },
+            body: new URLSearchParams([...parameters, ...always, ...shown.parameters].map(([...pair]) => pair))
+              .toString(),
+            isRepeatable
+          }
+        }, verdict)
+        // Some servers tell of an error with status 200.
+        if (reply.status === 200 && errorOf(reply) === "") return yield* tokenOf(reply, margin, unsaid)
+        const at = reply.askedAt + ahead
+        const skew = (Inquiry.dateOf(reply) ?? at) - at
+        const corrected = ahead + skew
+        // A statement that is not valid yet, or not any more, is refused like one of a stranger.
+        const isLate = client._tag === "PrivateKey" && !isCorrected && Math.abs(skew) > tolerance &&
+          Math.abs(corrected) < longestSkew
+        if (!isLate || errorOf(reply) !== "invalid_client") return yield* Effect.fail(failed(reply))
+        ahead = corrected
+        return yield* ask(parameters, isRepeatable, true)
+      })
+
+    return {
+      ask: (parameters, isRepeatable) => ask(parameters, isRepeatable, false),
+      patience: (inquiry.patience + longestReading) * 2
+    }
+  })
+
+/** RFC 6749, 5.1. Some servers write the seconds as a text. */
+const answer = Inquiry.decoder(
+  Schema.Struct({
+    access_token: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,16384}$/)),
+    token_type: Schema.String,
+    expires_in: Schema.optional(
+      Schema.NullOr(Schema.Union([Schema.Finite, Schema.String.check(Schema.isPattern(/^\d{1,10}$/))]))
+    ),
+    refresh_token: Schema.optional(Schema.NullOr(Schema.NonEmptyString))
+  })
+)
+
+const tokenOf = Effect.fnUntraced(function*(reply: Inquiry.Reply, margin?: number, unsaid?: number) {
+  const token = answer(reply)
+  if (token === undefined) return yield* Effect.fail(strange)
+  if (token.token_type.toLowerCase() !== "bearer") {
+    return yield* Effect.fail(sourceUnavailable(sourceName, "it gives tokens of a type that is not bearer"))
+  }
+  const seconds = token.expires_in == null ? undefined : Number(token.expires_in)
+  if (seconds !== undefined && seconds <= 0) {
+    return yield* Effect.fail(sourceUnavailable(sourceName, "it gives a token that has ended already"))
+  }
+  const life = seconds === undefined ? unsaid : Math.min(seconds, longestLife) * 1_000
+  return {
+    accessToken: Redacted.make(token.access_token),
+    refreshToken: token.refresh_token == null ? undefined : Redacted.make(token.refresh_token),
+    // Counted from when we asked: the server counts from some time after that.
+    expiresAt: life === undefined
+      ? undefined
+      : reply.askedAt + life - Math.min(margin ?? 30_000, life / (margin === undefined ? 10 : 2)),
+    issuedAt: reply.askedAt
+  } satisfies Token
+})
+
+const strange = sourceUnavailable(sourceName, "its answer is not what RFC 6749 describes")
+
+/** A century, so that sums of it stay exact (ours). */
+const longestLife = 3_155_760_000
+
+/** RFC 7523 leaves the leeway to the server; half a statement's life is ours. */
+const tolerance = 30_000
+
+/** In milliseconds: the secret of the client may be in another source (ours). */
+const longestReading = 10_000
+
+/** A statement for a day that is far away is not made, whatever the server says the time is (ours). */
+const longestSkew = 86_400_000
+
+const refusals = [
+  "invalid_request",
+  "invalid_client",
+  "invalid_grant",
+  "unauthorized_client",
+  "unsupported_grant_type",
+  "invalid_scope",
+  "invalid_target"
+] as const
+
+const errorAnswer = Inquiry.decoder(Schema.Struct({ error: Schema.String }))
+
+const errorOf = (reply: Inquiry.Reply): string => errorAnswer(reply)?.error ?? ""
+
+/** Errors of the authorization endpoint (RFC 6749, 4.1.2.1), which some servers give here too, whatever the status. */
+const verdict = (reply: Inquiry.Reply): Inquiry.Verdict => {
+  const error = errorOf(reply)
+  return error === "temporarily_unavailable" ? "Busy" : error === "server_error" ? "Broken" : Inquiry.byStatus(reply)
+}
+
+const failed = (reply: Inquiry.Reply): SourceUnavailable | TokenRefused => {
+  const said = errorOf(reply)
+  const isRefusal = verdict(reply) === "Answered" && [200, 400, 401, 403].includes(reply.status)
+  if (!isRefusal) return sourceUnavailable(sourceName, `it does not answer as expected (status ${reply.status})`)
+  const error = refusals.find((one) => one === said) ?? "other"
+  const issue = `it gives no token (${error === "other" ? `status ${reply.status}` : error})`
+  return { ...sourceRefusal(sourceName, issue), isRefusal: true, error }
+}

@@ -1,0 +1,122 @@
+/**
+ * Secrets from HashiCorp Vault or OpenBao, which has the same API: version 2 of its key/value engine, or any engine that
+ * leases a secret for a while. Its own token is renewed, or replaced by a new login, before it ends. Secrets are not
+ * kept here; whoever keeps them asks again before they expire.
+ *
+ * @example
+ * ```ts
+ * import { Vault } from "@breakwater/core"
+ * import { Effect, Layer, Redacted } from "effect"
+ * import { HttpClient, HttpClientResponse } from "effect/http"
+ *
+ * // What Vault would answer: a token that never ends, and a secret.
+ * const answers = { ttl: 0, data: { api_key: "from the vault" }, metadata: { version: 3 } }
+ * const vault = HttpClient.make((request) =>
+ *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json({ data: answers })))
+ * )
+ *
+ * const secret = Effect.gen(function*() {
+ *   const source = yield* Vault.make({
+ *     address: "https://vault.example.com:8200",
+ *     auth: { _tag: "Token", token: Redacted.make("from the environment") },
+ *     engine: { _tag: "KeyValue", path: "vendors/{vendor}/{key}", field: "api_key" }
+ *   })
+ *   return yield* source.fetch({ vendor: "stripe", key: "eu" })
+ * })
+ *
+ * const layer = Layer.succeed(HttpClient.HttpClient, vault)
+ * const read = await Effect.runPromise(Effect.scoped(Effect.provide(secret, layer)))
+ * console.log(String(read?.value)) // => <redacted>
+ * ```
+ */
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type { HttpClient } from "effect/http/HttpClient"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type { CredentialRequest } from "../credentials/Credential.ts"
+import * as Keeper from "../credentials/Keeper.ts"
+import type { Secret, Source, SourceUnavailable } from "../credentials/Source.ts"
+import * as Inquiry from "./Inquiry.ts"
+import * as Variables from "./Variables.ts"
+import * as Engine from "./Vault/Engine.ts"
+import * as Login from "./Vault/Login.ts"
+import * as Wire from "./Vault/Wire.ts"
+
+export type { VaultEngine } from "./Vault/Engine.ts"
+export type { VaultAuth } from "./Vault/Login.ts"
+
+export interface VaultOptions extends Wire.WireOptions {
+  readonly auth: Login.VaultAuth
+  /** Where the secrets are. @default version 2 of key/value at `secret`, path `{vendor}/{key}`, field `api_key` */
+  readonly engine?: Engine.VaultEngine | undefined
+}
+
+/**
+ * The source. At the end of its scope it revokes what it has leased and the tokens of its own logins, as far as two
+ * seconds reach. Dies when an option is out of its range.
+ */
+export const make = (options: VaultOptions): Effect.Effect<Source, never, HttpClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const wire = yield* Wire.make(options)
+    const engine = Engine.make(wire, options.engine ?? { _tag: "KeyValue" })
+    const login = yield* Login.make(wire, options.auth)
+    yield* Effect.addFinalizer(() => leave(wire, engine, login))
+
+    const fetch = (
+      request: CredentialRequest,
+      isFirst: boolean
+    ): Effect.Effect<Secret | undefined, SourceUnavailable> =>
+      Effect.gen(function*() {
+        const path = engine.pathOf(request)
+        if (path === undefined) return undefined
+        const held = yield* login.current
+        const reply = yield* wire.get(path, held.token, engine.isRepeatable)
+        if (reply.status === 403 && isFirst && (yield* login.isDead(held))) return yield* fetch(request, false)
+        return yield* engine.secretOf(reply, held)
+      })
+
+    return { name: Wire.sourceName, fetch: (request) => fetch(request, true) }
+  })
+
+/** Credentials from Vault, kept by a {@link Keeper}. */
+export const layer = (
+  options: VaultOptions,
+  keeper?: Keeper.KeeperOptions
+): Layer.Layer<never, never, HttpClient> => Keeper.layer(make(options), keeper)
+
+/**
+ * `VAULT_ADDR` and `VAULT_NAMESPACE`, as Vault's own command has them; `VAULT_TOKEN`, or `VAULT_ROLE_ID` and
+ * `VAULT_SECRET_ID` (`VAULT_SECRET_ID_WRAPPED=true` when that is a token that gives it once), or `VAULT_KUBERNETES_ROLE`
+ * (and `VAULT_KUBERNETES_TOKEN_FILE`), with `VAULT_AUTH_MOUNT` where the method is not at its usual place; `VAULT_ENGINE`, `kv` unless it is `dynamic`;
+ * `VAULT_KV_MOUNT`, `VAULT_PATH` and `VAULT_FIELD`. Absent without `VAULT_ADDR`.
+ */
+export const config: Config.Config<VaultOptions> = Config.flatMap(Variables.required("VAULT_ADDR"), () =>
+  Config.all({
+    address: Variables.checked("VAULT_ADDR", Variables.required("VAULT_ADDR"), (address) =>
+      Inquiry.baseUrl("VAULT_ADDR", address)),
+    namespace: Variables.text("VAULT_NAMESPACE"),
+    auth: Login.config,
+    engine: Engine.config
+  }))
+
+/** Credentials from Vault by {@link config}. */
+export const layerConfig = (
+  keeper?: Keeper.KeeperOptions
+): Layer.Layer<never, Config.ConfigError, HttpClient> =>
+  Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
+
+/** With a token everything goes that was leased under it; a token that somebody else made stays. */
+const leave = (wire: Wire.Wire, engine: Engine.Engine, login: Login.Login): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const own = yield* login.end
+    const foreign = (yield* engine.leases).filter(({ held }) => !own.includes(held))
+    yield* Effect.forEach(
+      [
+        ...foreign.map(({ held, id }) => wire.post("sys/leases/revoke", held.token, { lease_id: id }, true)),
+        ...own.map(({ token }) => wire.post("auth/token/revoke-self", token, {}, true))
+      ],
+      (asked) => Effect.ignore(asked),
+      { concurrency: 8, discard: true }
+    )
+  }).pipe(Effect.timeoutOption("2 seconds"), Effect.asVoid)

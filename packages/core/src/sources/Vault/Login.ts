@@ -1,0 +1,254 @@
+/**
+ * A token of Vault, kept alive: one login for all who ask at the same time, renewed well before it ends, and replaced by
+ * a new login when it cannot be renewed any more.
+ */
+import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as FiberHandle from "effect/FiberHandle"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { readFile } from "node:fs/promises"
+import * as Given from "../../credentials/Given.ts"
+import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
+import * as Variables from "../Variables.ts"
+import { failed, login, lookup, sourceName, strange, unwrapped, type Wire } from "./Wire.ts"
+
+/** How we let ourselves in. */
+export type VaultAuth =
+  /** A token that somebody else has made. It is renewed where it can be; it is never revoked. */
+  | { readonly _tag: "Token"; readonly token: Given.Given }
+  /**
+   * A role id and a secret id. A wrapped secret id is a token that gives it once: it is unwrapped at the first login.
+   * `mount` is where the method is, `approle` by default.
+   */
+  | {
+    readonly _tag: "AppRole"
+    readonly roleId: string
+    readonly secretId: Given.Given
+    readonly isWrapped?: boolean | undefined
+    readonly mount?: string | undefined
+  }
+  /**
+   * The service account of the pod. Its token is read from the file at every login, since Kubernetes replaces it.
+   * `mount` is where the method is, `kubernetes` by default.
+   */
+  | {
+    readonly _tag: "Kubernetes"
+    readonly role: string
+    readonly tokenFile?: string | undefined
+    readonly mount?: string | undefined
+  }
+
+export const config: Config.Config<VaultAuth> = Config.flatMap(
+  Config.all({
+    token: Variables.secret("VAULT_TOKEN"),
+    roleId: Variables.text("VAULT_ROLE_ID"),
+    secretId: Variables.secret("VAULT_SECRET_ID"),
+    isWrapped: Variables.flag("VAULT_SECRET_ID_WRAPPED"),
+    role: Variables.text("VAULT_KUBERNETES_ROLE"),
+    tokenFile: Variables.text("VAULT_KUBERNETES_TOKEN_FILE"),
+    mount: Variables.text("VAULT_AUTH_MOUNT")
+  }),
+  ({ isWrapped, mount, role, roleId, secretId, token, tokenFile }): Config.Config<VaultAuth> => {
+    if ([token, roleId, role].filter((one) => one !== undefined).length !== 1) {
+      return Variables.mistaken("VAULT_TOKEN", "one of it, VAULT_ROLE_ID and VAULT_KUBERNETES_ROLE must be there")
+    }
+    if (token !== undefined) return Config.succeed({ _tag: "Token", token })
+    if (role !== undefined) return Config.succeed({ _tag: "Kubernetes", role, tokenFile, mount })
+    return roleId === undefined || secretId === undefined
+      ? Variables.mistaken("VAULT_SECRET_ID", "must be there with VAULT_ROLE_ID")
+      : Config.succeed({ _tag: "AppRole", roleId, secretId, isWrapped, mount })
+  }
+)
+
+/** One token, for as long as it is good. */
+export interface Held {
+  readonly token: Redacted.Redacted
+  /** Unix time in milliseconds; `undefined` for a token that never ends. Moves when it is renewed. */
+  expiresAt: number | undefined
+  /** Whether it is renewed: not any more once there is a newer one, or Vault does not know it any more. */
+  isCurrent: boolean
+}
+
+export interface Login {
+  /** The token as it is now; logs in when there is none. */
+  readonly current: Effect.Effect<Held, SourceUnavailable>
+  /** Vault has refused something to this token. Says whether the token is to blame, and forgets it then. */
+  isDead(held: Held): Effect.Effect<boolean, SourceUnavailable>
+  /** Stops renewing. Succeeds with the tokens of our own logins that have not ended yet. */
+  readonly end: Effect.Effect<ReadonlyArray<Held>>
+}
+
+export const make = (wire: Wire, auth: VaultAuth): Effect.Effect<Login, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const turn = yield* Semaphore.make(1)
+    const renewal = yield* FiberHandle.make<void>()
+    const enter = yield* entrance(wire, auth)
+    let held: Token | undefined
+    let own: ReadonlyArray<Held> = []
+
+    const forget = () => {
+      if (held !== undefined) held.isCurrent = false
+      held = undefined
+    }
+
+    const enterNow = Effect.gen(function*() {
+      const token = yield* enter
+      forget()
+      held = token
+      if (auth._tag !== "Token") own = [...(yield* unended(own)), token]
+      yield* FiberHandle.run(renewal, keepAlive(token))
+      return token
+    })
+
+    /** Renews ahead of the end, with jitter; at the end of what can be renewed, logs in anew ahead of it. */
+    const keepAlive = (token: Token): Effect.Effect<void> =>
+      Effect.gen(function*() {
+        while (token.isCurrent && token.expiresAt !== undefined) {
+          const left = token.expiresAt - (yield* Clock.currentTimeMillis)
+          if (left < 1_000) return
+          yield* Effect.sleep(Math.min(longestSleep, left * (yield* Random.nextBetween(0.6, 0.75))))
+          if (!token.isCurrent) return
+          if (token.isRenewable) yield* Effect.ignore(renew(token))
+          // The login starts the next such fibre, and ends this one.
+          else if (auth._tag === "Token") return
+          else if (
+            yield* Effect.match(turn.withPermit(enterNow), {
+              onFailure: () => false,
+              onSuccess: () => true
+            })
+          ) return
+        }
+      })
+
+    const renew = (token: Token) =>
+      Effect.gen(function*() {
+        const reply = yield* wire.post("auth/token/renew-self", token.token, {}, true)
+        if (reply.status === 403) {
+          if (held === token) forget()
+          return
+        }
+        if (reply.status === 400) token.isRenewable = false
+        if (reply.status !== 200) return yield* Effect.fail(failed("renewing the token", reply))
+        const renewed = login(reply)
+        if (renewed === undefined) return yield* Effect.fail(strange)
+        const granted = renewed.auth.lease_duration * 1_000
+        token.expiresAt = granted === 0 ? undefined : reply.askedAt + granted
+        // Near its maximum a token is granted less and less.
+        token.isRenewable = renewed.auth.renewable && granted > token.firstGranted / 2
+      })
+
+    return {
+      current: turn.withPermit(
+        Effect.gen(function*() {
+          const now = yield* Clock.currentTimeMillis
+          if (held !== undefined && (held.expiresAt === undefined || now < held.expiresAt)) return held
+          return yield* enterNow
+        })
+      ),
+      isDead: (refused) =>
+        Effect.gen(function*() {
+          if (held !== refused) return true
+          const reply = yield* wire.get("auth/token/lookup-self", refused.token, true)
+          if (reply.status === 200) return false
+          if (reply.status !== 403) return yield* Effect.fail(failed("looking up the token", reply))
+          if (held === refused) forget()
+          return true
+        }),
+      end: Effect.andThen(FiberHandle.clear(renewal), Effect.suspend(() => unended(own)))
+    }
+  })
+
+/** No timer is set for longer than this: timers of more than 24 days fire at once. */
+const longestSleep = 86_400_000
+
+interface Token extends Held {
+  isRenewable: boolean
+  readonly firstGranted: number
+}
+
+const unended = (tokens: ReadonlyArray<Held>) =>
+  Effect.map(
+    Clock.currentTimeMillis,
+    (now) => tokens.filter(({ expiresAt }) => expiresAt === undefined || now < expiresAt)
+  )
+
+/** One login. */
+const entrance = (wire: Wire, auth: VaultAuth): Effect.Effect<Effect.Effect<Token, SourceUnavailable>> =>
+  Effect.sync(() => {
+    switch (auth._tag) {
+      case "Token":
+        return Effect.flatMap(Given.read(auth.token), (token) => lookedUp(wire, token))
+      case "AppRole": {
+        const secretId = auth.isWrapped === true ? unwrap(wire, auth.secretId) : Given.read(auth.secretId)
+        return Effect.flatMap(
+          secretId,
+          (secret) =>
+            loggedIn(wire, auth.mount ?? "approle", { role_id: auth.roleId, secret_id: Redacted.value(secret) })
+        )
+      }
+      case "Kubernetes":
+        return Effect.flatMap(
+          serviceAccountToken(auth.tokenFile ?? serviceAccountFile),
+          (jwt) => loggedIn(wire, auth.mount ?? "kubernetes", { role: auth.role, jwt })
+        )
+    }
+  })
+
+/**
+ * A login is not repeated when its fate is unknown: a secret id can be good for so many logins only.
+ */
+const loggedIn = Effect.fnUntraced(function*(wire: Wire, mount: string, body: object) {
+  const reply = yield* wire.post(`auth/${mount}/login`, undefined, body, false)
+  if (reply.status !== 200) return yield* Effect.fail(failed("the login", reply))
+  const answer = login(reply)
+  if (answer === undefined) return yield* Effect.fail(strange)
+  return tokenOf(answer.auth.client_token, answer.auth.lease_duration * 1_000, answer.auth.renewable, reply.askedAt)
+})
+
+/** A token that we were given does not tell how long it is good: Vault does, where its policy lets us ask. */
+const lookedUp = Effect.fnUntraced(function*(wire: Wire, token: Redacted.Redacted) {
+  const reply = yield* wire.get("auth/token/lookup-self", token, true)
+  if (reply.status !== 200) return yield* Effect.fail(failed("the token", reply))
+  const answer = lookup(reply)
+  if (answer === undefined) return yield* Effect.fail(strange)
+  return tokenOf(Redacted.value(token), answer.data.ttl * 1_000, answer.data.renewable ?? false, reply.askedAt)
+})
+
+/** A time to live of 0 is that of a root token: it never ends. */
+const tokenOf = (token: string, millis: number, isRenewable: boolean, askedAt: number): Token => ({
+  token: Redacted.make(token),
+  expiresAt: millis === 0 ? undefined : askedAt + millis,
+  isCurrent: true,
+  isRenewable,
+  firstGranted: millis
+})
+
+/** A wrapping token gives its secret id once; whoever finds it used knows that somebody else was faster. */
+const unwrap = (wire: Wire, given: Given.Given): Effect.Effect<Redacted.Redacted, SourceUnavailable> => {
+  let secretId: Redacted.Redacted | undefined
+  return Effect.gen(function*() {
+    if (secretId !== undefined) return secretId
+    const reply = yield* wire.post("sys/wrapping/unwrap", yield* Given.read(given), {}, false)
+    if (reply.status !== 200) {
+      return yield* Effect.fail(
+        failed("unwrapping the secret id, which may have been unwrapped by somebody else", reply)
+      )
+    }
+    const answer = unwrapped(reply)
+    if (answer === undefined) return yield* Effect.fail(strange)
+    secretId = Redacted.make(answer.data.secret_id)
+    return secretId
+  })
+}
+
+const serviceAccountFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+const serviceAccountToken = (file: string): Effect.Effect<string, SourceUnavailable> =>
+  Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: () => sourceUnavailable(sourceName, "the token of the service account cannot be read")
+  }).pipe(Effect.map((text) => text.trim()))

@@ -1,0 +1,131 @@
+/**
+ * The order in which a call meets its policies. This is the only file that knows them together.
+ *
+ * @example
+ * ```ts
+ * import { ConnectionLost, Stack } from "@breakwater/core"
+ * import { Effect } from "effect"
+ *
+ * // Any effect can be guarded; `classify` says which of its errors mean that there was no answer.
+ * const stack = Stack.make({ vendor: "ldap", operation: "lookup", safety: "Idempotent", policy: { retry: { base: 0 } } })
+ * let attempts = 0
+ * const lookup = Effect.suspend(() => ++attempts === 1 ? Effect.fail("socket closed") : Effect.succeed("Ada"))
+ *
+ * console.log(await Effect.runPromise(stack.guard(lookup, () => new ConnectionLost("Headers")))) // => Ada
+ * ```
+ */
+import type * as Effect from "effect/Effect"
+import type { Gate } from "../Gate.ts"
+import type { Hedge } from "../policies/Hedge.ts"
+import * as Range from "../Range.ts"
+import type { Reason } from "../Reason.ts"
+import type { Safety } from "../Safety.ts"
+import type { OperationMeter } from "../Telemetry.ts"
+import type { VendorError } from "../VendorError.ts"
+import { fromEffect, type Leaf } from "./Leaf.ts"
+import * as Policy from "./Policy.ts"
+import { run } from "./Stack/OperationRing.ts"
+import type { Plan } from "./Stack/Plan.ts"
+import type { Attributes } from "./Trace.ts"
+
+export interface StackOptions {
+  readonly vendor: string
+  readonly operation: string
+  readonly safety: Safety
+  /** @default {@link Policy.read} */
+  readonly policy?: Policy.Policy | undefined
+  /** Gates made elsewhere, shared between operations. @default made from the policy */
+  readonly gates?: Policy.Gates | undefined
+  /** What counts the calls. @default nothing */
+  readonly meter?: OperationMeter | undefined
+  /** The name of an attempt's span. @default the operation */
+  readonly spanName?: string | undefined
+  /** What is on every attempt's span. @default nothing */
+  readonly spanAttributes?: Attributes | undefined
+}
+
+/** Says to which partition a call belongs, and what it costs. */
+export interface CallOptions {
+  /**
+   * The partition: credential, tenant, region. It is a name, and shown in metrics: never a secret. Limits and breakers
+   * count per key. @default ""
+   */
+  readonly key?: string | undefined
+  /** Permits of the vendor's quota; at least 0. @default 1 */
+  readonly cost?: number | undefined
+}
+
+export interface Stack {
+  readonly plan: Plan
+  /** Guards a leaf. */
+  call<A, E>(leaf: Leaf<A, E>, options?: CallOptions): Effect.Effect<A, E | VendorError>
+  /**
+   * Guards any effect. `classify` says which of its errors mean that there is no answer, and why; those are retried as
+   * their reason allows and come out unchanged. Each attempt runs in a fibre of its own, so that it can be cut off.
+   */
+  guard<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    classify: (error: E) => Reason | undefined,
+    options?: CallOptions
+  ): Effect.Effect<A, E | VendorError, R>
+}
+
+/** Puts the gates of an operation in their order. Throws when the policy contradicts itself. */
+export const make = (options: StackOptions): Stack => {
+  const policy = options.policy ?? {}
+  const limits = Policy.limits(policy)
+  const gates = options.gates ?? Policy.makeGates(policy)
+  const plan: Plan = {
+    vendor: options.vendor,
+    operation: options.operation,
+    scope: `${options.vendor}/${options.operation}`,
+    safety: options.safety,
+    // The deadline is outermost: every wait and every attempt below counts against it.
+    deadlineMillis: limits.deadlineMillis,
+    operationGates: present([
+      // One place for the whole operation: a call that retries must not take a second one.
+      gates.bulkhead,
+      ...(policy.gates?.operation ?? [])
+    ]),
+    // The retry stands between the rings: what it repeats is an attempt, and it holds the operation's place meanwhile.
+    retry: gates.retry,
+    retryBudget: gates.retryBudget,
+    // Around the attempts, so that a hedge is one in full: it costs quota, and its breaker hears of it.
+    hedge: gates.hedge === undefined || !mayHedge(options.safety, gates.hedge) ? undefined : gates.hedge,
+    attemptGates: present([
+      // Outermost: what will not be sent should not wait first.
+      gates.throttle,
+      // Every attempt costs quota, so every attempt asks.
+      gates.rateLimit,
+      // Inside the rate limit, or a call that waits for a permit would hold a place; around the attempt and not the
+      // operation, because what is learnt from is how long the vendor takes.
+      gates.adaptiveLimit,
+      // Inside the limits, or a call that waits would hold a probe's place; inside the retry, which stops
+      // when the breaker opens.
+      gates.breaker,
+      ...(policy.gates?.attempt ?? [])
+    ]),
+    // Innermost: what is timed is the vendor, not our own queues.
+    attemptMillis: limits.attemptMillis,
+    phaseMillis: { Connect: limits.connectMillis, Headers: limits.headersMillis, Body: limits.bodyMillis },
+    bodyIdleMillis: limits.bodyIdleMillis,
+    meter: options.meter,
+    operationSpanName: `${options.vendor} ${options.operation}`,
+    operationSpanAttributes: { "breakwater.vendor": options.vendor, "breakwater.operation": options.operation },
+    spanName: options.spanName ?? options.operation,
+    spanAttributes: options.spanAttributes ?? {}
+  }
+  const call: Stack["call"] = (leaf, { cost, key } = {}) =>
+    run(plan, leaf, key ?? "", cost === undefined ? 1 : Range.atLeast("Stack: cost", cost, 0))
+  return {
+    plan,
+    call,
+    guard: (effect, classify, callOptions) => call(fromEffect(effect, classify), callOptions)
+  }
+}
+
+const mayHedge = (safety: Safety, hedge: Hedge): boolean =>
+  safety === "Idempotent" || (safety === "Keyed" && hedge.keyed)
+
+const present = (gates: ReadonlyArray<Gate | undefined>): ReadonlyArray<Gate> =>
+  gates.filter((gate) => gate !== undefined)

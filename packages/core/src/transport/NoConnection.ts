@@ -1,0 +1,10 @@
+/** Why a connection was not made, carried through undici to the requests that wait for it. */
+import type { Reason } from "../Reason.ts"
+
+export class NoConnection extends Error {
+  readonly reason: Reason
+  constructor(reason: Reason) {
+    super(reason.message)
+    this.reason = reason
+  }
+}

@@ -1,0 +1,568 @@
+/**
+ * The product with one redaction less: each mutant is a change of one source file. One whose change does not apply any
+ * more is no mutant, and counts as a survivor.
+ */
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+/** The repository. */
+export const root = fileURLToPath(new URL("../..", import.meta.url))
+
+/** A source as it is. */
+export const read = (file: string): string => readFileSync(root + file, "utf8")
+
+export interface Mutant {
+  readonly name: string
+  /** Relative to the root of the repository. */
+  readonly file: string
+  /** The changed source; `undefined` when there is nothing to change. */
+  readonly change: (source: string) => string | undefined
+}
+
+const core = "packages/core/src"
+
+/** Replaces the only occurrence of a text. */
+const replace = (from: string, to: string): Mutant["change"] => (source) =>
+  source.split(from).length === 2 ? source.replace(from, () => to) : undefined
+
+/** One mutant for each line of a table, without that line. */
+const withoutEachLine = (
+  file: string,
+  source: string,
+  table: string,
+  isRule: (line: string) => boolean
+): ReadonlyArray<Mutant> => {
+  const lines = source.split("\n")
+  const begin = lines.findIndex((line) => line.startsWith(`const ${table}`))
+  const end = lines.findIndex((line, index) => index > begin && line === "]")
+  return lines.flatMap((line, index) =>
+    index > begin && index < end && isRule(line)
+      ? [{
+        name: `${table} without ${line.trim().replace(/,$/, "")}`,
+        file,
+        // What stands last has no comma, which an array may have as well.
+        change: () => lines.filter((_, other) => other !== index).join("\n")
+      }]
+      : []
+  )
+}
+
+/** Every rule of the tables: read from the source, so that a new rule without a row of its own is found. */
+const ofTables = (): ReadonlyArray<Mutant> => {
+  const names = `${core}/Redaction/Names.ts`
+  const shapes = `${core}/Redaction/Shapes.ts`
+  return [
+    ...withoutEachLine(names, read(names), "secretWords", (line) => /^ {2}"/.test(line)),
+    ...withoutEachLine(shapes, read(shapes), "prefixed", (line) => /^ {2}\//.test(line) && !line.startsWith("  //"))
+  ]
+}
+
+const redaction = `${core}/Redaction.ts`
+const shapesFile = `${core}/Redaction/Shapes.ts`
+const namesFile = `${core}/Redaction/Names.ts`
+
+const change = (file: string, name: string, from: string, to: string): Mutant => ({
+  name,
+  file,
+  change: replace(from, to)
+})
+
+/** The steps of redaction itself. */
+const ofRules: ReadonlyArray<Mutant> = [
+  change(
+    namesFile,
+    "names: long words count only alone (suffix)",
+    "suffixes.some((word) => squashed.endsWith(word))",
+    "false"
+  ),
+  change(
+    namesFile,
+    "names: long words count only alone (infix)",
+    "infixes.some((word) => squashed.includes(word))",
+    "false"
+  ),
+  change(namesFile, "names: the field around it does not count", "|| isCompound(path, words.length)", ""),
+  change(namesFile, "names: no doubtful ones", "doubtful.has(words[0]!)", "false"),
+  change(
+    namesFile,
+    "names: plurals are other words",
+    `word.length > 3 && /[^s]s$/.test(word) ? word.slice(0, -1) : word`,
+    "word"
+  ),
+  change(namesFile, "names: case is not looked at", "/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\\d+/g", "/[A-Za-z]+|\\d+/g"),
+  change(shapesFile, "shapes: no private keys", "hideUserInfo(hidePem(text))", "hideUserInfo(text)"),
+  change(
+    shapesFile,
+    "shapes: private keys need an end",
+    "close < 0 ? text.length : close + 5",
+    "close < 0 ? begin.lastIndex : close + 5"
+  ),
+  change(shapesFile, "shapes: no user info", "hideUserInfo(hidePem(text))", "hidePem(text)"),
+  change(shapesFile, "shapes: no user info with a scheme", "`$1${redacted}@`)", "\"$&\")"),
+  change(shapesFile, "shapes: no user info without a scheme", "? whole : `${redacted}@`)", "? whole : whole)"),
+  change(shapesFile, "shapes: no bearer tokens", "\\b(bearer|basic|token)", "\\b(basic|token)"),
+  change(shapesFile, "shapes: no basic credentials", "\\b(bearer|basic|token)", "\\b(bearer|token)"),
+  change(shapesFile, "shapes: no card numbers", "hideLongest(found, isCard)", "found"),
+  change(
+    shapesFile,
+    "shapes: card numbers only without groups",
+    "hideLongest(found, isCard)",
+    "isCard(found) ? redacted : found"
+  ),
+  change(shapesFile, "shapes: no account numbers", "hideLongest(found, isIban)", "found"),
+  change(
+    shapesFile,
+    "shapes: nothing is random",
+    "hideRandom(hideNumbers(hideDefinite(text)))",
+    "hideNumbers(hideDefinite(text))"
+  ),
+  change(shapesFile, "shapes: hex is not random", `return /\\d/.test(text) && /[a-f]/i.test(text)`, "return false"),
+  change(shapesFile, "shapes: mixed case is not random", "digits > 0 && bitsOf(text) >= randomBits", "false"),
+  change(shapesFile, "shapes: one case is not random", "text.length >= 40 && digits >= 4", "false"),
+  change(
+    shapesFile,
+    "shapes: base64 has no + and /",
+    "|| (/^[A-Za-z0-9+/]+$/.test(text) && !text.startsWith(\"/\"))",
+    ""
+  ),
+  change(
+    redaction,
+    "headers: every value is shown",
+    ": redacted\n}\n\n/** The name of a header",
+    ": value\n}\n\n/** The name of a header"
+  ),
+  change(
+    redaction,
+    "headers: what is shown is not looked at",
+    "? Shapes.hideDefinite(value)\n    : redacted",
+    "? value\n    : redacted"
+  ),
+  change(
+    redaction,
+    "headers: locations are shown",
+    "if (locations.has(lower)) {",
+    "if (locations.has(lower)) return value\n  if (locations.has(lower)) {"
+  ),
+  change(redaction, "headers: links are shown", "`<${url(link as string)}>`", "`<${link}>`"),
+  change(redaction, "headers: every name is shown", "&& !Shapes.isSecret(name) ? name.toLowerCase()", "? name"),
+  change(redaction, "URLs: user info stays", "at < 0 ? authority", "at < 1e9 ? authority"),
+  change(redaction, "URLs: fragments stay", `([^?#]*)(?:`, `([^?]*)(?:`),
+  change(redaction, "URLs: paths are not looked at", "Shapes.hide(path).split(\"/\").map(segment).join(\"/\")", "path"),
+  change(redaction, "URLs: queries are not looked at", "`?${form(query, onHidden)}`", "`?${query}`"),
+  change(
+    redaction,
+    "forms: names are not decoded",
+    "field(decode(name), \"\", value, onHidden)",
+    "field(name, \"\", value, onHidden)"
+  ),
+  change(
+    redaction,
+    "forms: values are not decoded",
+    "const value = decode(given.slice(equals + 1))",
+    "const value = given.slice(equals + 1)"
+  ),
+  change(
+    redaction,
+    "fields: names do not count",
+    "return value === \"\" ? value : hidden(value, onHidden)",
+    "return text(value)"
+  ),
+  change(
+    redaction,
+    "fields: doubtful names do not count",
+    "return Shapes.isWord(value) ? value : hidden(value, onHidden)",
+    "return value"
+  ),
+  change(
+    redaction,
+    "fields: values are not looked at",
+    "case \"Plain\":\n      return text(value)",
+    "case \"Plain\":\n      return value"
+  ),
+  change(redaction, "JSON: numbers are not looked at", "|| Shapes.isSecret(String(value))", ""),
+  change(
+    redaction,
+    "JSON: numbers have no names",
+    "(Names.kindOf(name, parent) === \"Secret\" && !/token/i.test(name)) ||",
+    ""
+  ),
+  change(
+    redaction,
+    "JSON: what is below a secret's name is shown",
+    "|| Names.kindOf(name, parent) === \"Secret\") return redacted",
+    ") return redacted"
+  ),
+  change(redaction, "JSON: keys are not looked at", "Shapes.isSecret(key) ? redacted : key", "key"),
+  change(redaction, "text: fields are not looked at", "Shapes.hide(hideNamed(given))", "Shapes.hide(given)"),
+  change(redaction, "text: shapes are not looked at", "Shapes.hide(hideNamed(given))", "hideNamed(given)"),
+  change(
+    redaction,
+    "text: a header ends at its first word",
+    "wholeLine.test(found[1]!) && /:/.test(found[2]!)",
+    "false"
+  ),
+  change(
+    redaction,
+    "text: a quoted value ends at its first word",
+    "if (open !== null) {",
+    "if (open !== null && false) {"
+  ),
+  change(
+    redaction,
+    "text: doubtful names do not count",
+    "if (kind !== \"Secret\" && kind !== \"Doubtful\") continue",
+    "if (kind !== \"Secret\") continue"
+  )
+]
+
+const contract = `${core}/client/Contract.ts`
+const sample = `${core}/client/Sample.ts`
+const client = `${core}/client/Client.ts`
+const vendor = `${core}/client/Vendor.ts`
+const trace = `${core}/stack/Trace.ts`
+const exchange = `${core}/transport/UndiciTransport/Exchange.ts`
+const check = `${core}/transport/RequestCheck.ts`
+const recorder = `${core}/testing/Recorder.ts`
+const exchanges = `${core}/testing/Recorder/Exchanges.ts`
+
+/** The places of the product where a secret is kept from an output, and where nothing is said that could hold one. */
+const ofCalls: ReadonlyArray<Mutant> = [
+  change(
+    `${core}/credentials/Credential.ts`,
+    "a credential is not Redacted",
+    "({ value: Redacted.make(value) })",
+    "({ value: Redacted.make(value, { label: value }) })"
+  ),
+  change(contract, "an issue says which key it was", "Sample.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
+  change(
+    contract,
+    "an issue says what a codec said",
+    ": \"a codec of the contract failed\"",
+    ": String((error as any).cause?.reasons?.[0]?.defect)"
+  ),
+  change(
+    contract,
+    "an issue says what the value was",
+    "Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)",
+    "(input) => { try { return Schema.encodeUnknownSync(schema as any)(input) } catch { throw new Error(`Missing path parameter: ${JSON.stringify(input).replaceAll(/\\W/g, \"_\")}`) } }"
+  ),
+  change(sample, "a sample repeats keys that have a secret's shape", "Redaction.text(key) === key && ", ""),
+  change(sample, "a sample repeats keys that are ids", " && !mixed.test(key)", ""),
+  change(sample, "a sample repeats every key", "`${isName(key) ? key : \"<key>\"}: ", "`${key}: "),
+  change(sample, "a sample repeats values", "return typeof json\n", "return String(json)\n"),
+  change(sample, "a sample repeats any main type", "if (!mainTypes.test(type)) return \"another content type\"", ""),
+  change(sample, "a sample repeats any media type", "subtypes.test(subtype) ? subtype : \"…\"", "subtype"),
+  change(sample, "a sample repeats the beginning of a body", "clip(`<${kind},", "clip(`<${head},"),
+  change(
+    trace,
+    "a span ends with an error in the vendor's words",
+    "isVendorError(reason.error) ? reason.error : declared(reason.error)",
+    "reason.error"
+  ),
+  change(
+    trace,
+    "a span ends with a defect as it is",
+    "Cause.makeDieReason(defect(reason.defect))",
+    "Cause.makeDieReason(reason.defect)"
+  ),
+  change(
+    exchange,
+    "the transport says what could not be parsed",
+    "return words === \"Invalid EOF state\" ? undefined : words",
+    "return String((error as { readonly data?: unknown }).data)"
+  ),
+  change(
+    check,
+    "the transport says which header could not be sent",
+    "`the header ${name} holds characters that cannot be sent`",
+    "`the header ${name}: ${value} cannot be sent`"
+  ),
+  change(
+    check,
+    "the transport says which name of a header could not be sent",
+    "\"the name of a header is none that can be sent\"",
+    "`${name} is none that can be sent`"
+  ),
+  change(
+    check,
+    "the transport says which path could not be sent",
+    "\"the path holds characters that have to be encoded\"",
+    "`${path} has to be encoded`"
+  ),
+  change(
+    client,
+    "a span says which path was asked for",
+    "return this.transport.send(\n",
+    "attempt.span?.attribute(\"url.full\", this.origin + this.basePath + encoded.path)\n    return this.transport.send(\n"
+  ),
+  change(
+    client,
+    "a span says which headers were sent",
+    "return this.transport.send(\n",
+    "attempt.span?.attribute(\"http.request.header\", headers.join())\n    return this.transport.send(\n"
+  ),
+  change(
+    client,
+    "an invalid key is repeated",
+    "new InvalidRequest(\"an idempotency key is 1 to 255 visible ASCII characters\")",
+    "new InvalidRequest(`${idempotencyKey} is no key`)"
+  ),
+  change(
+    vendor,
+    "a base URL may hold a password",
+    "if (url.username !== \"\" || url.password !== \"\") {",
+    "if (url.username === \"\\n\") {"
+  ),
+  change(
+    vendor,
+    "a refused base URL is repeated",
+    "must hold no user and no password;",
+    "is ${url.href} and must hold no password;"
+  ),
+  change(
+    vendor,
+    "an insecure base URL is repeated",
+    "message: `${variable} must begin with https://",
+    "message: `${url.href} must begin with https://"
+  ),
+  change(recorder, "a recording is not searched", "yield* refuseSecrets(options.file, recorded, secrets)", ""),
+  change(
+    recorder,
+    "a recording is searched when it is written",
+    "yield* refuseSecrets(options.file, recorded, secrets)\n",
+    "yield* Effect.orElseSucceed(Recording.write(`${options.file}.draft`, recorded), () => {})\n    yield* refuseSecrets(options.file, recorded, secrets)\n"
+  ),
+  change(
+    recorder,
+    "only requests are searched",
+    "[[\"request\", request], [\"response\", response]] as const",
+    "[[\"request\", request]] as const"
+  ),
+  change(exchanges, "a recorder does not hear the headers", "this.hearHeaders(request.headers)", ""),
+  change(exchanges, "a recorder does not hear what follows a scheme", "if (rest !== undefined) this.hear(rest)", ""),
+  change(
+    exchanges,
+    "a recorder does not hear basic passwords",
+    "this.hear(password === \"\" ? user : password)",
+    "this.hear(password === \"\" ? user : \"\")"
+  ),
+  change(
+    exchanges,
+    "a recorder does not hear basic users without a password",
+    "this.hear(password === \"\" ? user : password)",
+    "this.hear(password)"
+  ),
+  change(exchanges, "a recorder does not hear cookies", "if (name === \"cookie\")", "if (name === \"\")"),
+  change(
+    exchanges,
+    "a recorder does not hear what a field hid",
+    "header(this.headers, \"content-type\"), this.hear)",
+    "header(this.headers, \"content-type\"))"
+  ),
+  change(
+    exchanges,
+    "a recorder does not hear what a request hid",
+    "request: requestOf(request, this.hear, this.shown)",
+    "request: requestOf(request, undefined, this.shown)"
+  ),
+  change(exchanges, "a recording has paths as they are", "path: Redaction.url(path, hear)", "path"),
+  change(
+    exchanges,
+    "a recording has the headers of requests as they are",
+    "sorted(Redaction.headers(named, shown))",
+    "sorted(named)"
+  ),
+  change(
+    exchanges,
+    "a recording has the headers of answers as they are",
+    "sorted(Redaction.headers(this.headers, this.shown))",
+    "sorted(this.headers as Record<string, string>)"
+  ),
+  change(
+    exchanges,
+    "a recording has forms as they are",
+    "return { form: Redaction.form(text, hear) }",
+    "return { form: text }"
+  ),
+  change(
+    exchanges,
+    "a recording has JSON as it is",
+    "JSON.parse(JSON.stringify(Redaction.json(JSON.parse(text), hear)))",
+    "JSON.parse(text)"
+  ),
+  change(exchanges, "a recording has text as it is", "return { text: Redaction.text(text) }", "return { text }"),
+  change(
+    recorder,
+    "a recorder does not hear the credentials",
+    "Effect.sync(() => secrets.add(Redacted.value(secret)))",
+    "Effect.void"
+  )
+]
+
+const search = `${core}/Redaction/Search.ts`
+
+/** The encodings in which a known secret is looked for. */
+const ofSearch: ReadonlyArray<Mutant> = [
+  change(search, "search: no base64", "...(bytes.length >= 6 ? ", "...(false ? "),
+  change(search, "search: base64 at the first alignment only", "[0, 1, 2].flatMap", "[0].flatMap"),
+  change(search, "search: base64 at two alignments only", "[0, 1, 2].flatMap", "[0, 1].flatMap"),
+  change(search, "search: no base64url", "[core, core.replaceAll(\"+\", \"-\").replaceAll(\"/\", \"_\")]", "[core]"),
+  change(search, "search: no hex", "trace(\"joined\", \"hex\", bytes.toString(\"hex\")),", ""),
+  change(search, "search: hex in lower case only", "trace(\"joined\", \"hex\", ", "trace(\"cased\", \"hex\", "),
+  change(search, "search: no bytes", "trace(\"listed\", \"bytes\", bytes.join(\",\"))", ""),
+  change(search, "search: bytes in one line only", "reading.replaceAll(/\\s+/g, \"\")", "reading"),
+  change(search, "search: case counts", "joined(reading).toLowerCase()", "joined(reading)"),
+  change(search, "search: a whole secret only", "piecesOf(secret).flatMap", "[secret].flatMap"),
+  change(
+    search,
+    "search: pieces from the beginning only",
+    "if (secret.length > pieceLength) pieces",
+    "if (secret.length < 0) pieces"
+  ),
+  change(search, "search: pieces end to end only", "at += pieceLength / 2", "at += pieceLength"),
+  change(search, "search: the last piece only", "at + pieceLength < secret.length", "at < 0"),
+  change(
+    search,
+    "search: in one line only",
+    "...(closed.length >= minLength ? [trace(\"joined\", \"plain\", closed)] : []),",
+    ""
+  ),
+  change(search, "search: the first pass only", "from < traces.length", "from < 1"),
+  change(
+    search,
+    "search: no percent-encoding",
+    "[percentDecode, plusDecode, jsonDecode, entityDecode]\nconst chains = [[percentDecode, jsonDecode, entityDecode], [plusDecode, percentDecode, jsonDecode, entityDecode]]",
+    "[jsonDecode, entityDecode]\nconst chains = [[jsonDecode, entityDecode]]"
+  ),
+  change(search, "search: plus is no space", "text.replaceAll(\"+\", \" \")", "text"),
+  change(search, "search: plus is always a space", "[percentDecode, jsonDecode, entityDecode], [", "["),
+  change(
+    search,
+    "search: no escapes of JSON",
+    "String.fromCharCode(Number.parseInt((four ?? two) as string, 16))",
+    "\"\""
+  ),
+  change(search, "search: no escaped quotes", ".replaceAll(/\\\\([\"'`/\\\\])/g, \"$1\")", ""),
+  change(
+    search,
+    "search: no numbered entities",
+    "codePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex as string, 16))",
+    "\"\""
+  ),
+  change(search, "search: no named entities", "entities[name as string]!", "\"\""),
+  change(search, "search: one encoding only, not one in another", "depth < maxDepth", "depth < 0"),
+  change(search, "search: base64 in one line only", "/(?:[\\s:,\"'`[\\]]|\\\\[nr])+/g", "/(?:[:,])+/g"),
+  change(
+    search,
+    "search: a secret is not encoded before it is looked for",
+    "[whole, encodeURIComponent(whole), JSON.stringify(whole).slice(1, -1)]",
+    "[whole]"
+  )
+]
+
+const app = "apps/demo-server/src"
+
+/** What the demo server keeps from its logs, its pages, its spans and its end. */
+const ofServer: ReadonlyArray<Mutant> = [
+  change(
+    `${app}/Logs.ts`,
+    "server: a log says what it is given",
+    "Logger.map(Logger.formatLogFmt, printed)",
+    "Logger.formatLogFmt"
+  ),
+  change(`${app}/Printed.ts`, "server: what is printed has no names and shapes", "shown = Redaction.text(shown)", ""),
+  change(
+    `${app}/Printed.ts`,
+    "server: what is printed may be the environment's",
+    "Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))",
+    ""
+  ),
+  change(
+    `${app}/Printed.ts`,
+    "server: what is printed is not searched",
+    "Redaction.survives(shown, known) === undefined ? shown",
+    "known.size >= 0 ? shown"
+  ),
+  change(`${app}/main.ts`, "server: a crash is Node's own", "Crash.guard()", ""),
+  change(
+    `${app}/main.ts`,
+    "server: what ends the server is logged as it is",
+    "disableErrorReporting: true",
+    "disableErrorReporting: false"
+  ),
+  change(`${app}/Crash.ts`, "server: a report holds the environment", "process.report.excludeEnv = true", ""),
+  change(
+    `${app}/Crash.ts`,
+    "server: a crash is printed as it is",
+    "return printed(inspect(error))",
+    "return inspect(error)"
+  ),
+  change(
+    `${app}/Crash.ts`,
+    "server: a report holds the error as it is",
+    "writeReport(bare(text))",
+    "writeReport(error)"
+  ),
+  change(
+    `${app}/Crash.ts`,
+    "server: an error that cannot be looked at is Node's own",
+    "} catch {",
+    "} catch (error) {\n    throw error"
+  ),
+  change(
+    `${app}/Observability.ts`,
+    "server: spans are exported as they are",
+    "exporter.export(spans.map(shown), done)",
+    "exporter.export(spans, done)"
+  ),
+  change(
+    `${app}/Observability.ts`,
+    "server: attributes of URLs are exported as they are",
+    "typeof value === \"string\" && name.startsWith(\"url.\")",
+    "typeof value === \"string\" && name === \"url\""
+  ),
+  change(
+    `${app}/Observability.ts`,
+    "server: queries are exported as they are",
+    "name === \"url.query\" ? Redaction.form(value)",
+    "name === \"url.query\" ? value.replaceAll(\"=\", \"/\")"
+  ),
+  change(
+    `${app}/Observability.ts`,
+    "server: other attributes are exported as they are",
+    "return typeof kept === \"string\" ? printed(kept) : kept",
+    "return value"
+  ),
+  change(
+    `${app}/Observability.ts`,
+    "server: events are exported as they are",
+    "attributes: attributes(event.attributes ?? {})",
+    "attributes: event.attributes ?? {}"
+  ),
+  change(
+    `${app}/Observability.ts`,
+    "server: what a span says of its end is exported as it is",
+    "message: printed(span.status.message ?? \"\")",
+    "message: span.status.message ?? \"\""
+  ),
+  change(
+    `${app}/Control.ts`,
+    "server: the journal shows paths as they are",
+    "path: Redaction.url(entry.path)",
+    "path: entry.path"
+  ),
+  change(
+    `${app}/Control.ts`,
+    "server: the control repeats what was asked for",
+    "`No such simulator; there are",
+    "`No simulator of ${vendor}; there are"
+  ),
+  change(
+    `${app}/Failures.ts`,
+    "server: what has failed is answered as it is",
+    "respond(500, Problem.internal))",
+    "respond(500, String(cause)))"
+  )
+]
+
+export const mutants = (): ReadonlyArray<Mutant> => [...ofTables(), ...ofRules, ...ofSearch, ...ofCalls, ...ofServer]

@@ -1,0 +1,287 @@
+import { quotaOf, reasonOf, retryAfterMillis } from "@breakwater/core/client/Answer"
+import type { Reason } from "@breakwater/core/Reason"
+import type { Fate } from "@breakwater/core/Safety"
+import type { ResponseHeaders } from "@breakwater/core/transport/Transport"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+
+const intBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
+/** Some moment; wrong on purpose where an answer has a `Date` of its own. */
+const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
+
+const days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+const two = (n: number) => String(n).padStart(2, "0")
+
+/** The formats of RFC 9110, section 5.6.7: the preferred one and the two obsolete ones every recipient must accept. */
+const formats = {
+  "IMF-fixdate": (date: Date) =>
+    `${days[date.getUTCDay()]!.slice(0, 3)}, ${two(date.getUTCDate())} ${months[date.getUTCMonth()]} ` +
+    `${date.getUTCFullYear()} ${timeOf(date)} GMT`,
+  "RFC 850": (date: Date) =>
+    `${days[date.getUTCDay()]}, ${two(date.getUTCDate())}-${months[date.getUTCMonth()]}-` +
+    `${two(date.getUTCFullYear() % 100)} ${timeOf(date)} GMT`,
+  "asctime": (date: Date) =>
+    `${days[date.getUTCDay()]!.slice(0, 3)} ${months[date.getUTCMonth()]} ${String(date.getUTCDate()).padStart(2)} ` +
+    `${timeOf(date)} ${date.getUTCFullYear()}`
+}
+const timeOf = (date: Date) => `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}`
+const Format = Schema.Literals(["IMF-fixdate", "RFC 850", "asctime"])
+
+describe("Retry-After", () => {
+  // A server whose local time is not UTC: a date without a zone must not be read in it.
+  const zone = process.env["TZ"]
+  beforeAll(() => {
+    process.env["TZ"] = "America/New_York"
+    assert.strictEqual(new Date(0).getTimezoneOffset(), 300)
+  })
+  afterAll(() => {
+    if (zone === undefined) delete process.env["TZ"]
+    else process.env["TZ"] = zone
+  })
+
+  it("is absent when there is no such header", () => {
+    assert.isUndefined(retryAfterMillis({}, wallClock))
+    assert.isUndefined(retryAfterMillis({ "retry-after": undefined, date: "Sun, 06 Nov 1994 08:49:37 GMT" }, wallClock))
+  })
+
+  it("is a number of seconds, whole or with decimals", () => {
+    const cases: ReadonlyArray<readonly [string, number]> = [
+      ["0", 0],
+      ["1", 1_000],
+      ["120", 120_000],
+      [" 7 ", 7_000],
+      ["007", 7_000],
+      ["0.5", 500],
+      ["1.25", 1_250],
+      ["86400", 86_400_000]
+    ]
+    for (const [value, millis] of cases) {
+      assert.strictEqual(retryAfterMillis({ "retry-after": value }, wallClock), millis, value)
+    }
+  })
+
+  it("is the first value, when the header came more than once", () => {
+    assert.strictEqual(retryAfterMillis({ "retry-after": ["5", "60"] }, wallClock), 5_000)
+  })
+
+  it("is a date in each of the three formats of RFC 9110, section 5.6.7, in its own examples", () => {
+    const noon = "Sun, 06 Nov 1994 08:49:00 GMT"
+    const examples = ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+    for (const value of examples) {
+      assert.strictEqual(retryAfterMillis({ "retry-after": value, date: noon }, wallClock), 37_000, value)
+      assert.strictEqual(retryAfterMillis({ "retry-after": value }, Date.UTC(1994, 10, 6, 8, 49, 30)), 7_000, value)
+    }
+    for (const date of examples) {
+      const headers = { "retry-after": "Sun, 06 Nov 1994 08:50:00 GMT", date }
+      assert.strictEqual(retryAfterMillis(headers, wallClock), 23_000, date)
+    }
+  })
+
+  it.prop(
+    "is how much later than the answer's own date it lies, in whichever formats, and never less than nothing",
+    {
+      // From 1970 to 2049: the years that two digits can say today.
+      seconds: intBetween(0, Date.UTC(2049, 11, 31) / 1_000),
+      later: Schema.Union([intBetween(-10, 100), intBetween(-100_000, 10_000_000)]),
+      format: Format,
+      dateFormat: Format
+    },
+    ({ dateFormat, format, later, seconds }) => {
+      const date = new Date(seconds * 1_000)
+      const until = new Date(Math.min(Math.max(0, seconds + later), Date.UTC(2049, 11, 31, 23, 59, 59) / 1_000) * 1_000)
+      const headers = { "retry-after": formats[format](until), date: formats[dateFormat](date) }
+      assert.strictEqual(retryAfterMillis(headers, wallClock), Math.max(0, until.getTime() - date.getTime()))
+      // Without a date of its own, or with one that is none, the wall clock has to do.
+      const expected = Math.max(0, until.getTime() - wallClock)
+      assert.strictEqual(retryAfterMillis({ "retry-after": headers["retry-after"] }, wallClock), expected)
+      assert.strictEqual(retryAfterMillis({ ...headers, date: "yesterday, about 5" }, wallClock), expected)
+    }
+  )
+
+  it("is absent when it is neither: not even what a lenient parser of dates would make of it", () => {
+    const garbage = [
+      "",
+      " ",
+      "soon",
+      "-1",
+      "+5",
+      ".5",
+      "5.",
+      "1e3",
+      "0x10",
+      "NaN",
+      "Infinity",
+      "10, 20",
+      "60s",
+      "in 60 seconds",
+      "try again in 9999",
+      "apples 9999",
+      "2026-11-23",
+      "11/23/2026",
+      "Sun, 99 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994",
+      "06 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 08:49:37 PST"
+    ]
+    for (const value of garbage) {
+      assert.isUndefined(retryAfterMillis({ "retry-after": value }, wallClock), value)
+    }
+  })
+
+  it.prop("is absent or a number of at least 0 for any text at all", { value: Schema.String }, ({ value }) => {
+    const millis = retryAfterMillis({ "retry-after": value }, wallClock)
+    if (millis !== undefined) assert.isAtLeast(millis, 0)
+  })
+})
+
+describe("the quota", () => {
+  const unixSeconds = wallClock / 1_000
+
+  it("is read in every dialect in use, with the seconds that are left or the Unix time of the reset", () => {
+    const cases: ReadonlyArray<
+      readonly [dialect: string, headers: ResponseHeaders, remaining: number, millis: number]
+    > = [
+      ["IETF draft 8 and later", { ratelimit: `"default";r=50;t=30` }, 50, 30_000],
+      ["… with several parameters", { ratelimit: `"per-minute";pk=:dGVuYW50:;r=0;t=7;q=100` }, 0, 7_000],
+      ["… with spaces", { ratelimit: `"default"; r=50; t=30` }, 50, 30_000],
+      ["IETF draft 7", { ratelimit: "limit=100, remaining=50, reset=5" }, 50, 5_000],
+      ["IETF drafts up to 6", { "ratelimit-remaining": "49", "ratelimit-reset": "50" }, 49, 50_000],
+      ["X-RateLimit, seconds left", { "x-ratelimit-remaining": "5", "x-ratelimit-reset": "60" }, 5, 60_000],
+      ["… with decimals", { "x-ratelimit-remaining": "5", "x-ratelimit-reset": "1.5" }, 5, 1_500],
+      [
+        "X-RateLimit, Unix time (GitHub)",
+        { "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(unixSeconds + 90) },
+        0,
+        90_000
+      ],
+      [
+        "… with decimals (Discord)",
+        { "x-ratelimit-remaining": "1", "x-ratelimit-reset": `${unixSeconds + 1}.25` },
+        1,
+        1_250
+      ],
+      [
+        "Unix time under the newer name",
+        { "ratelimit-remaining": "3", "ratelimit-reset": String(unixSeconds + 10) },
+        3,
+        10_000
+      ],
+      [
+        "as many seconds as can be told from a Unix time",
+        {
+          "x-ratelimit-remaining": "2",
+          "x-ratelimit-reset": "1000000000"
+        },
+        2,
+        1e12
+      ],
+      ["a reset that is over", { "x-ratelimit-remaining": "9", "x-ratelimit-reset": String(unixSeconds - 5) }, 9, 0],
+      [
+        "both names, the newer first",
+        {
+          "ratelimit-remaining": "1",
+          "ratelimit-reset": "2",
+          "x-ratelimit-remaining": "30",
+          "x-ratelimit-reset": "40"
+        },
+        1,
+        2_000
+      ],
+      [
+        "the combined header before all others",
+        { ratelimit: `"a";r=7;t=8`, "ratelimit-remaining": "1", "ratelimit-reset": "2" },
+        7,
+        8_000
+      ],
+      ["repeated headers", { "ratelimit-remaining": ["4", "9"], "ratelimit-reset": ["5", "9"] }, 4, 5_000]
+    ]
+    for (const [dialect, headers, remaining, resetMillis] of cases) {
+      assert.deepStrictEqual(quotaOf(headers, wallClock), { remaining, resetMillis }, dialect)
+    }
+  })
+
+  it("takes a Unix time against the answer's own date", () => {
+    const headers = {
+      "x-ratelimit-remaining": "0",
+      "x-ratelimit-reset": String(Date.UTC(1994 + 30, 10, 6, 8, 50, 0) / 1_000),
+      date: "Wed, 06 Nov 2024 08:49:37 GMT"
+    }
+    assert.deepStrictEqual(quotaOf(headers, wallClock), { remaining: 0, resetMillis: 23_000 })
+  })
+
+  it.prop(
+    "tells seconds that are left from a Unix time by their size",
+    { remaining: intBetween(0, 1_000_000), left: intBetween(0, 1_000_000_000), until: intBetween(1_000_000_001, 4e9) },
+    ({ left, remaining, until }) => {
+      const headers = (reset: number) => ({
+        "x-ratelimit-remaining": String(remaining),
+        "x-ratelimit-reset": String(reset)
+      })
+      assert.deepStrictEqual(quotaOf(headers(left), wallClock), { remaining, resetMillis: left * 1_000 })
+      const resetMillis = Math.max(0, until * 1_000 - wallClock)
+      assert.deepStrictEqual(quotaOf(headers(until), wallClock), { remaining, resetMillis })
+    }
+  )
+
+  it("is absent when a header is missing, or is no number", () => {
+    const cases: ReadonlyArray<ResponseHeaders> = [
+      {},
+      { "x-ratelimit-remaining": "5" },
+      { "x-ratelimit-reset": "5" },
+      { "x-ratelimit-limit": "100" },
+      { ratelimit: `"default"` },
+      { ratelimit: `"default";r=5` },
+      { ratelimit: `"default";t=5` },
+      { ratelimit: "limit=100" },
+      ...["", "-1", "five", "1.5", "1e3", "5, 6", "NaN"].map((remaining) => ({
+        "x-ratelimit-remaining": remaining,
+        "x-ratelimit-reset": "5"
+      })),
+      ...["", "-1", "soon", "1e3", "Sun, 06 Nov 1994 08:49:37 GMT", "NaN"].map((reset) => ({
+        "x-ratelimit-remaining": "5",
+        "x-ratelimit-reset": reset
+      }))
+    ]
+    for (const headers of cases) assert.isUndefined(quotaOf(headers, wallClock), JSON.stringify(headers))
+  })
+})
+
+describe("the reason of a status that the contract does not declare", () => {
+  type Expected = readonly [tag: Reason["_tag"], fate: Fate, isRetryable: boolean, keepsRetryAfter: boolean]
+
+  const ofClass: Record<number, Expected> = {
+    1: ["InvalidResponse", "Unknown", false, false],
+    2: ["InvalidResponse", "Unknown", false, false],
+    3: ["InvalidResponse", "Unknown", false, false],
+    4: ["RequestRejected", "Rejected", false, false],
+    5: ["Unavailable", "Unknown", true, true]
+  }
+  const ofStatus: Record<number, Expected> = {
+    401: ["Unauthorized", "Rejected", false, false],
+    403: ["Unauthorized", "Rejected", false, false],
+    408: ["Unavailable", "Unknown", true, true],
+    // A conflict may be with our own call in flight; only a vendor's contract knows whether it passes.
+    409: ["Conflict", "Unknown", false, true],
+    425: ["Unavailable", "Unknown", true, true],
+    429: ["RateLimited", "Rejected", true, true],
+    501: ["Unavailable", "Unknown", false, true],
+    505: ["Unavailable", "Unknown", false, true]
+  }
+
+  for (let hundred = 1; hundred <= 5; hundred++) {
+    it(`is as documented for every status from ${hundred}00 to ${hundred}99`, () => {
+      for (let status = hundred * 100; status < (hundred + 1) * 100; status++) {
+        const [tag, fate, isRetryable, keepsRetryAfter] = ofStatus[status] ?? ofClass[hundred]!
+        const reason = reasonOf(status, 7_000)
+        assert.strictEqual(reason._tag, tag, `${status}`)
+        assert.strictEqual(reason.fate, fate, `${status}`)
+        assert.strictEqual(reason.isRetryable, isRetryable, `${status}`)
+        assert.strictEqual(reason.retryAfterMillis, keepsRetryAfter ? 7_000 : undefined, `${status}`)
+        assert.propertyVal(reason, "status", status)
+        assert.isUndefined(reasonOf(status, undefined).retryAfterMillis)
+      }
+    })
+  }
+})

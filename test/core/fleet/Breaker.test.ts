@@ -1,0 +1,377 @@
+import * as Breaker from "@breakwater/core/policies/Breaker"
+import { Unavailable } from "@breakwater/core/Reason"
+import * as Stack from "@breakwater/core/stack/Stack"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Schema, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { intBetween } from "../../support/intBetween.ts"
+import * as SharedStores from "../../support/sharedStores.ts"
+
+interface Process {
+  readonly breaker: Breaker.Breaker
+  /** Makes a call, and lets whatever it sets going go on. */
+  readonly call: Effect.Effect<"answered" | "failed" | "refused">
+  /** A call that hangs at the vendor. */
+  readonly hang: Effect.Effect<never>
+}
+
+interface Fleet {
+  readonly stores: SharedStores.SharedStores
+  readonly processes: ReadonlyArray<Process>
+  readonly vendor: { isWell: boolean; calls: number }
+}
+
+const key = "acme/ring"
+
+/** Processes that share a breaker, and the vendor that they call. */
+const fleetOf = (
+  count: number,
+  options: Breaker.BreakerOptions = {}
+): Effect.Effect<Fleet, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const stores = yield* SharedStores.make()
+    const vendor = { isWell: true, calls: 0 }
+    const arrive = Effect.sync(() => void vendor.calls++)
+    const processes = yield* Effect.forEach(
+      Array.from({ length: count }, () =>
+        Breaker.make({ trip: { _tag: "Consecutive", failures: 2 }, openFor: "10 seconds", ...options })),
+      (breaker) =>
+        Effect.map(stores.join(breaker.share), (): Process => {
+          const stack = Stack.make({
+            vendor: "acme",
+            operation: "ring",
+            safety: "Unsafe",
+            policy: { breaker, bulkhead: false, retry: false, deadline: "1 hour", attemptTimeout: "1 hour" }
+          })
+          const ring = Effect.andThen(
+            arrive,
+            Effect.suspend(() =>
+              vendor.isWell ? Effect.void : Effect.fail("busy")
+            )
+          )
+          return {
+            breaker,
+            call: Effect.gen(function*() {
+              const fiber = yield* Effect.forkChild(stack.guard(ring, () => new Unavailable(503)))
+              yield* TestClock.adjust(0)
+              return yield* Effect.match(Fiber.join(fiber), {
+                onSuccess: () => "answered" as const,
+                onFailure: (error) => error === "busy" ? "failed" as const : "refused" as const
+              })
+            }),
+            hang: Effect.andThen(stack.guard(Effect.andThen(arrive, Effect.never), () => undefined), Effect.never).pipe(
+              Effect.orDie
+            )
+          }
+        })
+    )
+    return { stores, processes, vendor }
+  })
+
+const states = ({ processes }: Fleet) =>
+  Effect.clockWith((clock) =>
+    Effect.sync(() =>
+      processes.map(({ breaker }) => breaker.state(key, Number(clock.monotonicTimeNanosUnsafe()) / 1e6))
+    )
+  )
+
+/** The first process finds the vendor down, by the two calls that it takes to. */
+const breakDown = ({ processes, vendor }: Fleet) =>
+  Effect.gen(function*() {
+    vendor.isWell = false
+    assert.strictEqual(yield* processes[0]!.call, "failed")
+    assert.strictEqual(yield* processes[0]!.call, "failed")
+    yield* TestClock.adjust(0)
+  })
+
+describe("a breaker that a fleet shares", () => {
+  it.effect("is open for all, within a poll, when it is open for one", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(3)
+      // Those that never called need not follow: they ask when they call.
+      yield* fleet.processes[1]!.call
+      yield* TestClock.adjust("1500 millis")
+      yield* breakDown(fleet)
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed", "Closed"])
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Open", "Closed"])
+      assert.strictEqual(fleet.vendor.calls, 3)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "refused")
+    }))
+
+  it.effect("does not open for a process that the vendor answers", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* breakDown(fleet)
+      fleet.vendor.isWell = true
+      for (let second = 0; second < 8; second++) {
+        yield* TestClock.adjust("500 millis")
+        assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+        yield* TestClock.adjust("500 millis")
+      }
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed"])
+    }))
+
+  it.effect("is probed by one process for all, and comes back by stages", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(3, { probes: [1, 2] })
+      yield* Effect.forEach(fleet.processes, ({ call }) => call)
+      yield* breakDown(fleet)
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Open", "Open"])
+
+      yield* TestClock.adjust("8 seconds")
+      fleet.vendor.calls = 0
+      const probing = yield* Effect.forEach(fleet.processes, ({ hang }) => Effect.forkChild(hang))
+      yield* TestClock.adjust(0)
+      assert.strictEqual(fleet.vendor.calls, 1)
+      yield* Effect.forEach(probing, Fiber.interrupt)
+
+      // The probe was abandoned: another is made, and finds the vendor well; then two more, and all is well.
+      fleet.vendor.isWell = true
+      yield* TestClock.adjust("2 seconds")
+      const first = yield* Effect.forEach(fleet.processes, ({ call }) => call)
+      assert.deepStrictEqual(first.toSorted(), ["answered", "refused", "refused"])
+      const prober = fleet.processes[first.indexOf("answered")]!
+      assert.strictEqual(yield* prober.call, "answered")
+      assert.strictEqual(yield* prober.call, "answered")
+      assert.strictEqual((yield* states(fleet))[first.indexOf("answered")], "Closed")
+      fleet.vendor.calls = 0
+
+      // The others make no first probe, but begin with the second stage.
+      yield* TestClock.adjust("2 seconds")
+      const other = fleet.processes.find((process) => process !== prober)!
+      const two = yield* Effect.forkChild(Effect.all([other.hang, other.hang, other.hang], { concurrency: 3 }))
+      yield* TestClock.adjust(0)
+      assert.strictEqual(fleet.vendor.calls, 2)
+      yield* Fiber.interrupt(two)
+    }))
+
+  it.effect("stays open for all when the probe fails, and for longer", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* fleet.processes[1]!.call
+      yield* breakDown(fleet)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      fleet.vendor.calls = 0
+      for (let second = 0; second < 9; second++) {
+        yield* TestClock.adjust("1 seconds")
+        assert.deepStrictEqual(yield* Effect.forEach(fleet.processes, ({ call }) => call), ["refused", "refused"])
+      }
+      assert.strictEqual(fleet.vendor.calls, 0)
+    }))
+
+  for (const health of ["down", "hangs"] as const) {
+    it.effect(`opens and probes each for itself while the store ${health === "down" ? "is down" : health}`, () =>
+      Effect.gen(function*() {
+        const fleet = yield* fleetOf(2, { probes: [1] })
+        fleet.stores.health = health
+        yield* breakDown(fleet)
+        yield* TestClock.adjust("5 seconds")
+        assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed"])
+        yield* TestClock.adjust("5 seconds")
+        fleet.vendor.isWell = true
+        const call = yield* Effect.forkChild(fleet.processes[0]!.call)
+        yield* TestClock.adjust("100 millis")
+        assert.strictEqual(yield* Fiber.join(call), "answered")
+        assert.deepStrictEqual(yield* states(fleet), ["Closed", "Closed"])
+      }))
+  }
+
+  it.effect("one call asks the fleet, and the others are refused meanwhile", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(1)
+      yield* breakDown(fleet)
+      fleet.vendor.isWell = true
+      fleet.stores.health = "slow"
+      yield* TestClock.adjust("10 seconds")
+      const asking = yield* Effect.forkChild(fleet.processes[0]!.call)
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* fleet.processes[0]!.call, "refused")
+      yield* TestClock.adjust(SharedStores.slowMillis)
+      assert.strictEqual(yield* Fiber.join(asking), "answered")
+    }))
+
+  it.effect("who leaves while the fleet is asked leaves the probe to the next", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* fleet.processes[1]!.call
+      yield* breakDown(fleet)
+      yield* TestClock.adjust("10 seconds")
+      fleet.stores.health = "slow"
+      const left = yield* Effect.forkChild(fleet.processes[0]!.hang)
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(left)
+      yield* TestClock.adjust(3 * SharedStores.slowMillis)
+      fleet.stores.health = "well"
+      fleet.vendor.isWell = true
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+    }))
+
+  it.effect("what was closed by hand while the fleet was asked stays closed, and another may probe", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* fleet.processes[1]!.call
+      yield* breakDown(fleet)
+      yield* TestClock.adjust("10 seconds")
+      fleet.stores.health = "slow"
+      const asking = yield* Effect.forkChild(fleet.processes[0]!.call)
+      yield* TestClock.adjust(0)
+      yield* fleet.processes[0]!.breaker.restore([{ key, state: "Closed", openUntil: 0, openings: 0, window: [] }])
+      yield* TestClock.adjust(3 * SharedStores.slowMillis)
+      yield* Fiber.join(asking)
+      assert.strictEqual((yield* states(fleet))[0], "Closed")
+      fleet.stores.health = "well"
+      fleet.vendor.isWell = true
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+    }))
+
+  it.effect("what was closed by hand stays closed also when another has found the vendor well meanwhile", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2, { probes: [1] })
+      yield* fleet.processes[1]!.call
+      yield* breakDown(fleet)
+      fleet.vendor.isWell = true
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+      fleet.stores.health = "slow"
+      const asking = yield* Effect.forkChild(fleet.processes[0]!.call)
+      yield* TestClock.adjust(0)
+      yield* fleet.processes[0]!.breaker.restore([{ key, state: "Closed", openUntil: 0, openings: 0, window: [] }])
+      const transitions: Array<Breaker.Transition> = []
+      fleet.processes[0]!.breaker.onTransition((transition) => transitions.push(transition))
+      yield* TestClock.adjust(3 * SharedStores.slowMillis)
+      yield* Fiber.join(asking)
+      assert.deepStrictEqual(transitions, [])
+    }))
+
+  it.effect("what a process finds out while the fleet is asked counts more than the fleet's word", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(3, { openFor: "5 seconds" })
+      yield* breakDown(fleet)
+      // Both have called without an answer since, and so ask at their next poll.
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      assert.strictEqual(yield* fleet.processes[2]!.call, "failed")
+      fleet.stores.health = "slow"
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* fleet.processes[2]!.call, "failed")
+      fleet.vendor.isWell = true
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed", "Open"])
+      yield* TestClock.adjust(2 * SharedStores.slowMillis)
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed", "Open"])
+      // It was to be open until 6 seconds, by its own word; the others said 5.
+      yield* TestClock.adjust(4_900 - 2 * SharedStores.slowMillis)
+      assert.strictEqual((yield* states(fleet))[2], "Open")
+    }))
+
+  it.effect("does not follow a fleet in which nobody probes and nobody has it open", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* breakDown(fleet)
+      yield* TestClock.adjust("10 seconds")
+      fleet.stores.health = "slow"
+      const left = yield* Effect.forkChild(fleet.processes[0]!.hang)
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(left)
+      yield* TestClock.adjust(3 * SharedStores.slowMillis)
+      fleet.stores.health = "well"
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* states(fleet))[1], "Closed")
+    }))
+
+  it.effect("tells of every time it opens", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2, { probes: [1] })
+      yield* breakDown(fleet)
+      fleet.vendor.isWell = true
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* fleet.processes[0]!.call, "answered")
+      yield* breakDown(fleet)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      yield* TestClock.adjust("1 seconds")
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Open"])
+    }))
+
+  it.effect("asks about nothing that is not called, and nothing that the vendor answers", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* fleet.processes[0]!.call
+      fleet.vendor.isWell = false
+      yield* fleet.processes[1]!.call
+      yield* TestClock.adjust("10 seconds")
+      const { asked } = fleet.stores
+      fleet.vendor.isWell = true
+      for (let second = 0; second < 20; second++) {
+        yield* fleet.processes[0]!.call
+        yield* TestClock.adjust("1 seconds")
+      }
+      assert.strictEqual(fleet.stores.asked, asked)
+    }))
+
+  it.effect("gives the probe to another process when one is never judged", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2, { probeTimeout: "30 seconds" })
+      yield* fleet.processes[1]!.call
+      yield* breakDown(fleet)
+      yield* TestClock.adjust("10 seconds")
+      const lost = yield* Effect.forkChild(fleet.processes[0]!.hang)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* fleet.processes[1]!.call, "refused")
+      yield* TestClock.adjust("30 seconds")
+      fleet.vendor.isWell = true
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+      yield* Fiber.interrupt(lost)
+    }))
+
+  it.effect.prop(
+    "makes one first probe at a time for the whole fleet, whatever happens",
+    {
+      steps: Schema.Array(Schema.Union([
+        Schema.TaggedStruct("call", { process: intBetween(0, 2) }),
+        Schema.TaggedStruct("wait", { seconds: intBetween(0, 15) }),
+        Schema.TaggedStruct("vendor", { isWell: Schema.Boolean }),
+        Schema.TaggedStruct("hang", { process: intBetween(0, 2) }),
+        Schema.TaggedStruct("interrupt", {})
+      ]))
+    },
+    ({ steps }) =>
+      Effect.gen(function*() {
+        const fleet = yield* fleetOf(3, { probes: [1], probeTimeout: "1 hour" })
+        const hanging: Array<Fiber.Fiber<never>> = []
+        for (const step of steps) {
+          switch (step._tag) {
+            case "call":
+              yield* fleet.processes[step.process]!.call
+              break
+            case "wait":
+              yield* TestClock.adjust(step.seconds * 1_000)
+              break
+            case "vendor":
+              fleet.vendor.isWell = step.isWell
+              break
+            case "hang":
+              hanging.push(yield* Effect.forkChild(fleet.processes[step.process]!.hang))
+              yield* TestClock.adjust(0)
+              break
+            case "interrupt":
+              yield* Effect.forEach(hanging.splice(0), Fiber.interrupt)
+          }
+          const breakers = fleet.processes.map(({ breaker }) => breaker)
+          assert.isAtMost(breakers.reduce((sum, breaker) => sum + breaker.probing(key), 0), 1)
+        }
+        yield* Effect.forEach(hanging, Fiber.interrupt)
+
+        // Whatever happened, a vendor that is well is called again by everybody.
+        fleet.vendor.isWell = true
+        for (let round = 0; round < 200; round++) {
+          yield* TestClock.adjust("5 seconds")
+          for (const { call } of fleet.processes) yield* call
+        }
+        assert.deepStrictEqual(yield* states(fleet), ["Closed", "Closed", "Closed"])
+      }).pipe(Effect.scoped),
+    { arbitrary: { runs: 40, size: 40 } }
+  )
+})

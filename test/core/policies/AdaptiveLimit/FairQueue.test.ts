@@ -1,0 +1,68 @@
+import { FairQueue, FairWaiter } from "@breakwater/core/policies/AdaptiveLimit/FairQueue"
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { intBetween } from "../../../support/intBetween.ts"
+
+class Guest extends FairWaiter {
+  readonly id: number
+  constructor(id: number, key: string) {
+    super(key)
+    this.id = id
+  }
+}
+
+const Step = Schema.Struct({
+  kind: Schema.Literals(["push", "push", "push", "shift", "remove", "pop"]),
+  key: Schema.Literals(["a", "b", "c"]),
+  which: intBetween(0, 20)
+})
+
+describe("FairQueue", () => {
+  it.prop(
+    "serves the lines in turn, and each in the order of arrival, whoever leaves in between, like lists of lists",
+    { script: Schema.Array(Step) },
+    ({ script }) => {
+      const queue = new FairQueue<Guest>()
+      /** The lines in the order of their turns. */
+      let lines: Array<{ readonly key: string; readonly guests: Array<Guest> }> = []
+      script.forEach(({ key, kind, which }, id) => {
+        const line = lines.find((line) => line.key === key)
+        const standing = lines.flatMap(({ guests }) => guests)
+        switch (kind) {
+          case "push": {
+            const guest = new Guest(id, key)
+            queue.push(guest)
+            if (line === undefined) lines.push({ key, guests: [guest] })
+            else line.guests.push(guest)
+            break
+          }
+          case "shift": {
+            const first = lines.shift()
+            assert.strictEqual(queue.shift(), first?.guests.shift())
+            if (first !== undefined) lines.push(first)
+            break
+          }
+          case "remove": {
+            const guest = standing[which % Math.max(1, standing.length)]
+            if (guest === undefined) break
+            queue.remove(guest)
+            for (const { guests } of lines) if (guests.includes(guest)) guests.splice(guests.indexOf(guest), 1)
+            // Who has left cannot leave again.
+            queue.remove(guest)
+            break
+          }
+          case "pop":
+            assert.strictEqual(queue.pop(key), line?.guests.pop())
+        }
+        lines = lines.filter(({ guests }) => guests.length > 0)
+        assert.strictEqual(queue.length, lines.reduce((sum, { guests }) => sum + guests.length, 0))
+        for (const key of ["a", "b", "c"]) {
+          assert.strictEqual(queue.waiting(key), lines.find((line) => line.key === key)?.guests.length ?? 0)
+        }
+        const most = Math.max(0, ...lines.map(({ guests }) => guests.length))
+        assert.strictEqual(queue.longest === undefined ? 0 : queue.waiting(queue.longest), most)
+      })
+    },
+    { arbitrary: { runs: 300, size: 100 } }
+  )
+})

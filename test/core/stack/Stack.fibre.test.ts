@@ -1,0 +1,157 @@
+import { type Gate, refuse } from "@breakwater/core/Gate"
+import * as Bulkhead from "@breakwater/core/policies/Bulkhead"
+import type { Leaf } from "@breakwater/core/stack/Leaf"
+import type * as Policy from "@breakwater/core/stack/Policy"
+import * as Stack from "@breakwater/core/stack/Stack"
+import { BulkheadFull, Unavailable } from "@breakwater/core/VendorError"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Effect, Exit, Fiber, Scheduler } from "effect"
+import { TestClock } from "effect/testing"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { intBetween } from "../../support/intBetween.ts"
+import { until } from "../../support/until.ts"
+
+const stack = (policy: Policy.Policy = {}) =>
+  Stack.make({ vendor: "acme", operation: "charge", safety: "Idempotent", policy })
+
+const hanging: Leaf<never, never> = () => () => {}
+const instant: Leaf<string, never> = (attempt) => {
+  attempt.answer(Exit.succeed("answer"))
+  return () => {}
+}
+const yielding = Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
+
+describe("a call and its fibre", () => {
+  it.effect.prop(
+    "gives everything back, at whatever step the fibre is interrupted",
+    { steps: intBetween(0, 30), limit: intBetween(1, 2), isFailing: intBetween(0, 1) },
+    ({ isFailing, limit, steps }) =>
+      Effect.gen(function*() {
+        const bulkhead = Bulkhead.make({ limit, queue: 4 })
+        const guarded = stack({ bulkhead, retry: { base: 1_000 } })
+        const holder = yield* Effect.forkChild(guarded.call(hanging), { startImmediately: true })
+        const failing: Leaf<never, never> = (attempt) => {
+          attempt.fail(new Unavailable(503))
+          return () => {}
+        }
+        const fiber = yield* Effect.forkChild(yielding(guarded.call(isFailing === 1 ? failing : hanging)), {
+          startImmediately: true
+        })
+        for (let step = 0; step < steps; step++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(bulkhead.waiting("acme"), 0)
+        assert.strictEqual(bulkhead.running("acme"), 1)
+        yield* Fiber.interrupt(holder)
+        assert.strictEqual(bulkhead.running("acme"), 0)
+      })
+  )
+
+  it.effect("lets the defect of a gate out, and gives back what was taken before", () =>
+    Effect.gen(function*() {
+      const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
+      const broken: Gate = {
+        name: "broken",
+        admit() {
+          throw new Error("mine")
+        }
+      }
+      for (const gates of [{ operation: [broken] }, { attempt: [broken] }]) {
+        const exit = yield* Effect.exit(stack({ bulkhead, gates }).call(instant))
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+        assert.strictEqual(bulkhead.running("acme"), 0)
+      }
+    }))
+
+  it.effect("lets a defect out that comes after a wait, and gives everything back", () =>
+    Effect.gen(function*() {
+      const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
+      const leaf: Leaf<never, never> = (attempt) => {
+        if (attempt.attempt > 1) throw new Error("mine")
+        attempt.fail(new Unavailable(503))
+        return () => {}
+      }
+      const fiber = yield* Effect.forkChild(stack({ bulkhead, retry: { base: 1_000 } }).call(leaf))
+      yield* TestClock.adjust("1 minute")
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.strictEqual(bulkhead.running("acme"), 0)
+    }))
+
+  it.effect("is not disturbed by a leaf that interrupts it while it is started", () =>
+    Effect.gen(function*() {
+      const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
+      let cancelled = 0
+      const leaf: Leaf<never, never> = () => {
+        Fiber.getCurrent()!.interruptUnsafe()
+        return () => {
+          cancelled++
+        }
+      }
+      const exit = yield* Fiber.await(yield* Effect.forkChild(stack({ bulkhead }).call(leaf)))
+      assert.isTrue(Exit.hasInterrupts(exit))
+      assert.strictEqual(cancelled, 1)
+      assert.strictEqual(bulkhead.running("acme"), 0)
+    }))
+
+  it("ends before it returns when its leaf has answered or a gate has refused", () => {
+    assert.strictEqual(Effect.runSync(stack().call(instant)), "answer")
+    const closed: Gate = { name: "closed", admit: () => refuse(new BulkheadFull()) }
+    const refused = stack({ gates: { attempt: [closed] } }).call(instant)
+    assert.strictEqual(Effect.runSync(Effect.flip(refused)).reason._tag, "BulkheadFull")
+  })
+
+  describe("runs its leaf in the async context of its caller", () => {
+    const caller = new AsyncLocalStorage<string>()
+    const seen = (record: Array<string | undefined>, leaf: Leaf<string, never>): Leaf<string, never> => (attempt) => {
+      record.push(caller.getStore())
+      return leaf(attempt)
+    }
+    const from = <A, E>(name: string, effect: Effect.Effect<A, E>) => caller.run(name, () => Effect.runPromise(effect))
+
+    it("after it has waited in a queue", async () => {
+      const bulkhead = Bulkhead.make({ limit: 1, queue: 1 })
+      const guarded = stack({ bulkhead })
+      const leave = new Array<() => void>()
+      const holder = from(
+        "holder",
+        guarded.call<string, never>((attempt) => {
+          leave.push(() => attempt.answer(Exit.succeed("held")))
+          return () => {}
+        })
+      )
+      const record = new Array<string | undefined>()
+      const waiting = from("caller", guarded.call(seen(record, instant)))
+      await Effect.runPromise(until("the caller waits", () => bulkhead.waiting("acme") === 1))
+      caller.run("another", () => leave[0]!())
+      await Promise.all([holder, waiting])
+      assert.deepStrictEqual(record, ["caller"])
+    })
+
+    it("after a failure that was told in another's", async () => {
+      const record = new Array<string | undefined>()
+      const fail = new Array<() => void>()
+      const flaky: Leaf<string, never> = (attempt) => {
+        if (attempt.attempt === 1) fail.push(() => attempt.fail(new Unavailable(503)))
+        else attempt.answer(Exit.succeed("answer"))
+        return () => {}
+      }
+      const call = from("caller", stack({ retry: { base: 1 } }).call(seen(record, flaky)))
+      caller.run("another", () => fail[0]!())
+      await call
+      assert.deepStrictEqual(record, ["caller", "caller"])
+    })
+
+    it("after a limit of time, which is told in anybody's", async () => {
+      const record = new Array<string | undefined>()
+      const slow: Leaf<string, never> = (attempt) => {
+        if (attempt.attempt > 1) attempt.answer(Exit.succeed("answer"))
+        return () => {}
+      }
+      const policy: Policy.Policy = { attemptTimeout: 150, retry: { base: 1 } }
+      // The wheel is set turning by another.
+      const other = from("another", stack(policy).call(seen([], slow)))
+      await Promise.all([other, from("caller", stack(policy).call(seen(record, slow)))])
+      assert.deepStrictEqual(record, ["caller", "caller"])
+    })
+  })
+})
