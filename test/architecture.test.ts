@@ -60,7 +60,7 @@ interface Rule {
 }
 
 const isCore = (file: string): boolean => file.startsWith("packages/core/src/")
-const isIndex = (file: string): boolean => /^packages\/core\/src\/(?:[a-z]\w*\/)?index\.ts$/.test(file)
+const isIndex = (file: string): boolean => /^packages\/core\/src\/(?:guard|(?:[a-z]\w*\/)?index)\.ts$/.test(file)
 const isOwn = (target: string): boolean => /^(?:packages|apps)\//.test(target)
 const packageOf = (path: string): string => path.split("/").slice(0, 2).join("/")
 

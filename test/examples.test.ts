@@ -1,4 +1,4 @@
-import { FrankfurterSimulator } from "@breakwater/vendors"
+import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/simulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
 import { spawnSync } from "node:child_process"

@@ -2,8 +2,9 @@
  * A process that calls every operation of every contract we have, with arbitrary input, and gets arbitrary answers: such
  * as their schemas write, and the same spoilt in one place. It prints how often it compiled code, and what it saw.
  */
-import { isVendorError, Transport, Vendor } from "@breakwater/core"
+import { isVendorError, Vendor } from "@breakwater/core"
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
+import { Transport } from "@breakwater/core/transport"
 import { CountryStateCityApi } from "@breakwater/vendors/countries/country-state-city/Api"
 import { RestCountriesApi } from "@breakwater/vendors/countries/rest-countries/Api"
 import { FrankfurterApi } from "@breakwater/vendors/exchange-rates/frankfurter/Api"

@@ -2,9 +2,9 @@
  * A process of a fleet that shares what it knows of a vendor in Redis. It makes calls as it is told to, in lines of JSON,
  * and says what came of them.
  */
-import * as CacheStore from "@breakwater/core/caching/CacheStore"
 import * as Operation from "@breakwater/core/client/Operation"
 import * as Vendor from "@breakwater/core/client/Vendor"
+import * as CacheStore from "@breakwater/core/fleet/CacheStore"
 import * as LateRedis from "@breakwater/core/fleet/LateRedis"
 import * as SharedState from "@breakwater/core/fleet/SharedState"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"

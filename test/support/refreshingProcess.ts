@@ -2,7 +2,7 @@
  * A process that uses a refresh token, by configuration from its environment: as soon as it is told to begin it asks for
  * an access token as often as it is told, refusing the one that it has each time, and prints what it was given.
  */
-import { OAuth } from "@breakwater/core"
+import { OAuth } from "@breakwater/core/sources"
 import { Effect, Redacted } from "effect"
 import { FetchHttpClient } from "effect/http"
 

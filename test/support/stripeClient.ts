@@ -1,5 +1,6 @@
 /** Our Stripe client, and payments by it, as a test aims and guards them. */
-import { type Policy, UndiciTransport, Vendor } from "@breakwater/core"
+import { type Policy, Vendor } from "@breakwater/core"
+import { UndiciTransport } from "@breakwater/core/transport"
 import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
 import { ConfigProvider, Layer } from "effect"
 

@@ -1,6 +1,6 @@
 /** What the demo server offers over HTTP. */
-import { Iso2, Region } from "@breakwater/vendors/countries/Countries"
-import { Currency } from "@breakwater/vendors/Money"
+import { Currency } from "@breakwater/vendors"
+import { Iso2, Region } from "@breakwater/vendors/countries"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import * as Schema from "effect/Schema"
 import * as Problem from "./Problem.ts"

@@ -3,10 +3,10 @@
  * What cannot be had is a gap that says why, and the rest is there all the same.
  */
 import { Deadline, Partial, type Provenance as Core } from "@breakwater/core"
-import * as BundledCountries from "@breakwater/vendors/countries/Bundled"
-import { Countries, type Country, type Iso2, type UnknownCountry } from "@breakwater/vendors/countries/Countries"
-import { ExchangeRates, type UnknownPair } from "@breakwater/vendors/exchange-rates/ExchangeRates"
-import type { Currency } from "@breakwater/vendors/Money"
+import type { Currency } from "@breakwater/vendors"
+import { Countries, type Country, type Iso2, type UnknownCountry } from "@breakwater/vendors/countries"
+import * as BundledCountries from "@breakwater/vendors/countries/bundled"
+import { ExchangeRates, type UnknownPair } from "@breakwater/vendors/exchange-rates"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
@@ -34,7 +34,7 @@ export const layer = HttpApiBuilder.group(
     const rates = yield* ExchangeRates
     const features = yield* Features
     const shown = { countries: { maxAge: yield* countriesShown }, rates: { maxAge: yield* ratesShown } }
-    const currencies = new Set(BundledCountries.countries().flatMap(({ currencies }) => currencies))
+    const currencies = new Set((yield* BundledCountries.countries).flatMap(({ currencies }) => currencies))
 
     /** The country by its vendors, or soon by what the server brought along. */
     const countryOf = (iso2: Iso2, within: Duration.Duration) =>
@@ -102,12 +102,12 @@ export const layer = HttpApiBuilder.group(
 class Missing extends Data.TaggedError("Missing")<{ readonly reason: string; readonly message: string }> {}
 
 const broughtAlong = (iso2: Iso2, because: string): Effect.Effect<Core.Sourced<Country>, UnknownCountry> =>
-  BundledCountries.make.byCode(iso2).pipe(
+  Effect.flatMap(BundledCountries.make, (bundled) => bundled.byCode(iso2)).pipe(
     Effect.map(({ value }) => ({
       value,
       provenance: { _tag: "Fallback", from: BundledCountries.name, because } as const
     })),
-    Effect.catchTag("VendorError", Effect.die)
+    Effect.catchTag(["VendorError", "VendorMisconfigured"], Effect.die)
   )
 
 const viewOf = <A, B extends object>(

@@ -2,7 +2,8 @@
  * The control, on a port of its own and for this machine only: look at what the simulators received, break them, mend them;
  * switch features off and on by hand.
  */
-import { Redaction, Simulator } from "@breakwater/core"
+import { Redaction } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"

@@ -1,5 +1,5 @@
 /** `GET /countries`, `GET /countries/{iso2}` */
-import * as Domain from "@breakwater/vendors/countries/Countries"
+import * as Domain from "@breakwater/vendors/countries"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { type Country, DemoApi } from "./Api.ts"

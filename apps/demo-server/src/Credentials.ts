@@ -1,5 +1,6 @@
 /** Where the keys of the vendors come from: what `CREDENTIALS` says, and for a simulated vendor that has none there, its simulator. */
-import { Chain, Configured, Credential } from "@breakwater/core"
+import { Chain, Credential } from "@breakwater/core/credentials"
+import { Configured } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
 import { FetchHttpClient } from "effect/http"
 import * as Layer from "effect/Layer"

@@ -2,7 +2,7 @@
  * What this server shares with others like it in Redis, where `REDIS_URL` names one: answers, rate limits and breakers.
  * Redis may be down when the server starts and at any time later; the server then goes on by itself.
  */
-import { CacheStore, LateRedis, SharedState } from "@breakwater/core"
+import { CacheStore, LateRedis, SharedState } from "@breakwater/core/fleet"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

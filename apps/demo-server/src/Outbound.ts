@@ -1,5 +1,6 @@
 /** The way out to the vendors. This machine is reachable by it only where one of them is here: simulated, or told to be. */
-import { AddressGuard, Credential, type Transport, UndiciTransport } from "@breakwater/core"
+import { Credential } from "@breakwater/core/credentials"
+import { AddressGuard, type Transport, UndiciTransport } from "@breakwater/core/transport"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

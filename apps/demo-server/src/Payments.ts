@@ -1,6 +1,6 @@
 /** `/payments`: take money, look at it, give it back. */
-import type { Money } from "@breakwater/vendors/Money"
-import * as Domain from "@breakwater/vendors/payments/Payments"
+import type { Money } from "@breakwater/vendors"
+import * as Domain from "@breakwater/vendors/payments"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { DemoApi, type Payment } from "./Api.ts"

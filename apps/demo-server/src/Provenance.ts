@@ -1,7 +1,7 @@
 /** Where an answer comes from, as our own clients hear it. */
 import { Provenance as Core } from "@breakwater/core"
-import { RestCountries } from "@breakwater/vendors/countries/rest-countries/RestCountries"
-import { Frankfurter } from "@breakwater/vendors/exchange-rates/frankfurter/Frankfurter"
+import { RestCountries } from "@breakwater/vendors/countries/rest-countries"
+import { Frankfurter } from "@breakwater/vendors/exchange-rates/frankfurter"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 

@@ -1,5 +1,5 @@
 /** `GET /rates/{base}/{quote}` */
-import { ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
+import { ExchangeRates } from "@breakwater/vendors/exchange-rates"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { DemoApi } from "./Api.ts"

@@ -2,8 +2,8 @@
  * What shipping would take and cost, by zones: a table of ours, worked out here from the country alone. There is no carrier
  * behind it, so it cannot fail, and it is an estimate that no order may be priced by.
  */
-import type { Country, Region } from "@breakwater/vendors/countries/Countries"
-import type { Money } from "@breakwater/vendors/Money"
+import type { Money } from "@breakwater/vendors"
+import type { Country, Region } from "@breakwater/vendors/countries"
 
 export interface Estimate {
   readonly zone: Zone

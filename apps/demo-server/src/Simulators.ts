@@ -2,12 +2,13 @@
  * The simulators of every vendor, each on a loopback port of its own, and the configuration that makes the vendors use
  * them: whatever the environment says goes before it.
  */
-import { Credential, type Simulator, type Source } from "@breakwater/core"
-import * as CountryStateCity from "@breakwater/vendors/countries/country-state-city/Simulator"
-import * as RestCountries from "@breakwater/vendors/countries/rest-countries/Simulator"
-import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Simulator"
-import * as OpenExchangeRates from "@breakwater/vendors/exchange-rates/open-exchange-rates/Simulator"
-import * as Stripe from "@breakwater/vendors/payments/stripe/Simulator"
+import { Credential, type Source } from "@breakwater/core/credentials"
+import type { Simulator } from "@breakwater/core/simulator"
+import * as CountryStateCity from "@breakwater/vendors/countries/country-state-city/simulator"
+import * as RestCountries from "@breakwater/vendors/countries/rest-countries/simulator"
+import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/simulator"
+import * as OpenExchangeRates from "@breakwater/vendors/exchange-rates/open-exchange-rates/simulator"
+import * as Stripe from "@breakwater/vendors/payments/stripe/simulator"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"

@@ -2,7 +2,7 @@
  * The demo server, as a list of layers: what is below provides what is above. It stops when told to: requests in flight
  * are finished, sockets closed, telemetry flushed, and the exit code is 0.
  */
-import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
+import * as Stripe from "@breakwater/vendors/payments/stripe"
 import { NodeRuntime } from "@effect/platform-node"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

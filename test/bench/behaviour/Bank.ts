@@ -3,8 +3,9 @@
  * has been asked for it does, whether anybody still listens or not. Under a key it has seen it does nothing again: it says
  * what it said before, or that the key is in use.
  */
-import { ConnectFailed, ConnectionLost, Operation, type Transport } from "@breakwater/core"
+import { ConnectFailed, ConnectionLost, Operation } from "@breakwater/core"
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
+import type { Transport } from "@breakwater/core/transport"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as Schema from "effect/Schema"
 import { type Ask, VendorFailure } from "./SimulatedVendor.ts"

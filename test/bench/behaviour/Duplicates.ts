@@ -1,6 +1,7 @@
 /** Whether anybody is charged twice: through ambiguous timeouts, and through crashes at any moment. */
-import { Conflict, isVendorError, Policy, Transport, Vendor } from "@breakwater/core"
+import { Conflict, isVendorError, Policy, Vendor } from "@breakwater/core"
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
+import { Transport } from "@breakwater/core/transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Findings } from "../Suite.ts"

@@ -1,5 +1,6 @@
 /** Whoever calls the vendor of the HTTP bench: each as its authors recommend, with connections kept alive. */
-import { Operation, UndiciTransport, Vendor } from "@breakwater/core"
+import { Operation, Vendor } from "@breakwater/core"
+import { UndiciTransport } from "@breakwater/core/transport"
 import { NodeHttpClient } from "@effect/platform-node"
 import { create } from "axios"
 import axiosRetry, { exponentialDelay } from "axios-retry"

@@ -1,4 +1,5 @@
-import { isVendorError, Provenance, Telemetry, UndiciTransport } from "@breakwater/core"
+import { isVendorError, Provenance, Telemetry } from "@breakwater/core"
+import { UndiciTransport } from "@breakwater/core/transport"
 import type { TransportRequest } from "@breakwater/core/transport/Transport"
 import { Countries } from "@breakwater/vendors/countries/Countries"
 import * as CountryStateCitySimulator from "@breakwater/vendors/countries/country-state-city/Simulator"

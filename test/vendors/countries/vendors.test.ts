@@ -1,4 +1,6 @@
-import { isVendorError, type Policy, type Reason, type Simulator, UndiciTransport, Vendor } from "@breakwater/core"
+import { isVendorError, type Policy, type Reason, Vendor } from "@breakwater/core"
+import type { Simulator } from "@breakwater/core/simulator"
+import { UndiciTransport } from "@breakwater/core/transport"
 import * as Bundled from "@breakwater/vendors/countries/Bundled"
 import { Countries } from "@breakwater/vendors/countries/Countries"
 import * as CountryStateCity from "@breakwater/vendors/countries/country-state-city/CountryStateCity"

@@ -1,4 +1,6 @@
-import { isVendorError, type Policy, type Reason, type Simulator, UndiciTransport, Vendor } from "@breakwater/core"
+import { isVendorError, type Policy, type Reason, Vendor } from "@breakwater/core"
+import type { Simulator } from "@breakwater/core/simulator"
+import { UndiciTransport } from "@breakwater/core/transport"
 import { ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
 import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter/Frankfurter"
 import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/Simulator"

@@ -1,5 +1,6 @@
 import { isVendorError, Telemetry } from "@breakwater/core"
-import { Provenance, UndiciTransport } from "@breakwater/core"
+import { Provenance } from "@breakwater/core"
+import { UndiciTransport } from "@breakwater/core/transport"
 import type { TransportRequest } from "@breakwater/core/transport/Transport"
 import { type ExchangeRate, ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
 import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/Simulator"

@@ -1,12 +1,6 @@
-import {
-  isVendorError,
-  type Policy,
-  Provenance,
-  type Reason,
-  type Simulator,
-  UndiciTransport,
-  Vendor
-} from "@breakwater/core"
+import { isVendorError, type Policy, Provenance, type Reason, Vendor } from "@breakwater/core"
+import type { Simulator } from "@breakwater/core/simulator"
+import { UndiciTransport } from "@breakwater/core/transport"
 import { ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
 import * as OpenExchangeRates from "@breakwater/vendors/exchange-rates/open-exchange-rates/OpenExchangeRates"
 import * as OpenExchangeRatesSimulator from "@breakwater/vendors/exchange-rates/open-exchange-rates/Simulator"

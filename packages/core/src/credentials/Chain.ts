@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * import { Chain, Credential, type Source } from "@breakwater/core"
+ * import { Chain, Credential, type Source } from "@breakwater/core/credentials"
  * import { Effect, Redacted } from "effect"
  *
  * const holding = (name: string, secrets: Record<string, string>): Source.Source => ({

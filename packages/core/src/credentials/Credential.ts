@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * import { Credential } from "@breakwater/core"
+ * import { Credential } from "@breakwater/core/credentials"
  * import { ConfigProvider, Effect, Redacted } from "effect"
  *
  * const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({ STRIPE_EU_API_KEY: "from the environment" }))

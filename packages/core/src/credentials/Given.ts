@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * import { Credential, Given } from "@breakwater/core"
+ * import { Credential, Given } from "@breakwater/core/credentials"
  * import { ConfigProvider, Effect, Redacted } from "effect"
  *
  * // The secret of an OAuth client, by the environment: `HUBSPOT_CLIENT_API_KEY`.

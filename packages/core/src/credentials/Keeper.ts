@@ -5,7 +5,7 @@
  *
  * @example
  * ```ts
- * import { Credential, Keeper } from "@breakwater/core"
+ * import { Credential, Keeper } from "@breakwater/core/credentials"
  * import { Effect, Redacted } from "effect"
  *
  * let fetches = 0

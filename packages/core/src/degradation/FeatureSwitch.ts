@@ -29,7 +29,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Outcome from "../Outcome.ts"
-import type { Breaker } from "../policies/Breaker.ts"
 import * as Range from "../Range.ts"
 import { TimeWindow } from "../structures/TimeWindow.ts"
 import * as Telemetry from "../Telemetry.ts"
@@ -39,10 +38,16 @@ import { type State, Switchboard, type SwitchSettings } from "./FeatureSwitch/Sw
 
 export type { State } from "./FeatureSwitch/Switchboard.ts"
 
+/** A breaker, as far as a switch looks at it. */
+export interface WatchedBreaker {
+  /** The state under a key, at a time of the timeline in milliseconds. */
+  state(key: string, now: number): "Closed" | "HalfOpen" | "Open"
+}
+
 /** When the vendor counts as out. */
 export type Rule =
   /** While its breaker is open under any of these keys: the vendor's operation, and the call's key where it has one. */
-  | { readonly _tag: "Breaker"; readonly breaker: Pick<Breaker, "state">; readonly keys: ReadonlyArray<string> }
+  | { readonly _tag: "Breaker"; readonly breaker: WatchedBreaker; readonly keys: ReadonlyArray<string> }
   /** While many of the calls that were made through the switch failed. */
   | {
     readonly _tag: "Failures"

@@ -6,7 +6,7 @@
  *
  * @example
  * ```ts
- * import { CacheStore, LateRedis } from "@breakwater/core"
+ * import { CacheStore, LateRedis } from "@breakwater/core/fleet"
  * import { NodeRedis } from "@effect/platform-node"
  * import { Layer } from "effect"
  *

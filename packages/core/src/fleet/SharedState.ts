@@ -8,7 +8,8 @@
  *
  * @example
  * ```ts
- * import { RateLimit, SharedState, Stack } from "@breakwater/core"
+ * import { RateLimit, Stack } from "@breakwater/core"
+ * import { SharedState } from "@breakwater/core/fleet"
  * import { Effect, Layer } from "effect"
  * import { CircuitBreaker, RateLimiter } from "effect/persistence"
  *

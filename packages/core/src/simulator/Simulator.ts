@@ -5,7 +5,9 @@
  *
  * @example
  * ```ts
- * import { Simulator, UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Vendor } from "@breakwater/core"
+ * import { Simulator } from "@breakwater/core/simulator"
+ * import { UndiciTransport } from "@breakwater/core/transport"
  * import { Effect, Schema } from "effect"
  * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
  *
@@ -46,7 +48,7 @@ import { type Fault, Faults } from "./Simulator/Fault.ts"
 import { Journal } from "./Simulator/Journal.ts"
 import * as Wire from "./Simulator/Wire.ts"
 
-export { Fault } from "./Simulator/Fault.ts"
+export { Fault, seededRandom } from "./Simulator/Fault.ts"
 export type { JournalEntry } from "./Simulator/Journal.ts"
 export type { WireRequest, WireResponse } from "./Simulator/Wire.ts"
 

@@ -9,7 +9,7 @@
  *
  * @example
  * ```ts
- * import { AwsSecretsManager } from "@breakwater/core"
+ * import { AwsSecretsManager } from "@breakwater/core/sources"
  * import { Effect, Layer } from "effect"
  * import { HttpClient, HttpClientResponse } from "effect/http"
  *

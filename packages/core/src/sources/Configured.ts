@@ -4,7 +4,8 @@
  *
  * @example
  * ```ts
- * import { Configured, Credential } from "@breakwater/core"
+ * import { Credential } from "@breakwater/core/credentials"
+ * import { Configured } from "@breakwater/core/sources"
  * import { ConfigProvider, Effect, Layer, Redacted } from "effect"
  * import { FetchHttpClient } from "effect/http"
  * import { tmpdir } from "node:os"

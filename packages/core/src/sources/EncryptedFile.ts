@@ -5,7 +5,8 @@
  *
  * @example
  * ```ts
- * import { Credential, EncryptedFile } from "@breakwater/core"
+ * import { Credential } from "@breakwater/core/credentials"
+ * import { EncryptedFile } from "@breakwater/core/sources"
  * import { Encrypter } from "age-encryption"
  * import { Effect, Redacted } from "effect"
  * import { mkdtempSync, writeFileSync } from "node:fs"

@@ -6,7 +6,8 @@
  *
  * @example
  * ```ts
- * import { Credential, Files } from "@breakwater/core"
+ * import { Credential } from "@breakwater/core/credentials"
+ * import { Files } from "@breakwater/core/sources"
  * import { Effect, Redacted } from "effect"
  * import { mkdtempSync, writeFileSync } from "node:fs"
  * import { tmpdir } from "node:os"

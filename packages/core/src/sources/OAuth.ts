@@ -6,7 +6,7 @@
  *
  * @example
  * ```ts
- * import { OAuth } from "@breakwater/core"
+ * import { OAuth } from "@breakwater/core/sources"
  * import { Effect, Layer, Redacted } from "effect"
  * import { HttpClient, HttpClientResponse } from "effect/http"
  *

@@ -5,7 +5,7 @@
  *
  * @example
  * ```ts
- * import { Vault } from "@breakwater/core"
+ * import { Vault } from "@breakwater/core/sources"
  * import { Effect, Layer, Redacted } from "effect"
  * import { HttpClient, HttpClientResponse } from "effect/http"
  *

@@ -8,7 +8,9 @@
  *
  * @example
  * ```ts
- * import { Simulator, UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Vendor } from "@breakwater/core"
+ * import { Simulator } from "@breakwater/core/simulator"
+ * import { UndiciTransport } from "@breakwater/core/transport"
  * import * as Recorder from "@breakwater/core/testing/Recorder"
  * import { Effect, Schema } from "effect"
  * import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"

@@ -5,7 +5,7 @@
  *
  * @example
  * ```ts
- * import { AddressGuard } from "@breakwater/core"
+ * import { AddressGuard } from "@breakwater/core/transport"
  *
  * const guard = AddressGuard.make({ allow: ["10.1.0.0/16"] })
  * console.log(guard.refusal("8.8.8.8")) // => undefined

@@ -5,7 +5,7 @@
  *
  * @example
  * ```ts
- * import { Tls } from "@breakwater/core"
+ * import { Tls } from "@breakwater/core/transport"
  * import { X509Certificate } from "node:crypto"
  * import { rootCertificates } from "node:tls"
  *

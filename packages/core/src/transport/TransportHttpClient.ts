@@ -6,8 +6,8 @@
  *
  * @example
  * ```ts
- * import { FrankfurterSimulator } from "@breakwater/vendors"
- * import { TransportHttpClient, UndiciTransport } from "@breakwater/core"
+ * import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/simulator"
+ * import { TransportHttpClient, UndiciTransport } from "@breakwater/core/transport"
  * import { Effect, Layer } from "effect"
  * import { HttpClient } from "effect/http"
  *

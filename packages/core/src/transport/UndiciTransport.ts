@@ -5,7 +5,8 @@
  *
  * @example
  * ```ts
- * import { UndiciTransport, Vendor } from "@breakwater/core"
+ * import { Vendor } from "@breakwater/core"
+ * import { UndiciTransport } from "@breakwater/core/transport"
  * import { Effect, Layer, Schema } from "effect"
  * import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
  *

@@ -1,20 +1,21 @@
 /**
- * The countries that come with the package: the data of mledoze/countries by way of npm's `world-countries`, under the Open
- * Database License. They are always there and never newer than the package; simulators serve them, and they are what is left
- * when every vendor is out.
+ * The countries of a package: the data of mledoze/countries by way of npm's `world-countries`, under the Open Database
+ * License. They need no network and are never newer than the package. Simulators serve them, and a service falls back to
+ * them when every vendor is down. `world-countries` is an optional peer: install it to use this.
  *
  * @example
  * ```ts
- * import { BundledCountries } from "@breakwater/vendors"
+ * import * as BundledCountries from "@breakwater/vendors/countries/bundled"
+ * import { Effect } from "effect"
  *
- * console.log(BundledCountries.countries().length) // => 250
+ * const countries = await Effect.runPromise(BundledCountries.countries)
+ * console.log(countries.length) // => 250
  * ```
  */
-import { Provenance } from "@breakwater/core"
+import { Provenance, Vendor } from "@breakwater/core"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createRequire } from "node:module"
 import { Countries, type Country, Iso2, UnknownCountry } from "./Countries.ts"
 import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "./words.ts"
 
@@ -33,15 +34,23 @@ const Record = Schema.Struct({
   subregion: Schema.String
 })
 
+/**
+ * All of them, in the order of their codes. Read once, when they are first asked for: it is more than a megabyte. Fails
+ * where the package `world-countries` is not installed.
+ */
+export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisconfigured> = Effect.suspend(() =>
+  known === undefined ? Effect.map(data, ({ default: records }) => known ??= parse(records)) : Effect.succeed(known)
+)
+
 let known: ReadonlyArray<Country> | undefined
 
-/** All of them, in the order of their codes. Read when they are first asked for: it is more than a megabyte. */
-export const countries = (): ReadonlyArray<Country> => known ??= inOrder(read().map(toCountry))
+const data = Effect.tryPromise({
+  try: () => import("world-countries"),
+  catch: () => new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries" })
+})
 
-const read = (): ReadonlyArray<typeof Record.Type> => {
-  const require = createRequire(import.meta.url)
-  return Schema.decodeUnknownSync(Schema.Array(Record))(require("world-countries"))
-}
+const parse = (records: unknown): ReadonlyArray<Country> =>
+  inOrder(Schema.decodeUnknownSync(Schema.Array(Record))(records).map(toCountry))
 
 const toCountry = (record: typeof Record.Type): Country => ({
   name: record.name.common,
@@ -55,17 +64,20 @@ const toCountry = (record: typeof Record.Type): Country => ({
   subregion: textOf(record.subregion)
 })
 
-/** {@link Countries} by what comes with the package. It asks nobody, and cannot fail. */
-export const make = Countries.of({
-  list: () => Effect.sync(() => ({ value: countries(), provenance: Provenance.fresh })),
-  byCode: (iso2) =>
-    Effect.suspend(() => {
-      const country = countries().find((country) => country.iso2 === iso2)
-      return country === undefined
-        ? Effect.fail(new UnknownCountry({ iso2 }))
-        : Effect.succeed({ value: country, provenance: Provenance.fresh })
+/** {@link Countries} by these. It calls no vendor and cannot fail once it is made. */
+export const make: Effect.Effect<Countries["Service"], Vendor.VendorMisconfigured> = Effect.map(
+  countries,
+  (all) =>
+    Countries.of({
+      list: () => Effect.succeed({ value: all, provenance: Provenance.fresh }),
+      byCode: (iso2) => {
+        const country = all.find((country) => country.iso2 === iso2)
+        return country === undefined
+          ? Effect.fail(new UnknownCountry({ iso2 }))
+          : Effect.succeed({ value: country, provenance: Provenance.fresh })
+      }
     })
-})
+)
 
 /** {@link make} as a layer. */
-export const layer: Layer.Layer<Countries> = Layer.succeed(Countries, make)
+export const layer: Layer.Layer<Countries, Vendor.VendorMisconfigured> = Layer.effect(Countries, make)

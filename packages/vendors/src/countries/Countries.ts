@@ -5,7 +5,8 @@
  *
  * @example
  * ```ts
- * import { BundledCountries, Countries } from "@breakwater/vendors"
+ * import * as Countries from "@breakwater/vendors/countries"
+ * import * as BundledCountries from "@breakwater/vendors/countries/bundled"
  * import { Effect } from "effect"
  *
  * const germany = Effect.flatMap(Countries.Countries, (countries) => countries.byCode("DE"))

@@ -4,8 +4,9 @@
  *
  * @example
  * ```ts
- * import { UndiciTransport } from "@breakwater/core"
- * import { Countries, CountriesLayers } from "@breakwater/vendors"
+ * import { UndiciTransport } from "@breakwater/core/transport"
+ * import * as Countries from "@breakwater/vendors/countries"
+ * import * as CountriesLayers from "@breakwater/vendors/countries/layers"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
  * // Nobody listens at these.
@@ -22,7 +23,8 @@
  * // => Japan {"_tag":"Fallback","from":"world-countries","because":"ConnectFailed"}
  * ```
  */
-import type { Failover, Policy, Transport, Vendor } from "@breakwater/core"
+import type { Failover, Policy, Vendor } from "@breakwater/core"
+import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -42,6 +44,11 @@ export interface FailoverOptions {
    * at least 0. @default "30 days"
    */
   readonly stale?: Duration.Input | undefined
+  /**
+   * Whether the countries of the package `world-countries` are the last resort; `false` where it is not installed.
+   * @default true
+   */
+  readonly bundled?: boolean | undefined
   /** When another vendor is asked first, and the first one again. @default as `Failover` has it */
   readonly failover?: Failover.FailoverOptions | undefined
 }
@@ -66,19 +73,20 @@ export const failover = (
     Effect.gen(function*() {
       const restCountries = yield* RestCountries.make
       const countryStateCity = yield* CountryStateCity.make
+      const bundled = options.bundled === false ? undefined : yield* Bundled.make
       return Countries.of({
         list: Effect.fn("Countries.list")((use) =>
           ask({
             "rest-countries": restCountries.list(use),
             "country-state-city": countryStateCity.list(use),
-            [Bundled.name]: Bundled.make.list(use)
+            ...(bundled === undefined ? {} : { [Bundled.name]: bundled.list(use) })
           })
         ),
         byCode: Effect.fn("Countries.byCode")((iso2, use) =>
           ask({
             "rest-countries": restCountries.byCode(iso2, use),
             "country-state-city": countryStateCity.byCode(iso2, use),
-            [Bundled.name]: Bundled.make.byCode(iso2, use)
+            ...(bundled === undefined ? {} : { [Bundled.name]: bundled.byCode(iso2, use) })
           })
         )
       })

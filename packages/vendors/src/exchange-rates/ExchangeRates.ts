@@ -5,8 +5,10 @@
  *
  * @example
  * ```ts
- * import { UndiciTransport } from "@breakwater/core"
- * import { ExchangeRates, Frankfurter, FrankfurterSimulator } from "@breakwater/vendors"
+ * import { UndiciTransport } from "@breakwater/core/transport"
+ * import * as ExchangeRates from "@breakwater/vendors/exchange-rates"
+ * import * as Frankfurter from "@breakwater/vendors/exchange-rates/frankfurter"
+ * import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/simulator"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
  * const program = Effect.gen(function*() {

@@ -5,8 +5,11 @@
  *
  * @example
  * ```ts
- * import { UndiciTransport } from "@breakwater/core"
- * import { ExchangeRates, ExchangeRatesLayers, FrankfurterSimulator, OpenExchangeRatesSimulator } from "@breakwater/vendors"
+ * import { UndiciTransport } from "@breakwater/core/transport"
+ * import * as ExchangeRates from "@breakwater/vendors/exchange-rates"
+ * import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/simulator"
+ * import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/layers"
+ * import * as OpenExchangeRatesSimulator from "@breakwater/vendors/exchange-rates/open-exchange-rates/simulator"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
  * const program = Effect.gen(function*() {
@@ -27,7 +30,8 @@
  * // => 1.0840 {"_tag":"Fallback","from":"open-exchange-rates","because":"ConnectFailed"}
  * ```
  */
-import type { Failover, Policy, Transport, Vendor } from "@breakwater/core"
+import type { Failover, Policy, Vendor } from "@breakwater/core"
+import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

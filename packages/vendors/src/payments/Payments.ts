@@ -4,8 +4,10 @@
  *
  * @example
  * ```ts
- * import { UndiciTransport } from "@breakwater/core"
- * import { Payments, Stripe, StripeSimulator } from "@breakwater/vendors"
+ * import { UndiciTransport } from "@breakwater/core/transport"
+ * import * as Payments from "@breakwater/vendors/payments"
+ * import * as Stripe from "@breakwater/vendors/payments/stripe"
+ * import * as StripeSimulator from "@breakwater/vendors/payments/stripe/simulator"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
  * const pay = Effect.gen(function*() {

@@ -1,5 +1,5 @@
-import { CacheStore, type Store } from "@breakwater/core/caching/CacheStore"
 import * as ResponseCache from "@breakwater/core/caching/ResponseCache"
+import { CacheStore, type Store } from "@breakwater/core/fleet/CacheStore"
 import * as Provenance from "@breakwater/core/Provenance"
 import { Unavailable, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"

@@ -1,5 +1,6 @@
-import type { Policy, Simulator } from "@breakwater/core"
+import type { Policy } from "@breakwater/core"
 import { Deadline, isVendorError, type Reason, type VendorError } from "@breakwater/core"
+import type { Simulator } from "@breakwater/core/simulator"
 import * as PaymentId from "@breakwater/vendors/payments/PaymentId"
 import { DeclineReason, type PaymentRequest, Payments } from "@breakwater/vendors/payments/Payments"
 import * as StripeSimulator from "@breakwater/vendors/payments/stripe/Simulator"

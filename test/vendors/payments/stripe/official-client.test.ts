@@ -1,5 +1,5 @@
 /** What Stripe's own library makes of our simulator: a fake that only its author's client likes proves nothing. */
-import type { Simulator } from "@breakwater/core"
+import type { Simulator } from "@breakwater/core/simulator"
 import * as StripeSimulator from "@breakwater/vendors/payments/stripe/Simulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"

@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import { Bypass } from "../../fleet/Bypass.ts"
+import type { Store } from "../../fleet/Store.ts"
 import type * as Timeline from "../../Timeline.ts"
-import type { Store } from "../CacheStore.ts"
 
 /** An answer, as it is shared. */
 export interface Shared<A> {

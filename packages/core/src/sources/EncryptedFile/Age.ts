@@ -54,16 +54,17 @@ export const encrypt = (text: string, key: Redacted.Redacted): Effect.Effect<Uin
   })
 
 /** A new identity, and the recipient that belongs to it, which is no secret. */
-export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly recipient: string }> = Effect.gen(
-  function*() {
-    const { generateX25519Identity, identityToRecipient } = yield* library
-    const identity = yield* Effect.promise(() => generateX25519Identity())
-    return { key: Redacted.make(identity), recipient: yield* Effect.promise(() => identityToRecipient(identity)) }
-  }
-)
+export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly recipient: string }, Trouble> = Effect
+  .gen(
+    function*() {
+      const { generateX25519Identity, identityToRecipient } = yield* library
+      const identity = yield* Effect.promise(() => generateX25519Identity())
+      return { key: Redacted.make(identity), recipient: yield* Effect.promise(() => identityToRecipient(identity)) }
+    }
+  )
 
-/** It is loaded when it is needed: who has no such file does without. */
-const library = Effect.promise(() => import("age-encryption"))
+/** Loaded at first use: only a service with an encrypted file needs the package. */
+const library = Effect.tryPromise({ try: () => import("age-encryption"), catch: () => notInstalled })
 
 const identitiesOf = (key: Redacted.Redacted): ReadonlyArray<string> =>
   Redacted.value(key).split(/\r?\n/).map((line) => line.trim()).filter((line) => line.startsWith("AGE-SECRET-KEY-"))
@@ -78,6 +79,7 @@ const armorHead = "-----BEGIN AGE ENCRYPTED FILE-----"
 /** What age-encryption 0.3.1 says when no key fits. */
 const misfits = /^no identity matched any of the file's recipients$/
 
+const notInstalled = trouble("needs the package age-encryption, which is not installed")
 const wrongKey = trouble("is not encrypted to this key")
 const damaged = trouble("is damaged, cut off, or no file of age")
 const badIdentity = trouble("cannot be used: its key is no identity of age")

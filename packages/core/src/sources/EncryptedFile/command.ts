@@ -182,7 +182,7 @@ const ended = (child: ChildProcess): Effect.Effect<void> =>
 
 const keyMade = (file: string): Effect.Effect<string, Refused> =>
   Effect.gen(function*() {
-    const { key, recipient } = yield* Age.newKey
+    const { key, recipient } = yield* Effect.mapError(Age.newKey, ({ issue }) => refused(`making a key ${issue}`))
     yield* replaced(file, Buffer.from(`# ${recipient}\n${Redacted.value(key)}\n`), undefined)
     return `${recipient}\n`
   })

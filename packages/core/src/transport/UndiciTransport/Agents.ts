@@ -1,5 +1,5 @@
 /** The connections: how many, to how many, and how long they are kept. */
-import { Agent } from "@effect/platform-node/Undici"
+import { Agent } from "undici"
 import * as Range from "../../Range.ts"
 import type { Connector } from "./Connector.ts"
 import { abandoned } from "./Exchange.ts"

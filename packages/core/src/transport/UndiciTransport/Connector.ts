@@ -2,12 +2,12 @@
  * How a connection comes about, and the only place where one does: the address is checked, the proxy asked, the certificate
  * verified, all within one limit of time. Nothing of this is done for a request that finds a connection waiting.
  */
-import { buildConnector, errors } from "@effect/platform-node/Undici"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { isIP, type LookupFunction, type Socket } from "node:net"
+import { buildConnector, errors } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import { type AddressGuard, isHere } from "../AddressGuard.ts"
 import { NoConnection } from "../NoConnection.ts"

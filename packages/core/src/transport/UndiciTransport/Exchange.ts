@@ -1,5 +1,5 @@
 /** One request and its answer on the wire of undici. */
-import { type Agent, type Dispatcher, errors } from "@effect/platform-node/Undici"
+import { type Agent, type Dispatcher, errors } from "undici"
 import {
   ConnectFailed,
   type ConnectFailure,

@@ -5,10 +5,10 @@ import {
   isVendorError,
   RateLimited,
   type Reason,
-  type Transport,
   Vendor,
   VendorError
 } from "@breakwater/core"
+import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -2,7 +2,7 @@
  * Country State City on this machine, with the countries that come with the package, on a plan that has all fields. It takes
  * any key.
  */
-import { Simulator } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type * as Scope from "effect/Scope"
@@ -31,14 +31,17 @@ export const serve = (
 
 const handlers = HttpApiBuilder.group(CountryStateCityApi, "countries", (countries) =>
   countries
-    .handle("list", () => Effect.sync(() => Bundled.countries().map(written)))
+    .handle("list", () => Effect.map(served, (all) => all.map(written)))
     .handle("byCode", ({ params }) =>
-      Effect.suspend(() => {
-        const found = Bundled.countries().find(({ iso2 }) => iso2 === params.iso2)
+      Effect.flatMap(served, (all) => {
+        const found = all.find(({ iso2 }) => iso2 === params.iso2)
         return found === undefined
           ? Effect.fail({ error: "No Country/Countries found." })
           : Effect.succeed(written(found))
       })))
+
+/** Without the package the simulator has nothing to serve. */
+const served = Effect.orDie(Bundled.countries)
 
 const written = (country: Country) => ({
   name: country.name,

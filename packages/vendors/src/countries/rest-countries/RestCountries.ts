@@ -5,12 +5,12 @@ import {
   isVendorError,
   Provenance,
   type Reason,
-  type Transport,
   Unauthorized,
   Unavailable,
   Vendor,
   VendorError
 } from "@breakwater/core"
+import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -2,7 +2,7 @@
  * REST Countries v5 on this machine, with the countries that come with the package. It takes any key that begins with
  * `rc_live_`; the demo key gets one sample and a note, as there.
  */
-import { Simulator } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type * as Scope from "effect/Scope"
@@ -27,19 +27,21 @@ export const serve = (
 const handlers = HttpApiBuilder.group(RestCountriesApi, "countries", (countries) =>
   countries
     .handle("list", ({ query: { limit, offset } }) =>
-      Effect.sync(() => {
-        const all = Bundled.countries()
+      Effect.map(served, (all) => {
         const objects = all.slice(offset, offset + limit).map(written)
         const more = offset + objects.length < all.length
         return { data: { objects, meta: { total: all.length, count: objects.length, limit, offset, more } } }
       }))
     .handle("byCode", ({ params: { code } }) =>
-      Effect.suspend(() => {
-        const found = Bundled.countries().find(({ iso2 }) => iso2 === code)
+      Effect.flatMap(served, (all) => {
+        const found = all.find(({ iso2 }) => iso2 === code)
         return found === undefined
           ? Effect.fail({ errors: [{ message: "Country not found." }] })
           : Effect.succeed({ data: { objects: [written(found)] } })
       })))
+
+/** Without the package the simulator has nothing to serve. */
+const served = Effect.orDie(Bundled.countries)
 
 const written = (country: Country) => ({
   names: { common: country.name },
@@ -56,12 +58,12 @@ const front: Simulator.Front = (request, next) => {
     new URLSearchParams(request.search).get("api-key")
   if (key === null) return Effect.succeed(problem(401, "Authorization key required."))
   if (!key.startsWith("rc_live_")) return Effect.succeed(problem(401, "Authorization key is not valid."))
-  if (key === "rc_live_demo") return Effect.sync(demo)
+  if (key === "rc_live_demo") return Effect.map(served, demo)
   return next.pipe(Effect.catch((unserved) => Effect.succeed(refusal(unserved))))
 }
 
-const demo = (): Simulator.WireResponse => {
-  const objects = Bundled.countries().filter(({ iso2 }) => iso2 === "CA").map(written)
+const demo = (all: ReadonlyArray<Country>): Simulator.WireResponse => {
+  const objects = all.filter(({ iso2 }) => iso2 === "CA").map(written)
   return Simulator.json(200, { data: { _demo: "Sign up for a key.", objects, meta: { more: false } } })
 }
 

@@ -1,5 +1,6 @@
 /** Frankfurter: reference rates of central banks. Free, without a key; asks only to be treated gently. */
-import { InvalidResponse, isVendorError, type Transport, Vendor, VendorError } from "@breakwater/core"
+import { InvalidResponse, isVendorError, Vendor, VendorError } from "@breakwater/core"
+import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

@@ -1,5 +1,5 @@
 /** Frankfurter on this machine: fixed rates, published on weekdays. */
-import { Simulator } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"

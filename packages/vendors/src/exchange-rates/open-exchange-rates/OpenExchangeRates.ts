@@ -9,11 +9,11 @@ import {
   InvalidResponse,
   RateLimited,
   type Reason,
-  type Transport,
   Unauthorized,
   Vendor,
   VendorError
 } from "@breakwater/core"
+import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

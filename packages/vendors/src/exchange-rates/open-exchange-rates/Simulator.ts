@@ -2,7 +2,7 @@
  * Open Exchange Rates on this machine: fixed rates, published at every full hour. It takes any App ID of 32 hexadecimal
  * digits, as a header or in the query, and is on the free plan: no base but the dollar.
  */
-import { Simulator } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"

@@ -2,7 +2,7 @@
  * Stripe on this machine: intents are made, held, captured, canceled and refunded, cards are declined as their tokens
  * say, keys are idempotent as Stripe's are. It takes any secret key that begins with `sk_` or `rk_`.
  */
-import { Simulator } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { StripeApi } from "./Api.ts"

@@ -1,5 +1,5 @@
 /** What happened to whose money: the intents, charges and refunds of a simulated account. */
-import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
+import { Simulator } from "@breakwater/core/simulator"
 import type { Charge, PaymentIntent, Refund } from "../Api.ts"
 
 export class Books {
@@ -9,7 +9,7 @@ export class Books {
   private readonly random: () => number
 
   constructor(seed: number) {
-    this.random = seededRandom(seed)
+    this.random = Simulator.seededRandom(seed)
   }
 
   /** An id as Stripe makes them: a prefix and 24 letters and digits. */

@@ -3,7 +3,7 @@
  * and given again, a 500 too, and says so; the same key with another request is an error; while the first is still
  * running the second is a conflict; what failed validation is not kept.
  */
-import { Simulator } from "@breakwater/core"
+import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"

@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * import { CacheStore } from "@breakwater/core"
+ * import { CacheStore } from "@breakwater/core/fleet"
  * import { Effect } from "effect"
  * import { Persistence } from "effect/persistence"
  *
@@ -19,34 +19,15 @@
  * )
  * ```
  */
-import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Persistence from "effect/persistence/Persistence"
 import * as Redis from "effect/persistence/Redis"
 import { randomUUID } from "node:crypto"
+import { CacheStore, type Store } from "./Store.ts"
 
-/** What a store can do. Its errors are nobody's business but the cache's. */
-export interface Store {
-  /** What was written under a key, while it lasts. */
-  read(key: string): Effect.Effect<string | undefined, unknown>
-  write(key: string, value: string, millis: number): Effect.Effect<void, unknown>
-  remove(key: string): Effect.Effect<void, unknown>
-  /**
-   * Takes the lead in fetching what is under a key, for so long; succeeds with how to lay it down, or with `undefined`
-   * while somebody else has it. @default everybody leads
-   */
-  readonly lead?:
-    | ((key: string, millis: number) => Effect.Effect<Effect.Effect<void, unknown> | undefined, unknown>)
-    | undefined
-}
-
-/** The store that caches share. @default none: each process remembers for itself */
-export const CacheStore: Context.Reference<Store | undefined> = Context.Reference<Store | undefined>(
-  "breakwater/caching/CacheStore",
-  { defaultValue: () => undefined }
-)
+export { CacheStore, type Store } from "./Store.ts"
 
 /** Keeps answers in Redis, under keys that begin with `breakwater:`; one process of the fleet fetches at a time. */
 export const layerRedis: Layer.Layer<never, never, Redis.Redis> = Layer.effect(

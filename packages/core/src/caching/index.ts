@@ -1,0 +1,3 @@
+/** Answers that are remembered. */
+export type { CacheOptions } from "./CacheOptions.ts"
+export * as ResponseCache from "./ResponseCache.ts"

@@ -1,0 +1,7 @@
+/** A third party, declared once, and its typed client. */
+export * as Answer from "./Answer.ts"
+export { bracketForm } from "./BracketForm.ts"
+export type { CallOptions, Client } from "./Client.ts"
+export type { Auth, Declaration } from "./Declaration.ts"
+export * as Operation from "./Operation.ts"
+export * as Vendor from "./Vendor.ts"

@@ -1,0 +1,20 @@
+/**
+ * Guards for any effect, without HTTP: the words of a call, the policies, and the stack that puts them in their order.
+ * `@breakwater/core` has all of this and the client of a vendor; this entry point loads a fraction of it.
+ */
+
+// The words of a call.
+export * as Deadline from "./Deadline.ts"
+export * as Gate from "./Gate.ts"
+export * as IdempotencyKey from "./IdempotencyKey.ts"
+export * as Outcome from "./Outcome.ts"
+export * as Priority from "./Priority.ts"
+export * as Provenance from "./Provenance.ts"
+export * as Redaction from "./Redaction.ts"
+export * as Safety from "./Safety.ts"
+export * as Telemetry from "./Telemetry.ts"
+export * as Timeline from "./Timeline.ts"
+export * from "./VendorError.ts"
+
+export * from "./policies/index.ts"
+export * from "./stack/index.ts"

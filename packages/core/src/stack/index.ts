@@ -1,0 +1,4 @@
+/** The order of the policies, around any effect. */
+export type { Attempt, Leaf } from "./Leaf.ts"
+export * as Policy from "./Policy.ts"
+export * as Stack from "./Stack.ts"
