@@ -1,5 +1,7 @@
 /** The part of Open Exchange Rates that we use: https://docs.openexchangerates.org/reference/latest-json. */
-import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 
 export const Latest = Schema.Struct({
