@@ -10,6 +10,7 @@ import { type CodeSplittingGroup, rolldown } from "rolldown"
 
 export interface PackageJson {
   readonly name: string
+  readonly version: string
   readonly publishConfig: {
     readonly bin?: Readonly<Record<string, string>>
     readonly exports?: Readonly<Record<string, string | { readonly default: string }>>
@@ -40,6 +41,8 @@ export const bundle = async (name: Published, directory: string = `${root}${name
     cleanDir: true,
     format: "esm",
     sourcemap: true,
+    // The sources are published beside it.
+    sourcemapExcludeSources: true,
     minify: false,
     minifyInternalExports: false,
     // The declarations have the comments.
