@@ -94,6 +94,24 @@ describe("what is published", () => {
     assert.deepStrictEqual(same, [true, true])
   })
 
+  it("recognises the errors of another copy of core in the same process, and is recognised by it", async () => {
+    const seen = await told(`
+      import { Effect } from "effect"
+      const copies = await Promise.all(["@breakwater/core", ${
+      JSON.stringify(import.meta.resolve("@breakwater/core"))
+    }].map((core) => import(core)))
+      const seen = []
+      for (const [one, other] of [copies, copies.toReversed()]) {
+        const stack = one.Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent", policy: { deadline: 20 } })
+        const error = await Effect.runPromise(Effect.flip(stack.guard(Effect.never, () => undefined)))
+        seen.push(error instanceof other.VendorError, other.isVendorError(error), one.isVendorError(error))
+        seen.push(other.isVendorError(new Error(error.message)))
+      }
+      console.log(JSON.stringify(seen))
+    `)
+    assert.deepStrictEqual(seen, [false, true, true, false, false, true, true, false])
+  })
+
   it("loads undici with the entry point of the transport alone", async () => {
     const others = await loadedWith(entries.filter((entry) => entry !== "@breakwater/core/transport"))
     assert.notInclude(others, "undici")

@@ -15,4 +15,4 @@ const issues = Effect.all([
   Effect.map(Effect.flip(Bundled.countries), ({ message }) => message)
 ])
 
-Effect.runPromise(issues).then((issues) => console.log(issues.join("\n")))
+void Effect.runPromise(issues).then((issues) => console.log(issues.join("\n")))

@@ -24,4 +24,4 @@ const failed = pay.pipe(
   Effect.catchIf(isVendorError, (error) => Effect.succeed(error.reason._tag))
 )
 
-Effect.runPromise(Effect.all([Effect.provide(pay, stripe), failed])).then((lines) => console.log(lines.join("\n")))
+void Effect.runPromise(Effect.all([Effect.provide(pay, stripe), failed])).then((lines) => console.log(lines.join("\n")))
