@@ -1,5 +1,8 @@
 /** How long it takes until something can be done. */
 import { execFile, spawn } from "node:child_process"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { gzipSync } from "node:zlib"
@@ -11,12 +14,11 @@ import type { Row, Suite } from "../Suite.ts"
 export const suite: Suite = {
   title: "Start: until something can be done",
   about:
-    "Imports are of what is published (`npm run build`, JavaScript), each in a fresh process, one after the other in turns; " +
+    "Imports are of what is published, installed beside its dependencies, each in a fresh process, one after the other in turns; " +
     "what is counted is the main thread's CPU, of the fastest of three processes in a round. " +
     "Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
     "The demo server is started by `npm start`, and asked until it answers.",
   run: async ({ quick }) => {
-    await run(process.execPath, [fileURLToPath(new URL("../../../scripts/bundle.ts", import.meta.url))])
     const rounds = quick ? 2 : 7
     const { others, rows } = await imports(rounds)
     const sizes = new Map<string, Size>()
@@ -52,61 +54,104 @@ export const suite: Suite = {
 const run = promisify(execFile)
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url))
-const built = (module: string) => new URL(`../../../packages/core/dist/bundle/${module}.js`, import.meta.url).href
+const installer = fileURLToPath(new URL("../../../scripts/installed.ts", import.meta.url))
 
-const baseline = "effect/Effect"
-const imported: ReadonlyArray<readonly [name: string, modules: ReadonlyArray<string>, bar?: number]> = [
-  ["core alone: the stack and its policies", [built("stack/Stack")], 1.4],
-  ["a whole client: vendor, contract, transport", [
-    built("client/Vendor"),
-    built("transport/UndiciTransport"),
-    "effect/Effect",
-    "effect/Layer",
-    "effect/Schema",
-    "effect/http-api/HttpApi",
-    "effect/http-api/HttpApiEndpoint",
-    "effect/http-api/HttpApiGroup"
-  ]],
-  ["everything: @breakwater/core", [built("index")]]
+const effect = ["effect/Effect"]
+/** Modules of Effect and undici that nobody calls a vendor without who declares it as an `HttpApi`. */
+const contractAndSocket = [
+  "effect/Effect",
+  "effect/Layer",
+  "effect/Schema",
+  "effect/http-api/HttpApi",
+  "effect/http-api/HttpApiEndpoint",
+  "effect/http-api/HttpApiGroup",
+  "undici"
+]
+
+interface Imported {
+  readonly name: string
+  readonly modules: ReadonlyArray<string>
+  readonly peer: ReadonlyArray<string>
+  readonly bar?: number | undefined
+}
+
+const imported: ReadonlyArray<Imported> = [
+  {
+    name: "core alone, the stack and its policies (`/guard`) / effect/Effect",
+    modules: ["@breakwater/core/guard"],
+    peer: effect,
+    bar: 1.4
+  },
+  {
+    name: "one vendor's client with its transport / Effect's modules for its contract and undici",
+    modules: ["@breakwater/vendors/payments/stripe", "@breakwater/core/transport"],
+    peer: contractAndSocket,
+    bar: 1.3
+  },
+  {
+    name: "everything of `@breakwater/core` but the socket / effect/Effect",
+    modules: ["@breakwater/core"],
+    peer: effect
+  }
 ]
 const forScale = ["effect", "effect/persistence/CircuitBreaker", "effect/http-api/HttpApiClient", "undici", "cockatiel"]
 
 /** Processes of a round, of which the fastest counts: whatever else runs on the machine only ever adds to the others. */
 const processes = 3
 
-const importMillis = async (modules: ReadonlyArray<string>): Promise<number> => {
+const importMillis = async (modules: ReadonlyArray<string>, script: string): Promise<number> => {
   let fastest = Infinity
   for (let started = 0; started < processes; started++) {
-    const { stdout } = await run(process.execPath, [importOf, ...modules])
+    const { stdout } = await run(process.execPath, [script, ...modules])
     fastest = Math.min(fastest, Number(stdout))
   }
   return fastest
 }
 
 const imports = async (rounds: number) => {
-  const modules = [[baseline], ...imported.map(([, modules]) => modules), ...forScale.map((module) => [module])]
-  const millis = modules.map(() => new Array<number>())
+  const installed = mkdtempSync(join(tmpdir(), "breakwater-bench-"))
+  try {
+    await run(process.execPath, [installer, installed])
+    // A module is resolved from the place of the script that imports it.
+    const script = join(installed, "importOf.mjs")
+    copyFileSync(importOf, script)
+    return await importsFrom(rounds, script)
+  } finally {
+    rmSync(installed, { recursive: true, force: true })
+  }
+}
+
+const importsFrom = async (rounds: number, script: string) => {
+  const subjects = [
+    { modules: effect, script },
+    { modules: contractAndSocket, script },
+    ...imported.map(({ modules }) => ({ modules, script })),
+    ...forScale.map((module) => ({ modules: [module], script: importOf }))
+  ]
+  const millis = subjects.map(() => new Array<number>())
   for (let round = 0; round <= rounds; round++) {
-    for (let place = 0; place < modules.length; place++) {
-      const index = round % 2 === 0 ? place : modules.length - 1 - place
-      const fastest = await importMillis(modules[index]!)
+    for (let place = 0; place < subjects.length; place++) {
+      const index = round % 2 === 0 ? place : subjects.length - 1 - place
+      const { modules, script } = subjects[index]!
+      const fastest = await importMillis(modules, script)
       // The first round fills the caches of the file system.
       if (round > 0) millis[index]!.push(fastest)
     }
   }
-  const rows = imported.map(([name, , bar], index): Row => {
-    const ratios = millis[index + 1]!.map((value, round) => value / millis[0]![round]!)
+  const rows = imported.map(({ bar, name, peer }, index): Row => {
+    const [ours, theirs] = [millis[index + 2]!, millis[peer === effect ? 0 : 1]!]
+    const ratios = ours.map((value, round) => value / theirs[round]!)
     return {
-      name: `import of ${name} / ${baseline}`,
+      name: `import of ${name}`,
       unit: "ms CPU",
-      ours: quantile(millis[index + 1]!, 0.5),
-      peer: quantile(millis[0]!, 0.5),
+      ours: quantile(ours, 0.5),
+      peer: quantile(theirs, 0.5),
       ratio: quantile(ratios, 0.5),
       spread: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
       bar
     }
   })
-  const others = forScale.map((name, i) => [name, quantile(millis[1 + imported.length + i]!, 0.5)] as const)
+  const others = forScale.map((name, i) => [name, quantile(millis[2 + imported.length + i]!, 0.5)] as const)
   return { rows, others }
 }
 
@@ -136,7 +181,7 @@ const programs: ReadonlyArray<{ readonly name: string; readonly source: string }
   {
     name: guardedByUs,
     source: `
-      import * as Stack from "@breakwater/core/stack/Stack"
+      import { Stack } from "@breakwater/core/guard"
       import * as Effect from "effect/Effect"
       const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent" })
       Effect.runPromise(stack.guard(Effect.succeed(1), () => undefined)).then(console.log)`
@@ -159,8 +204,8 @@ const programs: ReadonlyArray<{ readonly name: string; readonly source: string }
   {
     name: ourClient,
     source: `${contract}
-      import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-      import * as Vendor from "@breakwater/core/client/Vendor"
+      import { UndiciTransport } from "@breakwater/core/transport"
+      import { Vendor } from "@breakwater/core"
       class Acme extends Vendor.Service()({ name: "acme", api, baseUrl: "https://api.acme.test" }) {}
       const ring = Effect.flatMap(Acme, ({ bell }) => bell.ring())
       Effect.runPromise(Effect.provide(ring, Layer.provide(Acme.layer, UndiciTransport.layer()))).then(console.log)`
