@@ -19,10 +19,17 @@ export const suite: Suite = {
     "Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
     "The demo server is started by `npm start`, and asked until it answers.",
   run: async ({ quick }) => {
-    const rounds = quick ? 2 : 7
-    const { others, rows } = await imports(rounds)
+    const installed = mkdtempSync(join(tmpdir(), "breakwater-bench-"))
     const sizes = new Map<string, Size>()
-    for (const { name, source } of programs) sizes.set(name, await sizeOf(source))
+    let measured: Measured
+    try {
+      await run(process.execPath, [installer, installed])
+      measured = await imports(quick ? 2 : 7, installed)
+      for (const { name, source } of programs) sizes.set(name, await sizeOf(source, installed))
+    } finally {
+      rmSync(installed, { recursive: true, force: true })
+    }
+    const rows = [...measured.rows]
     for (const [ours, peer] of [[guardedByUs, guardedByParts], [ourClient, effectsClient]] as const) {
       const [{ gzip }, other] = [sizes.get(ours)!, sizes.get(peer)!]
       rows.push({
@@ -38,7 +45,9 @@ export const suite: Suite = {
     return {
       rows,
       notes: [
-        `For scale, imports in ms CPU: ${others.map(([name, millis]) => `${name} ${amount(millis)}`).join(", ")}.`,
+        `For scale, imports in ms CPU: ${
+          measured.others.map(([name, millis]) => `${name} ${amount(millis)}`).join(", ")
+        }.`,
         `Minified (gzip): ${
           Array.from(sizes, ([name, { gzip, minified }]) => `${name} ${kilobytes(minified)} (${kilobytes(gzip)})`)
             .join(", ")
@@ -108,20 +117,15 @@ const importMillis = async (modules: ReadonlyArray<string>, script: string): Pro
   return fastest
 }
 
-const imports = async (rounds: number) => {
-  const installed = mkdtempSync(join(tmpdir(), "breakwater-bench-"))
-  try {
-    await run(process.execPath, [installer, installed])
-    // A module is resolved from the place of the script that imports it.
-    const script = join(installed, "importOf.mjs")
-    copyFileSync(importOf, script)
-    return await importsFrom(rounds, script)
-  } finally {
-    rmSync(installed, { recursive: true, force: true })
-  }
+interface Measured {
+  readonly rows: ReadonlyArray<Row>
+  readonly others: ReadonlyArray<readonly [name: string, millis: number]>
 }
 
-const importsFrom = async (rounds: number, script: string) => {
+const imports = async (rounds: number, installed: string): Promise<Measured> => {
+  // A module is resolved from the place of the script that imports it.
+  const script = join(installed, "importOf.mjs")
+  copyFileSync(importOf, script)
   const subjects = [
     { modules: effect, script },
     { modules: contractAndSocket, script },
@@ -227,8 +231,8 @@ interface Size {
 
 const bench = fileURLToPath(new URL("..", import.meta.url))
 
-/** The size of a program that stands in the bench's folder. */
-const sizeOf = async (source: string): Promise<Size> => {
+/** The size of a program that stands in the bench's folder, with our packages as they are published. */
+const sizeOf = async (source: string, installed: string): Promise<Size> => {
   const entry = `${bench}program.js`
   const bundle = await rolldown({
     input: entry,
@@ -238,7 +242,10 @@ const sizeOf = async (source: string): Promise<Size> => {
     external: [/^node:/, /^undici$/],
     plugins: [{
       name: "program",
-      resolveId: (id) => id === entry ? id : undefined,
+      resolveId(id) {
+        if (id === entry) return id
+        return id.startsWith("@breakwater/") ? this.resolve(id, join(installed, "program.js")) : undefined
+      },
       load: (id) => id === entry ? source : undefined
     }]
   })
