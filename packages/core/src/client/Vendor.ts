@@ -44,8 +44,8 @@ import * as Stack from "../stack/Stack.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
 import { Transport } from "../transport/Transport.ts"
+import { CachedOperation } from "./CachedOperation.ts"
 import * as Client from "./Client.ts"
-import { Cached } from "./Client/Cached.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 
@@ -180,11 +180,11 @@ export interface Caches {
   clear(): void
 }
 
-const cachesOf = new WeakMap<object, ReadonlyMap<string, Cached>>()
+const cachesOf = new WeakMap<object, ReadonlyMap<string, CachedOperation>>()
 
 /** What a client remembers; nothing, when none of its operations has a cache. */
 export const caches = (client: object): Caches => {
-  const known = cachesOf.get(client) ?? new Map<string, Cached>()
+  const known = cachesOf.get(client) ?? new Map<string, CachedOperation>()
   return {
     statistics: (operation) => known.get(operation)?.cache.statistics,
     invalidateTag(tag) {
@@ -200,15 +200,15 @@ const makeCaches = (
   vendor: string,
   policy: Policy.Policy,
   operations: ReadonlyArray<Contract.CompiledOperation>
-): Effect.Effect<ReadonlyMap<string, Cached>, never, Scope.Scope> =>
+): Effect.Effect<ReadonlyMap<string, CachedOperation>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const context = yield* Effect.context<never>()
-    const caches = new Map<string, Cached>()
+    const caches = new Map<string, CachedOperation>()
     for (const operation of operations) {
       const { id, policy: own, safety } = operation
       const options = own?.cache ?? policy.cache
       if (!options || safety !== "Idempotent") continue
-      const cached = yield* Cached.make(options, vendor, operation)
+      const cached = yield* CachedOperation.make(options, vendor, operation)
       caches.set(id, cached)
       const labels = { vendor, operation: id }
       const statistics = () => cached.cache.statistics
