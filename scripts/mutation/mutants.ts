@@ -215,9 +215,11 @@ const ofRules: ReadonlyArray<Mutant> = [
   )
 ]
 
-const contract = `${core}/client/Contract.ts`
+const issues = `${core}/client/Contract/Issues.ts`
+const requests = `${core}/client/Contract/Requests.ts`
 const sample = `${core}/client/Sample.ts`
 const client = `${core}/client/Client.ts`
+const send = `${core}/client/Client/Send.ts`
 const vendor = `${core}/client/Vendor.ts`
 const trace = `${core}/stack/Trace.ts`
 const exchange = `${core}/transport/UndiciTransport/Exchange.ts`
@@ -233,15 +235,15 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "({ value: Redacted.make(value) })",
     "({ value: Redacted.make(value, { label: value }) })"
   ),
-  change(contract, "an issue says which key it was", "Sample.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
+  change(issues, "an issue says which key it was", "Sample.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
   change(
-    contract,
+    issues,
     "an issue says what a codec said",
     ": \"a codec of the contract failed\"",
     ": String((error as any).cause?.reasons?.[0]?.defect)"
   ),
   change(
-    contract,
+    requests,
     "an issue says what the value was",
     "Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)",
     "(input) => { try { return Schema.encodeUnknownSync(schema as any)(input) } catch { throw new Error(`Missing path parameter: ${JSON.stringify(input).replaceAll(/\\W/g, \"_\")}`) } }"
@@ -290,16 +292,16 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "`${path} has to be encoded`"
   ),
   change(
-    client,
+    send,
     "a span says which path was asked for",
-    "return this.transport.send(\n",
-    "attempt.span?.attribute(\"url.full\", this.origin + this.basePath + encoded.path)\n    return this.transport.send(\n"
+    "path: basePath + request.path,",
+    "path: (attempt.span?.attribute(\"url.full\", origin + basePath + request.path), basePath + request.path),"
   ),
   change(
-    client,
+    send,
     "a span says which headers were sent",
-    "return this.transport.send(\n",
-    "attempt.span?.attribute(\"http.request.header\", headers.join())\n    return this.transport.send(\n"
+    "headers: [...fixedHeaders, ...request.headers],",
+    "headers: (attempt.span?.attribute(\"http.request.header\", request.headers.join()), [...fixedHeaders, ...request.headers]),"
   ),
   change(
     client,
