@@ -224,6 +224,7 @@ const vendor = `${core}/client/Vendor.ts`
 const trace = `${core}/stack/Trace.ts`
 const exchange = `${core}/transport/UndiciTransport/Exchange.ts`
 const check = `${core}/transport/RequestCheck.ts`
+const httpUrl = `${core}/transport/HttpUrl.ts`
 const recorder = `${core}/testing/Recorder.ts`
 const exchanges = `${core}/testing/Recorder/Exchanges.ts`
 
@@ -309,23 +310,18 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "new InvalidRequest(\"an idempotency key is 1 to 255 visible ASCII characters\")",
     "new InvalidRequest(`${idempotencyKey} is no key`)"
   ),
+  change(httpUrl, "a base URL may hold a password", "if (hasUserInfo(url)) return \"UserInfo\"\n", ""),
   change(
     vendor,
-    "a base URL may hold a password",
-    "if (url.username !== \"\" || url.password !== \"\") {",
-    "if (url.username === \"\\n\") {"
+    "a base URL that holds a password is repeated",
+    "`; the secret is ${",
+    "`, unlike ${url.href}; the secret is ${"
   ),
   change(
     vendor,
     "a refused base URL is repeated",
-    "must hold no user and no password;",
-    "is ${url.href} and must hold no password;"
-  ),
-  change(
-    vendor,
-    "an insecure base URL is repeated",
-    "message: `${variable} must begin with https://",
-    "message: `${url.href} must begin with https://"
+    "message: `${variable} ${HttpUrl.flaws[flaw]}",
+    "message: `${url.href} ${HttpUrl.flaws[flaw]}"
   ),
   change(recorder, "a recording is not searched", "yield* refuseSecrets(options.file, recorded, secrets)", ""),
   change(

@@ -43,6 +43,7 @@ import * as Policy from "../stack/Policy.ts"
 import * as Stack from "../stack/Stack.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
+import * as HttpUrl from "../transport/HttpUrl.ts"
 import { Transport } from "../transport/Transport.ts"
 import { CachedOperation } from "./CachedOperation.ts"
 import * as Client from "./Client.ts"
@@ -119,7 +120,7 @@ export const make = <Api extends HttpApi.Constraint>(
           operation: operation.id,
           method: operation.method,
           address: baseUrl.hostname,
-          port: portOf(baseUrl)
+          port: HttpUrl.portOf(baseUrl)
         }),
         spanName: `${operation.method} ${operation.template}`,
         spanAttributes: {
@@ -127,7 +128,7 @@ export const make = <Api extends HttpApi.Constraint>(
           "url.scheme": baseUrl.protocol.slice(0, -1),
           "url.template": operation.template,
           "server.address": baseUrl.hostname,
-          "server.port": portOf(baseUrl),
+          "server.port": HttpUrl.portOf(baseUrl),
           "breakwater.vendor": name,
           "breakwater.operation": operation.id
         }
@@ -230,28 +231,14 @@ const baseUrlOf = (
   Effect.gen(function*() {
     const variable = `${upperSnake(declaration.name)}_BASE_URL`
     const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
-    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
-      return yield* new VendorMisconfigured({
-        vendor: declaration.name,
-        message: `${variable} must begin with https:// (http:// is for this machine only)`
-      })
-    }
-    // A URL turns up in logs and labels; a user and a password in it would be sent by nobody.
-    if (url.username !== "" || url.password !== "") {
-      return yield* new VendorMisconfigured({
-        vendor: declaration.name,
-        message: `${variable} must hold no user and no password; the secret is ${
-          environmentName({ vendor: declaration.name, key: "" })
-        }`
-      })
-    }
-    return url
+    const flaw = HttpUrl.flawOf(url)
+    if (flaw === undefined) return url
+    const mend = flaw === "UserInfo" ? `; the secret is ${environmentName({ vendor: declaration.name, key: "" })}` : ""
+    return yield* new VendorMisconfigured({
+      vendor: declaration.name,
+      message: `${variable} ${HttpUrl.flaws[flaw]}${mend}`
+    })
   })
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-
-const portOf = (url: URL): number => url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
 
 const requireCredential = (vendor: string): Effect.Effect<void, VendorMisconfigured> =>
   Effect.flatMap(Credentials, (credentials) =>

@@ -17,6 +17,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
 import * as Range from "../Range.ts"
+import * as HttpUrl from "../transport/HttpUrl.ts"
 
 export interface InquiryOptions {
   /** How long one request may take, its whole answer included; longer than 0. @default 5 seconds (ours) */
@@ -160,14 +161,10 @@ export const baseUrl = (name: string, given: string): string => {
 
 /** An address as it is given. Throws unless it is https, or http to this machine, without a user or a fragment. */
 export const endpointUrl = (name: string, given: string): string => {
-  const url = URL.canParse(given) ? new URL(given) : undefined
-  const isLocal = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
-  if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && isLocal))) {
-    throw new Error(`${name} must be a URL with https, or http to this machine`)
-  }
-  if (url.username !== "" || url.password !== "" || url.hash !== "") {
-    throw new Error(`${name} must have no user, no password and no fragment`)
-  }
+  const url = URL.parse(given)
+  if (url === null) throw new Error(`${name} must be a URL that begins with https://`)
+  const flaw = HttpUrl.flawOf(url)
+  if (flaw !== undefined) throw new Error(`${name} ${HttpUrl.flaws[flaw]}`)
   return url.href
 }
 

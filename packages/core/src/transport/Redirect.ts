@@ -9,6 +9,7 @@
  */
 import { ConnectFailed, InvalidResponse, type Reason, Timeout } from "../Reason.ts"
 import type { Fate } from "../Safety.ts"
+import * as HttpUrl from "./HttpUrl.ts"
 import type { Receiver, ResponseHeaders, Send, TransportRequest } from "./Transport.ts"
 
 /** Follows the redirects that a request allows; every hop goes through `send`. */
@@ -118,7 +119,7 @@ const redirected = (
   if (url.protocol !== "https:" && !(url.protocol === "http:" && request.origin.startsWith("http:"))) {
     return new InvalidResponse(status, "redirected to what is not https")
   }
-  if (url.username !== "" || url.password !== "") {
+  if (HttpUrl.hasUserInfo(url)) {
     return new InvalidResponse(status, "redirected to a URL with user info")
   }
   const toGet = status === 303

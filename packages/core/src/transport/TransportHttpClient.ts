@@ -38,6 +38,7 @@ import * as Stream from "effect/Stream"
 import * as Range from "../Range.ts"
 import { InvalidRequest, InvalidResponse, type Phase, type Reason, Timeout } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
+import * as HttpUrl from "./HttpUrl.ts"
 import { type Receiver, type ResponseHeaders, Transport } from "./Transport.ts"
 
 /** Every time is longer than 0 and finite. */
@@ -69,7 +70,7 @@ export const layer = (
     const transport = yield* Transport
     const limits = limitsOf(options)
     return HttpClient.make((request, url, _signal, fiber) =>
-      url.username !== "" || url.password !== ""
+      HttpUrl.hasUserInfo(url)
         ? Effect.fail(encodeError(request, new InvalidRequest("the URL holds user info; send it as a header")))
         : Effect.flatMap(
           contentOf(request, limits.maxRequestBytes),

@@ -9,7 +9,9 @@ import type * as Fiber from "effect/Fiber"
 import { isIP, type LookupFunction, type Socket } from "node:net"
 import { buildConnector, errors } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
-import { type AddressGuard, isHere } from "../AddressGuard.ts"
+import type { AddressGuard } from "../AddressGuard.ts"
+import * as HttpUrl from "../HttpUrl.ts"
+import { isHere } from "../Loopback.ts"
 import { NoConnection } from "../NoConnection.ts"
 import type { Route } from "../Proxy.ts"
 import type { Resolver } from "../Resolver.ts"
@@ -56,7 +58,7 @@ export class Connector {
     return (target, callback) => {
       const told: Told = callback
       const { hostname, protocol } = target
-      const port = Number(target.port) || (protocol === "https:" ? 443 : 80)
+      const port = HttpUrl.portOf(target)
       const refusal = this.refusal(protocol, hostname)
       if (refusal !== undefined) return queueMicrotask(() => told(new NoConnection(refusal), null))
       const attempt: Attempt = new Attempt(timeoutMillis, (...outcome) => {
