@@ -18,6 +18,7 @@ import * as Stream from "effect/Stream"
 import { type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
 import * as Range from "../Range.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
+import * as RetryAfter from "../transport/RetryAfter.ts"
 
 export interface InquiryOptions {
   /** How long one request may take, its whole answer included; longer than 0. @default 5 seconds (ours) */
@@ -97,7 +98,7 @@ export const make = (source: string, options: InquiryOptions = {}): Effect.Effec
         const reply: Reply = { status: response.status, headers: response.headers, body, askedAt, answeredAt }
         const said = verdict(reply)
         if (said === "Answered") return reply
-        const comeBack = retryAfterMillis(reply)
+        const comeBack = RetryAfter.millis(reply.headers, answeredAt) ?? 0
         return yield* Effect.fail(
           trouble(
             `it answered with status ${reply.status}`,
@@ -168,12 +169,6 @@ export const endpointUrl = (name: string, given: string): string => {
   return url.href
 }
 
-/** Unix time in milliseconds by the clock of who answered; `undefined` when the answer does not tell. */
-export const dateOf = ({ headers }: Reply): number | undefined => {
-  const millis = Date.parse(headers["date"] ?? "")
-  return Number.isNaN(millis) ? undefined : millis
-}
-
 /** A source is not waited for longer than this, whatever it asks for (ours). */
 const longestPause = 10_000
 
@@ -216,12 +211,6 @@ const bodyOf = Effect.fnUntraced(function*(response: HttpClientResponse, maxByte
 })
 
 const parsed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
-
-/** RFC 9110, 10.2.3, as seconds alone. */
-const retryAfterMillis = ({ headers }: Reply): number => {
-  const seconds = Number(headers["retry-after"] ?? 0)
-  return seconds >= 0 && seconds < Infinity ? seconds * 1_000 : 0
-}
 
 const isPassing = ({ reason }: HttpClientError): boolean =>
   reason._tag === "TransportError" || reason._tag === "DecodeError"

@@ -6,8 +6,9 @@ import type * as HttpApi from "effect/http-api/HttpApi"
 import type { Quota } from "../../Outcome.ts"
 import type { Reason } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
+import * as RetryAfter from "../../transport/RetryAfter.ts"
 import type { Receiver, ResponseHeaders } from "../../transport/Transport.ts"
-import { type Answer, quotaOf, retryAfterMillis } from "../Answer.ts"
+import { type Answer, quotaOf } from "../Answer.ts"
 import type { CompiledOperation } from "../Contract.ts"
 import type { Declaration } from "../Declaration.ts"
 import type { Request } from "./Request.ts"
@@ -30,7 +31,7 @@ export class Response implements Answer {
     this.headers = headers
     this.body = body
     this.at = at
-    this.retryAfterMillis = retryAfterMillis(headers, at)
+    this.retryAfterMillis = RetryAfter.millis(headers, at)
     this.quota = quotaOf(headers, at)
   }
   get json(): unknown {

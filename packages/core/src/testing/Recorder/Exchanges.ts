@@ -9,13 +9,8 @@ import {
   Timeout
 } from "../../Reason.ts"
 import * as Redaction from "../../Redaction.ts"
-import {
-  header,
-  type Receiver,
-  type ResponseHeaders,
-  Transport,
-  type TransportRequest
-} from "../../transport/Transport.ts"
+import { header } from "../../transport/Headers.ts"
+import { type Receiver, type ResponseHeaders, Transport, type TransportRequest } from "../../transport/Transport.ts"
 import type { Body, Exchange, Failure, Response } from "./Recording.ts"
 
 /** Shorter than this, what a field hid is found everywhere by chance (ours). */
