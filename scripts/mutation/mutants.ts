@@ -385,8 +385,8 @@ const ofCalls: ReadonlyArray<Mutant> = [
   change(
     exchanges,
     "a recording has JSON as it is",
-    "JSON.parse(JSON.stringify(Redaction.json(JSON.parse(text), hear)))",
-    "JSON.parse(text)"
+    "JSON.parse(JSON.stringify(Redaction.json(json, hear)))",
+    "json"
   ),
   change(exchanges, "a recording has text as it is", "return { text: Redaction.text(text) }", "return { text }"),
   change(

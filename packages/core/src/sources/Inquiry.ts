@@ -17,7 +17,9 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
 import * as Range from "../Range.ts"
+import * as Charset from "../transport/Charset.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
+import * as Json from "../transport/Json.ts"
 import * as RetryAfter from "../transport/RetryAfter.ts"
 
 export interface InquiryOptions {
@@ -150,7 +152,7 @@ export const byStatus = ({ status }: Reply): Verdict =>
 /** The answer as JSON of a shape; `undefined` when it is not. What it is instead is never told: it may hold a secret. */
 export const decoder = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = Schema.decodeUnknownOption(schema)
-  return ({ body }: Reply): S["Type"] | undefined => Option.getOrUndefined(Option.flatMap(parsed(body), decode))
+  return ({ body }: Reply): S["Type"] | undefined => Option.getOrUndefined(decode(Json.parseText(body)))
 }
 
 /** The base of an address, without a slash at its end. Throws unless it is https, or http to this machine. */
@@ -207,10 +209,8 @@ const bodyOf = Effect.fnUntraced(function*(response: HttpClientResponse, maxByte
     Stream.runDrain,
     Effect.catchIf((error) => error.reason._tag === "EmptyBodyError", () => Effect.void)
   )
-  return bytes <= maxBytes ? Buffer.concat(chunks).toString("utf8") : undefined
+  return bytes <= maxBytes ? Charset.text(Buffer.concat(chunks)) : undefined
 })
-
-const parsed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 
 const isPassing = ({ reason }: HttpClientError): boolean =>
   reason._tag === "TransportError" || reason._tag === "DecodeError"

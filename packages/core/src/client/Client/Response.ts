@@ -6,6 +6,7 @@ import type * as HttpApi from "effect/http-api/HttpApi"
 import type { Quota } from "../../Outcome.ts"
 import type { Reason } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
+import * as Json from "../../transport/Json.ts"
 import * as RetryAfter from "../../transport/RetryAfter.ts"
 import type { Receiver, ResponseHeaders } from "../../transport/Transport.ts"
 import { type Answer, quotaOf } from "../Answer.ts"
@@ -37,7 +38,7 @@ export class Response implements Answer {
   get json(): unknown {
     if (!this.isParsed) {
       this.isParsed = true
-      this.parsed = parseJson(this.body)
+      this.parsed = Json.parse(this.body)
     }
     return this.parsed
   }
@@ -103,15 +104,5 @@ export class AttemptReceiver implements Receiver {
       // What throws here is a mistake of the declaration; the call must end all the same.
       return Exit.die(defect)
     }
-  }
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true })
-
-const parseJson = (body: Uint8Array): unknown => {
-  try {
-    return JSON.parse(utf8.decode(body))
-  } catch {
-    return undefined
   }
 }

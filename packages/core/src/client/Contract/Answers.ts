@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaAST from "effect/SchemaAST"
 import { InvalidResponse } from "../../Reason.ts"
+import * as Charset from "../../transport/Charset.ts"
 import { header } from "../../transport/Headers.ts"
 import type { ResponseHeaders } from "../../transport/Transport.ts"
 import { type Answer, reasonOf } from "../Answer.ts"
@@ -83,9 +84,9 @@ const bodyReader = (schema: Schema.Top): Reader => {
         return decode(answer.json)
       }
     case "Text":
-      return (_answer, body) => decode(textOf(body))
+      return (_answer, body) => decode(Charset.text(body))
     case "FormUrlEncoded":
-      return (_answer, body) => decode(UrlParams.toRecord(UrlParams.fromInput(new URLSearchParams(textOf(body)))))
+      return (_answer, body) => decode(UrlParams.toRecord(UrlParams.fromInput(new URLSearchParams(Charset.text(body)))))
     case "Uint8Array":
       return (_answer, body) => decode(body)
     default:
@@ -121,8 +122,6 @@ const encodingOf = (ast: SchemaAST.AST): string => annotatedEncoding(ast)?._tag 
 
 const flat = (headers: ResponseHeaders): Record<string, string | undefined> =>
   Object.fromEntries(Object.keys(headers).map((name) => [name, header(headers, name)]))
-
-const textOf = (body: Uint8Array): string => new TextDecoder().decode(body)
 
 const sampleOf = (answer: Answer, body: Uint8Array): string =>
   answer.json === undefined

@@ -9,7 +9,9 @@ import {
   Timeout
 } from "../../Reason.ts"
 import * as Redaction from "../../Redaction.ts"
+import * as Charset from "../../transport/Charset.ts"
 import { header } from "../../transport/Headers.ts"
+import * as Json from "../../transport/Json.ts"
 import { type Receiver, type ResponseHeaders, Transport, type TransportRequest } from "../../transport/Transport.ts"
 import type { Body, Exchange, Failure, Response } from "./Recording.ts"
 
@@ -144,23 +146,15 @@ export const requestOf = (
 const sorted = (headers: ReturnType<typeof Redaction.headers>): ReturnType<typeof Redaction.headers> =>
   Object.fromEntries(Object.entries(headers).toSorted(([a], [b]) => a < b ? -1 : 1))
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
 const bodyOf = (bytes: Uint8Array, contentType = "", hear?: Redaction.OnHidden): Body => {
   if (bytes.byteLength === 0) return null
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    return { bytes: Buffer.from(bytes).toString("base64") }
-  }
+  const text = Charset.strictText(bytes)
+  if (text === undefined) return { bytes: Buffer.from(bytes).toString("base64") }
   if (/^application\/x-www-form-urlencoded/i.test(contentType)) return { form: Redaction.form(text, hear) }
-  try {
-    // Through JSON, so that what is compared and written is what a file gives back.
-    return { json: JSON.parse(JSON.stringify(Redaction.json(JSON.parse(text), hear))) as unknown }
-  } catch {
-    return { text: Redaction.text(text) }
-  }
+  const json = Json.parse(bytes)
+  if (json === undefined) return { text: Redaction.text(text) }
+  // Through JSON, so that what is compared and written is what a file gives back.
+  return { json: JSON.parse(JSON.stringify(Redaction.json(json, hear))) as unknown }
 }
 
 /** Whether a request is the recorded one: headers and origin may differ. */
