@@ -9,6 +9,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as BasicAuth from "./BasicAuth.ts"
 import * as HttpUrl from "./HttpUrl.ts"
 import { isHere } from "./Loopback.ts"
 import { TransportMisconfigured } from "./Transport.ts"
@@ -83,12 +84,13 @@ const read = (url: URL | null): Proxy | undefined => {
     return undefined
   }
   const isTls = url.protocol === "https:"
-  const user = `${decoded(url.username)}:${decoded(url.password)}`
   return {
     hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: HttpUrl.portOf(url),
     isTls,
-    authorization: user === ":" ? undefined : Redacted.make(`Basic ${Buffer.from(user).toString("base64")}`)
+    authorization: HttpUrl.hasUserInfo(url)
+      ? Redacted.make(BasicAuth.encode(decoded(url.username), decoded(url.password)))
+      : undefined
   }
 }
 

@@ -5,12 +5,14 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { type CredentialRequest, Credentials, environmentName } from "../../credentials/Credential.ts"
 import type { Refusals } from "../../credentials/Refusals.ts"
 import { CredentialUnavailable, type Reason } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
 import * as Telemetry from "../../Telemetry.ts"
+import * as BasicAuth from "../../transport/BasicAuth.ts"
 import type { Auth } from "../Declaration.ts"
 import type { Request } from "./Request.ts"
 import type { Response } from "./Response.ts"
@@ -24,10 +26,7 @@ export const authHeader = (auth: Auth, secret: Redacted.Redacted): [name: string
     case "Header":
       return [auth.name, `${auth.prefix ?? ""}${Redacted.value(secret)}`]
     case "Basic":
-      return [
-        "authorization",
-        `Basic ${Buffer.from(`${auth.user}:${Redacted.value(secret)}`).toString("base64")}`
-      ]
+      return ["authorization", BasicAuth.encode(auth.user, Redacted.value(secret))]
   }
 }
 
@@ -128,9 +127,9 @@ class Authentication {
   ): void {
     const go = (exit: Exit.Exit<Redacted.Redacted, CredentialUnavailable>) => {
       if (Exit.isSuccess(exit)) return use(exit.value)
-      const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-      if (failure === undefined) this.settle(exit)
-      else orElse(failure.error)
+      const failure = Exit.findErrorOption(exit)
+      if (Option.isNone(failure)) this.settle(exit)
+      else orElse(failure.value)
     }
     if (Exit.isExit(read)) return go(read as Exit.Exit<Redacted.Redacted, CredentialUnavailable>)
     const fiber = Effect.runForkWith(this.attempt.context)(read)

@@ -9,6 +9,7 @@ import {
   Timeout
 } from "../../Reason.ts"
 import * as Redaction from "../../Redaction.ts"
+import * as BasicAuth from "../../transport/BasicAuth.ts"
 import * as Charset from "../../transport/Charset.ts"
 import { header } from "../../transport/Headers.ts"
 import * as Json from "../../transport/Json.ts"
@@ -63,10 +64,11 @@ export class Exchanges {
       const value = headers[i + 1]!
       if (Redaction.header(name, value, this.shown) !== Redaction.redacted) continue
       this.hear(value)
-      const [scheme = "", rest] = value.split(/ +(.*)/s)
+      const [, rest] = value.split(/ +(.*)/s)
       if (rest !== undefined) this.hear(rest)
-      if (/^basic$/i.test(scheme) && rest !== undefined) {
-        const [user = "", password = ""] = Buffer.from(rest, "base64").toString("utf8").split(/:(.*)/s)
+      const basic = BasicAuth.decode(value)
+      if (basic !== undefined) {
+        const { password, user } = basic
         this.hear(password === "" ? user : password)
       }
       if (name === "cookie") { for (const [, one] of value.matchAll(/=([^;]*)/g)) this.hear(one!) }
