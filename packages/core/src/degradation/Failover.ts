@@ -19,8 +19,10 @@
  * console.log(value, JSON.stringify(provenance)) // => 1.0842 {"_tag":"Fallback","from":"south","because":"Unavailable"}
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Provenance from "../Provenance.ts"
 import * as Range from "../Range.ts"
 import type { Reason } from "../Reason.ts"
@@ -142,7 +144,7 @@ class Order implements Failover {
             return Effect.succeed(value)
           },
           onFailure: (cause) => {
-            const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
+            const error = Option.getOrUndefined(Cause.findErrorOption(cause))
             if (isVendorError(error) && isAboutTheVendor(error.reason)) {
               this.failed(name, error.reason._tag, timeline.now())
               if (name === names[0]) because = error.reason._tag

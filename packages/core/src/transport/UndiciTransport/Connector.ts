@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import { isIP, type LookupFunction, type Socket } from "node:net"
 import { buildConnector, errors } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
@@ -102,8 +103,10 @@ export class Connector {
     resolving.addObserver((exit) => {
       this.lookups.delete(resolving)
       if (Exit.isFailure(exit)) {
-        const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-        return callback(new NoConnection(failure?.error ?? new ConnectFailed("Dns")), "")
+        return callback(
+          new NoConnection(Option.getOrElse(Exit.findErrorOption(exit), () => new ConnectFailed("Dns"))),
+          ""
+        )
       }
       const found = exit.value.map((address) => ({ address, family: isIP(address) }))
       if (options.all === true) callback(null, found)
