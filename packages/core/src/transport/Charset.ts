@@ -1,11 +1,11 @@
 /**
- * The text of a body. It is read as UTF-8, whatever charset its media type names (RFC 9110, section 8.3.2; for JSON no
- * other is allowed, RFC 8259, section 8.1). A shape or a log that only looks at the first bytes reads them one by one.
+ * The text of a body. It is read as UTF-8 and no other charset, even where its media type names one (RFC 9110, section
+ * 8.3.2); JSON allows no other (RFC 8259, section 8.1). A shape or a log that only looks at the first bytes reads them one by one.
  */
 
 /**
  * Reads a body as the web does ("UTF-8 decode" of the Encoding Standard): drops one byte order mark, and puts U+FFFD in
- * the place of what is not UTF-8.
+ * place of bytes that are not UTF-8.
  */
 export const text = (body: Uint8Array): string => lenient.decode(body)
 

@@ -1,6 +1,6 @@
 /**
- * The JSON of a body (RFC 8259). Clients, secret sources, simulators and recordings read it here, so that what one of them
- * understands, all of them do.
+ * The JSON of a body (RFC 8259). Clients, secret sources, simulators and recordings read it here, so that all of them
+ * understand the same bodies.
  */
 import * as Charset from "./Charset.ts"
 

@@ -16,5 +16,5 @@ export const isHere = (host: string): boolean => {
   return Result.isSuccess(address) && NetAddress.isLoopback(address.success)
 }
 
-/** Whether a name belongs to this machine, whatever a resolver says of it: `localhost`, or a name below it. */
+/** Whether a name belongs to this machine: `localhost`, or a name below it. No resolver is asked. */
 export const isLocalName = (name: string): boolean => /^(?:.+\.)?localhost\.?$/i.test(name)
