@@ -287,7 +287,8 @@ describe("the metrics of calls", () => {
             return [[labels, Number(metric.state.value)]]
           case "Histogram":
             return [[labels, metric.state.count]]
-          default:
+          case "Frequency":
+          case "Summary":
             return []
         }
       }).toSorted(([a], [b]) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)

@@ -20,7 +20,7 @@
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
-import type { Outcome } from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import * as Range from "../Range.ts"
 import { BulkheadFull } from "../Reason.ts"
 import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
@@ -108,23 +108,6 @@ export interface AdaptiveLimit extends Gate {
 
 /** Makes an adaptive limit. Throws when an option is out of its range. */
 export const make = (options: AdaptiveLimitOptions = {}): AdaptiveLimit => new AdaptiveGate(options)
-
-/** Whether an outcome says that the vendor has too much to do. */
-const isDrop = ({ _tag, reason }: Outcome): boolean => {
-  switch (reason?._tag) {
-    case "Timeout":
-    case "RateLimited":
-      return true
-    // An operation that was cut off says something only when the attempt had a fair share of its time.
-    case "DeadlineExceeded":
-      return _tag === "Failure"
-    case "Unavailable":
-      // What any other 5xx says is that something is broken.
-      return reason.status === 408 || (reason.status >= 502 && reason.status <= 504) || reason.status === 529
-    default:
-      return false
-  }
-}
 
 class AdaptiveGate implements AdaptiveLimit {
   readonly name = "adaptivelimit"
@@ -247,7 +230,7 @@ class Room implements Cell {
     return place
   }
   /** One less is running: its sample is taken first, if it is one. */
-  leave(call: Call, ticket: Ticket, outcome: Outcome | undefined): void {
+  leave(call: Call, ticket: Ticket, outcome: Outcome.Outcome | undefined): void {
     if (outcome !== undefined) this.learn(call, ticket, outcome)
     this.running--
     this.callUp()
@@ -263,8 +246,8 @@ class Room implements Cell {
     const kept = queue === this.normal && this.hasCritical ? Math.floor(limit * this.gate.criticalShare) : 0
     return this.running < limit - kept
   }
-  private learn(call: Call, ticket: Ticket, outcome: Outcome): void {
-    const dropped = isDrop(outcome)
+  private learn(call: Call, ticket: Ticket, outcome: Outcome.Outcome): void {
+    const dropped = Outcome.load(outcome) === "Overloaded"
     // An answer of the contract says how fast the vendor is; a refusal, or something broken, can be faster than any.
     if (!dropped && (outcome._tag !== "Success" || outcome.reason !== undefined)) return
     const isInUse = ticket.inflight * 2 >= this.learner.limit
@@ -295,7 +278,7 @@ class Ticket implements Permit {
     this.startedAt = startedAt
     this.inflight = inflight
   }
-  settle(call: Call, outcome: Outcome) {
+  settle(call: Call, outcome: Outcome.Outcome) {
     this.room.leave(call, this, outcome)
   }
   cancel(call: Call) {

@@ -24,7 +24,7 @@
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
-import type { Outcome } from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import type { Priority } from "../Priority.ts"
 import * as Range from "../Range.ts"
 import { Throttled } from "../Reason.ts"
@@ -65,26 +65,6 @@ export const make = (options: ThrottleOptions = {}): Throttle => new ThrottleGat
 /** The formula of the book, and nothing else. */
 export const rejectionProbability = (requests: number, accepts: number, k: number): number =>
   Math.max(0, (requests - k * accepts) / (requests + 1))
-
-/** Whether the vendor took a call on; `undefined` when that is not known. */
-const wasAccepted = ({ _tag, reason }: Outcome): boolean | undefined => {
-  switch (reason?._tag) {
-    case "Timeout":
-    case "ConnectFailed":
-    case "ConnectionLost":
-    case "Unavailable":
-    case "RateLimited":
-      return false
-    case "DeadlineExceeded":
-      return _tag === "Failure" ? false : undefined
-    // It answered, if not well.
-    case "InvalidResponse":
-    case "ResponseTooLarge":
-      return true
-    default:
-      return _tag === "Success" ? true : undefined
-  }
-}
 
 class ThrottleGate implements Throttle {
   readonly name = "throttle"
@@ -149,12 +129,12 @@ class Tally implements Permit, Cell {
     return this
   }
   /** Counted when it ends, and not when it begins: a call that is running says nothing yet. */
-  settle(call: Call, outcome: Outcome) {
+  settle(call: Call, outcome: Outcome.Outcome) {
     this.running--
-    const accepted = wasAccepted(outcome)
-    if (accepted === undefined) return
+    const load = Outcome.load(outcome)
+    if (load === "Unknown") return
     this.counts.request(call.now, call.priority)
-    if (accepted) this.counts.accept(call.now)
+    if (load === "Accepted") this.counts.accept(call.now)
   }
   cancel() {
     this.running--
