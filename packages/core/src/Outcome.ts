@@ -12,7 +12,7 @@
  * console.log(Outcome.classify(new Unauthorized(401))) // => Success
  * ```
  */
-import { factsOf, type Load, loadOf, type Reason } from "./Reason.ts"
+import { Facts, type Reason } from "./Reason.ts"
 
 /** What a vendor says about the caller's allowance, read from the headers of its answers. */
 export interface Quota {
@@ -56,12 +56,12 @@ export const failed = (durationMillis: number, reason: Reason, quota?: Quota): O
   new Outcome(classify(reason), durationMillis, reason, quota)
 
 /** What a reason says about the vendor's health. */
-export const classify = (reason: Reason): Outcome["_tag"] => factsOf(reason).health
+export const classify = (reason: Reason): Outcome["_tag"] => Facts.of(reason).health
 
 /** What an attempt says about the vendor's load: a throttle and an adaptive limit ask this. */
-export const load = ({ _tag, reason }: Outcome): Load => {
+export const load = ({ _tag, reason }: Outcome): Facts.Load => {
   if (reason === undefined) return _tag === "Success" ? "Accepted" : "Unknown"
   // An operation that was cut off says something only when the attempt had a fair share of its time.
   if (reason._tag === "DeadlineExceeded" && _tag !== "Failure") return "Unknown"
-  return loadOf(reason)
+  return Facts.loadOf(reason)
 }

@@ -6,10 +6,9 @@
  * everything is refused. None holds a vendor's words, a header, a URL or a body.
  */
 import * as Duration from "effect/Duration"
-import { type Facts, facts } from "./Reason/Facts.ts"
 import type { Fate } from "./Safety.ts"
 
-export { type Facts, type Load, loadOf } from "./Reason/Facts.ts"
+export * as Facts from "./Reason/Facts.ts"
 
 /** How far an attempt had come: waiting for a connection, for the first header, for the end of the body. */
 export type Phase = "Connect" | "Headers" | "Body"
@@ -311,15 +310,3 @@ export type Reason =
   | InvalidResponse
   | ResponseTooLarge
   | CredentialUnavailable
-
-/** What a reason means, the same for every error of its kind. */
-export const factsOf = (reason: Reason): Facts => facts[reason._tag]
-
-/** Whether a reason comes from our own side: a gate, or the caller's request or time. */
-export const isOurs = (reason: Reason): boolean => {
-  const { from } = factsOf(reason)
-  return from === "Gate" || from === "Caller"
-}
-
-/** The tags of all reasons. */
-export const reasonTags: ReadonlyArray<Reason["_tag"]> = Object.keys(facts) as Array<Reason["_tag"]>

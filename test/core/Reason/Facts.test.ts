@@ -4,7 +4,7 @@ import * as Outcome from "@breakwater/core/Outcome"
 import * as AdaptiveLimit from "@breakwater/core/policies/AdaptiveLimit"
 import * as Retry from "@breakwater/core/policies/Retry"
 import * as Throttle from "@breakwater/core/policies/Throttle"
-import { factsOf, type Reason, reasonTags, Unavailable } from "@breakwater/core/Reason"
+import { Facts, type Reason, Unavailable } from "@breakwater/core/Reason"
 import { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { fakeCall } from "../../support/fakeCall.ts"
@@ -68,7 +68,7 @@ const dropped = (outcome: Outcome.Outcome): boolean => {
 
 describe("the facts about reasons", () => {
   it("have a row for each reason, and no other", () => {
-    assert.sameMembers([...reasonTags], Object.keys(before))
+    assert.sameMembers([...Facts.tags], Object.keys(before))
   })
 
   it.each(Object.values(reasons))("mean for $_tag what they did before there was a table", (reason) => {
@@ -96,7 +96,7 @@ describe("the facts about reasons", () => {
 
   it("take no reason of a gate for evidence about the vendor", () => {
     for (const reason of Object.values(reasons)) {
-      const { from, health, load } = factsOf(reason)
+      const { from, health, load } = Facts.of(reason)
       if (from === "Gate" || from === "Credential") assert.deepStrictEqual([health, load], ["Ignored", "Unknown"])
     }
   })

@@ -293,10 +293,14 @@ describe("the metrics of calls", () => {
         }
       }).toSorted(([a], [b]) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
     const histogram = (name: string) => {
-      const found = snapshots.find((metric) => metric.id === name)
-      return found?.type === "Histogram" ? found.state : assert.fail(`no histogram ${name}`)
+      const found = snapshots.flatMap((metric) =>
+        metric.id === name && metric.type === "Histogram" && metric.state.count > 0 ? [metric.state] : []
+      )
+      return found[0] ?? assert.fail(`no histogram ${name}`)
     }
-    return { all: snapshots, histogram, shown }
+    /** Without the series that have counted nothing. */
+    const counted = (name: string) => shown(name).filter(([, value]) => value !== 0)
+    return { all: snapshots, counted, histogram, shown }
   })
 
   it.effect("show what an adaptive limit has learnt, and what a throttle refuses", () =>
@@ -304,8 +308,16 @@ describe("the metrics of calls", () => {
       const admit = () => freePermit
       const only = (n: number) => (key: string) => key === "acme" ? n : Number.NaN
       yield* make({
-        adaptiveLimit: { name: "learning", admit, limit: only(7), running: only(3), waiting: only(2), size: 1 },
-        throttle: { name: "throttling", admit, probability: only(0.3), size: 1 }
+        adaptiveLimit: {
+          name: "learning",
+          admit,
+          limit: only(7),
+          running: only(3),
+          waiting: only(2),
+          inUse: (vendor) => ({ limit: only(7)(vendor), running: only(3)(vendor), waiting: only(2)(vendor) }),
+          size: 1
+        },
+        throttle: { name: "throttling", admit, probability: only(0.3), worst: only(0.3), size: 1 }
       })
       const { shown } = yield* metrics
       assert.deepStrictEqual(
@@ -332,7 +344,7 @@ describe("the metrics of calls", () => {
     Effect.gen(function*() {
       const client = yield* make({ retry: { retries: 1, base: 0 }, breaker: false, retryBudget: false })
       for (let i = 0; i < 6; i++) yield* elapse(Effect.exit(find(client)))
-      const { shown } = yield* metrics
+      const { counted, shown } = yield* metrics
       assert.deepStrictEqual(
         shown(Telemetry.requestDuration),
         [
@@ -344,7 +356,7 @@ describe("the metrics of calls", () => {
           [{ "http.response.status_code": "503", "error.type": "503", ...http }, 3]
         ].map(([labels, count]): Shown => [inOrder(labels as Labels), count as number]).toSorted(byLabels)
       )
-      assert.deepStrictEqual(shown(Telemetry.operationDuration), [
+      assert.deepStrictEqual(counted(Telemetry.operationDuration), [
         [{ ...own, outcome: "ConnectFailed" }, 1],
         [{ ...own, outcome: "InvalidResponse" }, 1],
         [{ ...own, outcome: "Timeout" }, 1],
@@ -353,7 +365,7 @@ describe("the metrics of calls", () => {
         [{ ...own, outcome: "success" }, 1]
       ])
       assert.deepStrictEqual(shown(Telemetry.retries), [[own, 4], [{ vendor: "acme", operation: "items.order" }, 0]])
-      assert.deepStrictEqual(shown(Telemetry.refusals), [])
+      assert.deepStrictEqual(counted(Telemetry.refusals), [])
     }).pipe(
       Effect.provide(FakeTransport.layer((_, index) =>
         [
@@ -439,9 +451,9 @@ describe("the metrics of calls", () => {
       ]
       for (const [status, errorType] of ends) meter.attempt(1, status, errorType)
       for (const outcome of ["success", "Timeout", "success", "success"]) meter.operation(1, outcome)
-      const { shown } = yield* metrics
+      const { counted } = yield* metrics
       const counts = (name: string, ...keys: ReadonlyArray<string>) =>
-        shown(name).map(([attributes, count]) => [...keys.map((key) => attributes[key] ?? ""), count].join(" "))
+        counted(name).map(([attributes, count]) => [...keys.map((key) => attributes[key] ?? ""), count].join(" "))
       assert.sameMembers(counts(Telemetry.requestDuration, "http.response.status_code", "error.type"), [
         "200  3",
         "200 InvalidResponse 1",
@@ -467,8 +479,8 @@ describe("the metrics of calls", () => {
       yield* elapse(Effect.exit(find(client)), "1 second")
       // These find it open, and give their permits of the rate limit back.
       for (let i = 0; i < 2; i++) yield* elapse(Effect.exit(find(client)), "1 second")
-      const { shown } = yield* metrics
-      assert.deepStrictEqual(shown(Telemetry.refusals), [
+      const { counted } = yield* metrics
+      assert.deepStrictEqual(counted(Telemetry.refusals), [
         [{ ...own, gate: "breaker" }, 2],
         [{ ...own, gate: "bulkhead" }, 1]
       ])
@@ -477,7 +489,7 @@ describe("the metrics of calls", () => {
       })
       yield* elapse(Effect.exit(find(quota)))
       yield* elapse(Effect.exit(find(quota)))
-      const { shown: later } = yield* metrics
+      const { counted: later } = yield* metrics
       assert.deepStrictEqual(later(Telemetry.refusals).at(-1), [
         { vendor: "quota", operation: "items.find", gate: "ratelimit" },
         1
@@ -492,26 +504,38 @@ describe("the metrics of calls", () => {
           retry: false,
           breaker: { trip: { _tag: "Consecutive", failures: 2 }, openFor: "10 seconds", probes: [1] }
         })
-        const state = Effect.map(metrics, ({ shown }) => ({
-          state: Object.fromEntries(shown(Telemetry.breakerState).map(([{ operation }, value]) => [operation, value])),
-          changes: Object.fromEntries(shown(Telemetry.breakerTransitions).map(([{ to }, count]) => [to, count]))
+        const state = Effect.map(metrics, ({ counted, shown }) => ({
+          state: Object.fromEntries(
+            counted(Telemetry.breakerState).map(([{ operation, state }]) => [operation, state])
+          ),
+          changes: Object.fromEntries(
+            shown(Telemetry.breakerTransitions)
+              .flatMap(([{ operation, to }, count]) => operation === "items.find" ? [[to, count]] : [])
+          )
         }))
         const call = elapse(Effect.exit(find(client)), 1)
         yield* call
-        assert.deepStrictEqual(yield* state, { state: { "items.find": 0, "items.order": 0 }, changes: {} })
+        const none = { Closed: 0, HalfOpen: 0, Open: 0 }
+        assert.deepStrictEqual(yield* state, {
+          state: { "items.find": "closed", "items.order": "closed" },
+          changes: none
+        })
         yield* call
-        assert.deepStrictEqual(yield* state, { state: { "items.find": 2, "items.order": 0 }, changes: { Open: 1 } })
+        assert.deepStrictEqual(yield* state, {
+          state: { "items.find": "open", "items.order": "closed" },
+          changes: { ...none, Open: 1 }
+        })
         yield* TestClock.adjust("10 seconds")
-        assert.strictEqual((yield* state).state["items.find"], 1)
+        assert.strictEqual((yield* state).state["items.find"], "half_open")
         isUp = true
         yield* call
         assert.deepStrictEqual(yield* state, {
-          state: { "items.find": 0, "items.order": 0 },
+          state: { "items.find": "closed", "items.order": "closed" },
           changes: { Closed: 1, HalfOpen: 1, Open: 1 }
         })
         isUp = false
         for (let i = 0; i < 2; i++) yield* elapse(Effect.exit(client.items.order()), 1)
-        assert.deepStrictEqual((yield* state).state, { "items.find": 0, "items.order": 2 })
+        assert.deepStrictEqual((yield* state).state, { "items.find": "closed", "items.order": "open" })
       }).pipe(Effect.provide(FakeTransport.layer(() => isUp ? anvil : { status: 503 })))
     }).pipe(freshRegistry))
 
@@ -565,23 +589,23 @@ describe("the metrics of calls", () => {
         yield* elapse(Effect.exit(find(client)))
         yield* elapse(Effect.exit(find(client)))
       }
-      const { shown } = yield* metrics
+      const { counted, shown } = yield* metrics
       assert.deepStrictEqual(shown(Telemetry.requestDuration).map(([, count]) => count), [4])
       assert.deepStrictEqual(
-        shown(Telemetry.operationDuration).map(([{ outcome }, count]) => [outcome, count]),
+        counted(Telemetry.operationDuration).map(([{ outcome }, count]) => [outcome, count]),
         [["CircuitOpen", 2], ["Unavailable", 2]]
       )
       assert.deepStrictEqual(shown(Telemetry.retries)[0], [own, 2])
-      assert.deepStrictEqual(shown(Telemetry.refusals), [[{ ...own, gate: "breaker" }, 2]])
-      assert.deepStrictEqual(shown(Telemetry.breakerTransitions), [[{ vendor: "acme", to: "Open" }, 2]])
+      assert.deepStrictEqual(counted(Telemetry.refusals), [[{ ...own, gate: "breaker" }, 2]])
+      assert.deepStrictEqual(counted(Telemetry.breakerTransitions), [[{ ...own, to: "Open" }, 2]])
     }).pipe(Effect.provide(FakeTransport.layer(() => ({ status: 503 }))), freshRegistry))
 
   it.effect("of one registry are not those of another", () =>
     Effect.gen(function*() {
       const counts = Effect.gen(function*() {
         yield* elapse(find(yield* make()))
-        const { shown } = yield* metrics
-        return shown(Telemetry.operationDuration).map(([, count]) => count)
+        const { counted } = yield* metrics
+        return counted(Telemetry.operationDuration).map(([, count]) => count)
       })
       assert.deepStrictEqual(yield* freshRegistry(counts), [1])
       assert.deepStrictEqual(yield* freshRegistry(counts), [1])
@@ -614,9 +638,9 @@ describe("the metrics of calls", () => {
       })
       const exit = yield* elapse(Effect.exit(find(broken)))
       assert.isTrue(exit._tag === "Failure" && exit.cause.reasons.every(isDie))
-      const { shown } = yield* metrics
+      const { counted, shown } = yield* metrics
       assert.deepStrictEqual(
-        shown(Telemetry.operationDuration).map(([{ outcome, vendor }, count]) => [vendor, outcome, count]),
+        counted(Telemetry.operationDuration).map(([{ outcome, vendor }, count]) => [vendor, outcome, count]),
         [["acme", "defect", 1], ["defect", "defect", 1], ["interrupted", "interrupted", 1]]
       )
       assert.deepStrictEqual(

@@ -22,7 +22,7 @@ export interface Facts {
 }
 
 /** One row for each reason, in the order of their declaration. */
-export const facts: { readonly [Tag in Reason["_tag"]]: Facts } = {
+const facts: { readonly [Tag in Reason["_tag"]]: Facts } = {
   CircuitOpen: { from: "Gate", health: "Ignored", movesOn: true, load: "Unknown" },
   RateLimitExceeded: { from: "Gate", health: "Ignored", movesOn: true, load: "Unknown" },
   BulkheadFull: { from: "Gate", health: "Ignored", movesOn: true, load: "Unknown" },
@@ -64,3 +64,15 @@ const overloadStatuses: ReadonlySet<number> = new Set([408, 502, 503, 504, 529])
  */
 export const loadOf = (reason: Reason): Load =>
   reason._tag === "Unavailable" && overloadStatuses.has(reason.status) ? "Overloaded" : facts[reason._tag].load
+
+/** What a reason means, the same for every error of its kind. */
+export const of = (reason: Reason): Facts => facts[reason._tag]
+
+/** Whether a reason comes from our own side: a gate, or the caller's request or time. */
+export const isOurs = (reason: Reason): boolean => {
+  const { from } = of(reason)
+  return from === "Gate" || from === "Caller"
+}
+
+/** The tags of all reasons. */
+export const tags: ReadonlyArray<Reason["_tag"]> = Object.keys(facts) as Array<Reason["_tag"]>

@@ -23,7 +23,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Provenance from "../Provenance.ts"
 import * as Range from "../Range.ts"
-import { factsOf, type Reason } from "../Reason.ts"
+import { Facts, type Reason } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { isVendorError, type VendorError } from "../VendorError.ts"
 
@@ -66,7 +66,7 @@ export const make = (options: FailoverOptions = {}): Failover =>
 
 /** Whether another vendor may be asked after this error. */
 export const mayMoveOn = (error: unknown): error is VendorError =>
-  isVendorError(error) && factsOf(error.reason).movesOn && (error.safety === "Idempotent" || error.fate !== "Unknown")
+  isVendorError(error) && Facts.of(error.reason).movesOn && (error.safety === "Idempotent" || error.fate !== "Unknown")
 
 interface Settings {
   readonly failures: number
@@ -118,7 +118,7 @@ class Order implements Failover {
           },
           onFailure: (cause) => {
             const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
-            if (isVendorError(error) && factsOf(error.reason).movesOn) {
+            if (isVendorError(error) && Facts.of(error.reason).movesOn) {
               this.failed(name, error.reason._tag, timeline.now())
               if (name === names[0]) because = error.reason._tag
             } else if (error !== undefined) this.answered(name)

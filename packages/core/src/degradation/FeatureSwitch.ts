@@ -29,7 +29,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Outcome from "../Outcome.ts"
-import type { Breaker } from "../policies/Breaker.ts"
 import * as Range from "../Range.ts"
 import { TimeWindow } from "../structures/TimeWindow.ts"
 import * as Telemetry from "../Telemetry.ts"
@@ -39,10 +38,15 @@ import { type State, Switchboard, type SwitchSettings } from "./FeatureSwitch/Sw
 
 export type { State } from "./FeatureSwitch/Switchboard.ts"
 
+/** A breaker, as far as a switch looks at it. */
+export interface Circuits {
+  state(key: string, now: number): "Closed" | "HalfOpen" | "Open"
+}
+
 /** When the vendor counts as out. */
 export type Rule =
   /** While its breaker is open under any of these keys: the vendor's operation, and the call's key where it has one. */
-  | { readonly _tag: "Breaker"; readonly breaker: Pick<Breaker, "state">; readonly keys: ReadonlyArray<string> }
+  | { readonly _tag: "Breaker"; readonly breaker: Circuits; readonly keys: ReadonlyArray<string> }
   /** While many of the calls that were made through the switch failed. */
   | {
     readonly _tag: "Failures"
@@ -116,6 +120,7 @@ export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch
   return Effect.withFiber((fiber) => {
     const timeline = Timeline.of(fiber)
     const feature = new Feature(options.name, settings, makeEvidence(timeline.now()), timeline.now())
+    Telemetry.begin(fiber.context, Telemetry.featureTransitions, { feature: options.name })
     Telemetry.gauge(
       fiber.context,
       Telemetry.featureShare,

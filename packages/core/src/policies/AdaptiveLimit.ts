@@ -102,6 +102,8 @@ export interface AdaptiveLimit extends Gate {
   running(key: string): number
   /** Calls waiting now under a key. */
   waiting(key: string): number
+  /** Calls that may run, run and wait now under all keys of a vendor; under all there are where `by` makes the keys. */
+  inUse(vendor: string): { readonly limit: number; readonly running: number; readonly waiting: number }
   /** Keys remembered now. */
   readonly size: number
 }
@@ -116,7 +118,7 @@ class AdaptiveGate implements AdaptiveLimit {
   readonly criticalShare: number
   readonly fairBy: (call: Call) => string
   private readonly initial: number
-  private readonly by: (call: Call) => string
+  private readonly by: ((call: Call) => string) | undefined
   private readonly rooms: Keyed<Room>
 
   constructor(options: AdaptiveLimitOptions) {
@@ -132,7 +134,7 @@ class AdaptiveGate implements AdaptiveLimit {
     this.maxWaitMillis = Range.pause("AdaptiveLimit: maxWait", options.maxWait ?? Duration.seconds(1))
     this.criticalShare = Range.between("AdaptiveLimit: criticalShare", options.criticalShare ?? 0.1, 0, 1)
     if (this.criticalShare === 1) throw new Error("AdaptiveLimit: criticalShare must be less than 1, got 1")
-    this.by = options.by ?? ((call) => call.vendor)
+    this.by = options.by
     this.fairBy = options.fairBy ?? ((call) => call.key)
     this.initial = initial
     const makeLearner = learnerMaker(options.algorithm ?? { _tag: "Gradient" }, { initial, min, max })
@@ -155,8 +157,17 @@ class AdaptiveGate implements AdaptiveLimit {
   waiting(key: string) {
     return this.rooms.peek(key)?.waiting ?? 0
   }
+  inUse(vendor: string) {
+    let [limit, running, waiting] = [0, 0, 0]
+    for (const room of this.rooms.under(this.by === undefined ? vendor : undefined)) {
+      limit += room.learner.limit
+      running += room.running
+      waiting += room.waiting
+    }
+    return { limit: limit || this.initial, running, waiting }
+  }
   admit(call: Call): Admission {
-    return this.rooms.get(this.by(call), call.now).admit(call)
+    return this.rooms.get(this.by === undefined ? call.vendor : this.by(call), call.now).admit(call)
   }
 }
 

@@ -55,6 +55,8 @@ export interface ThrottleOptions extends KeyOptions {
 export interface Throttle extends Gate {
   /** The share of calls that would be refused now under a key, over all priorities or of one. */
   probability(key: string, now: number, priority?: Priority): number
+  /** The largest of these shares over all keys of a vendor; over all there are where `by` makes the keys. */
+  worst(vendor: string, now: number): number
   /** Keys remembered now. */
   readonly size: number
 }
@@ -93,6 +95,13 @@ class ThrottleGate implements Throttle {
   }
   probability(key: string, now: number, priority?: Priority) {
     return this.tallies.peek(key)?.probability(now, priority) ?? 0
+  }
+  worst(vendor: string, now: number) {
+    let worst = 0
+    for (const tally of this.tallies.under(this.by === undefined ? vendor : undefined)) {
+      worst = Math.max(worst, tally.probability(now))
+    }
+    return worst
   }
   admit(call: Call): Admission {
     const key = this.by === undefined ? keyOf(call) : this.by(call)
