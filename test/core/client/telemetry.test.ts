@@ -244,6 +244,33 @@ describe("the spans of a call", () => {
 })
 
 describe("the metrics of calls", () => {
+  it.effect("have the labels that the table says, and no other", () =>
+    Effect.gen(function*() {
+      const client = yield* make({
+        rateLimit: { limit: 1 },
+        throttle: {},
+        adaptiveLimit: {},
+        bulkhead: {},
+        hedge: {},
+        cache: { fresh: "1 minute" }
+      })
+      yield* elapse(client.items.find({ params: { id: "anvil" }, query: {}, headers: {} }, { key: "eu" }), 1)
+      const rows = new Map(Object.values(Telemetry.metrics).map((row: Telemetry.Metric) => [row.name, row]))
+      const snapshot = yield* Metric.snapshot
+      assert.isAbove(new Set(snapshot.map(({ id }) => id)).size, 15)
+      for (const { attributes = {}, description, id } of snapshot) {
+        const { help, labels } = rows.get(id) ?? assert.fail(`no row for ${id}`)
+        assert.strictEqual(description, help)
+        // A call without an answer has no status, and one without a failure no kind of error.
+        const optional = ["http.response.status_code", "error.type"]
+        assert.sameMembers(
+          Object.keys(attributes),
+          labels.filter((label) => label in attributes || !optional.includes(label)),
+          id
+        )
+      }
+    }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry))
+
   it.effect("count what each key has used, and a flood of keys together", () =>
     Effect.gen(function*() {
       const client = yield* make({ rateLimit: { limit: 2, window: "1 hour", queue: 0 } })
