@@ -2,10 +2,21 @@ import * as Telemetry from "@breakwater/core/Telemetry"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Metric } from "effect"
 import { PrometheusMetrics } from "effect/observability"
+import { readFileSync } from "node:fs"
 
 const rows: ReadonlyArray<Telemetry.Metric> = Object.values(Telemetry.metrics)
 
+const guide = readFileSync(new URL("../../docs/guides/metrics.md", import.meta.url), "utf8")
+
 describe("the table of metrics", () => {
+  it("is in the guide, row by row", () => {
+    const table = rows.map(({ help, kind, labels, name }) => {
+      const shown = labels.map((label) => `\`${label}\``).join(" ")
+      return `| \`${name}\` | \`${Telemetry.prometheusName(name)}\` | ${kind} | ${shown} | ${help} |`
+    })
+    assert.include(guide, table.join("\n"))
+  })
+
   it("names each metric once, with a help text, and a closed set only for a label that it has", () => {
     assert.strictEqual(new Set(rows.map(({ name }) => name)).size, rows.length)
     for (const { help, labels, name, values = {} } of rows) {
