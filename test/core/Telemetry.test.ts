@@ -27,7 +27,7 @@ describe("the table of metrics", () => {
     }
   })
 
-  it("gives Prometheus the unit in the name, and _total for whatever counts", () => {
+  it("gives Prometheus the unit in the name, and each counter its _total", () => {
     const names = Object.fromEntries(rows.map(({ name }) => [name, Telemetry.prometheusName(name)]))
     assert.deepStrictEqual(names, {
       "http.client.request.duration": "http_client_request_duration_seconds",

@@ -58,7 +58,7 @@ export const failed = (durationMillis: number, reason: Reason, quota?: Quota): O
 /** What a reason says about the vendor's health. */
 export const classify = (reason: Reason): Outcome["_tag"] => Facts.of(reason).health
 
-/** What an attempt says about the vendor's load: a throttle and an adaptive limit ask this. */
+/** The vendor's load, as an attempt shows it: a throttle and an adaptive limit ask this. */
 export const load = ({ _tag, reason }: Outcome): Facts.Load => {
   if (reason === undefined) return _tag === "Success" ? "Accepted" : "Unknown"
   // An operation that was cut off says something only when the attempt had a fair share of its time.

@@ -22,7 +22,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Meter, type MeterOptions, type OperationLabels, type OperationMeter } from "./Telemetry/Meter.ts"
 import { type Metric, metricOf, metrics, type Name } from "./Telemetry/Metrics.ts"
-import { Count, countKey, type Labels, Live, type Reading, show, use } from "./Telemetry/Series.ts"
+import { Count, countKey, type Labels, line, Live, type Reading, use } from "./Telemetry/Series.ts"
 
 export {
   type MeterOptions,
@@ -34,7 +34,7 @@ export {
 export { type Metric, metrics, type Name, prometheusName } from "./Telemetry/Metrics.ts"
 export { durationBoundaries, type Labels, type Reading } from "./Telemetry/Series.ts"
 
-/** The names of the metrics; the table says what each means. */
+/** The names of the metrics; the table has the meaning of each. */
 export const {
   adaptiveLimit: { name: adaptiveLimit },
   adaptiveLimitRunning: { name: adaptiveLimitRunning },
@@ -99,18 +99,15 @@ const closedSet = ({ values = {} }: Metric, labels: Labels): ReadonlyArray<Label
     [labels]
   )
 
-/** Shows a count that somebody else keeps; it is read when an exporter comes by. */
-export const countOf = (context: Context.Context<never>, name: Name, labels: Labels, read: () => number): void => {
-  show(context, metricOf(name), labels, read)
-}
-
 /** Shows a number that is read when an exporter comes by; the latest of a name and its labels is the one shown. */
-export const gauge = countOf
+export const show = (context: Context.Context<never>, name: Name, labels: Labels, read: () => number): void => {
+  line(context, metricOf(name), labels, read)
+}
 
 /**
  * The series of one client. Those of the same vendor in one registry add up; of states and shares the worst is shown. They
- * leave with the last client, but for what has been counted: an exporter that comes by later, as at the end of a short
- * process, still finds it, and a client made anew counts on.
+ * leave with the last client, but for counts above 0: an exporter that comes by later, as at the end of a short process,
+ * still finds them, and a client made anew counts on.
  */
 export interface Series {
   /** The meter of an operation. */
@@ -151,7 +148,7 @@ class ClientSeries implements Series {
     this.finalizers.push(finalizer)
   }
   close(): void {
-    // Sources leave before what they are shown by.
+    // In reverse, so that a source leaves before its series.
     for (const finalizer of this.finalizers.splice(0).toReversed()) finalizer()
   }
 

@@ -1,10 +1,10 @@
 /**
- * The table of what each reason means: for the vendor's health, for retry and failover, for what a vendor can take. Every
- * policy reads its own column, so that a new reason is one row here, and a row that is missing is a type error.
+ * The table of reasons: one row each, with its meaning for the vendor's health and load, for retry and for failover. Every
+ * policy reads its own column, so that a new reason is one row here, and a missing row is a type error.
  */
 import type { Reason } from "../Reason.ts"
 
-/** What a failed attempt says about how much the vendor has to do; see {@link loadOf}. */
+/** The vendor's load, as far as a failed attempt shows it; see {@link loadOf}. */
 export type Load = "Accepted" | "TurnedAway" | "Overloaded" | "Unknown"
 
 export interface Facts {
@@ -13,11 +13,11 @@ export interface Facts {
    * would meet the same gate, or the same lack of time.
    */
   readonly from: "Gate" | "Caller" | "Network" | "Vendor" | "Credential"
-  /** What it says about the vendor's health. */
+  /** The vendor's health, as the reason shows it. */
   readonly health: "Success" | "Failure" | "Ignored"
   /** Whether another vendor may do better: the reason is about this vendor, now, and not about the request or its time. */
   readonly movesOn: boolean
-  /** What it says about the vendor's load. */
+  /** The vendor's load, as the reason shows it. */
   readonly load: Load
 }
 
@@ -55,9 +55,9 @@ const facts: { readonly [Tag in Reason["_tag"]]: Facts } = {
 const overloadStatuses: ReadonlySet<number> = new Set([408, 502, 503, 504, 529])
 
 /**
- * What a reason says about the vendor's load.
+ * The vendor's load, as a reason shows it.
  *
- * - `Accepted`: it took the call on, whatever it answered.
+ * - `Accepted`: it took the call on, and answered well or badly.
  * - `TurnedAway`: it did not take the call on.
  * - `Overloaded`: it did not, and because it has too much to do.
  * - `Unknown`: it was not asked.
@@ -65,7 +65,7 @@ const overloadStatuses: ReadonlySet<number> = new Set([408, 502, 503, 504, 529])
 export const loadOf = (reason: Reason): Load =>
   reason._tag === "Unavailable" && overloadStatuses.has(reason.status) ? "Overloaded" : facts[reason._tag].load
 
-/** What a reason means, the same for every error of its kind. */
+/** The row of a reason: the same for every reason of its kind. */
 export const of = (reason: Reason): Facts => facts[reason._tag]
 
 /** Whether a reason comes from our own side: a gate, or the caller's request or time. */

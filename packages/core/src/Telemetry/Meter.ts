@@ -3,7 +3,7 @@ import type * as Context from "effect/Context"
 import { type Metric, metrics } from "./Metrics.ts"
 import { Count, getOrMake, Histogram, type Labels, type Shared, shared } from "./Series.ts"
 
-/** What can be counted about the calls of one operation. */
+/** The counts of one operation: its attempts, its calls, its refusals. */
 export interface OperationMeter {
   /** An attempt ended. `errorType` is the reason's tag or the status, as the conventions want it; absent on success. */
   attempt(durationMillis: number, status: number | undefined, errorType: string | undefined): void
@@ -26,7 +26,7 @@ export interface OperationLabels {
   readonly port: number
 }
 
-/** What can happen to an operation besides its outcomes, so that it is shown before it happens. */
+/** The events of an operation besides its outcomes, so that each has a series before its first one. */
 export interface MeterOptions {
   /** The names of the gates that may refuse it. @default none */
   readonly gates?: ReadonlyArray<string> | undefined

@@ -8,7 +8,7 @@ export interface Metric {
   readonly name: string
   /** A `StateSet` shows 1 for the state that is, and 0 for every other, so that a share over time or instances means something. */
   readonly kind: "Counter" | "Gauge" | "Histogram" | "StateSet"
-  /** In UCUM (https://ucum.org): `s`, `By`, `1` for a share; what is in braces is counted and has no unit. */
+  /** In UCUM (https://ucum.org): `s`, `By`, `1` for a share; a word in braces names the things that are counted. */
   readonly unit: string
   readonly labels: ReadonlyArray<string>
   readonly help: string

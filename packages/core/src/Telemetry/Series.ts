@@ -71,7 +71,7 @@ const showNumber = (context: Context.Context<never>, row: Row, attributes: Label
   )
 
 /** Shows a number that is read when an exporter comes by; the latest of a name and its labels is the one shown. */
-export const show = (context: Context.Context<never>, row: Row, labels: Labels, read: () => number) =>
+export const line = (context: Context.Context<never>, row: Row, labels: Labels, read: () => number) =>
   row.kind === "Counter" ? showCount(context, row, labels, read) : showNumber(context, row, labels, read)
 
 /** A count that only grows. */
@@ -83,7 +83,7 @@ export class Count implements Shared {
   constructor(context: Context.Context<never>, row: Row, labels: Labels) {
     this.line = showCount(context, row, labels, () => this.count)
   }
-  /** What has been counted stays: an exporter may not have come by yet, as at the end of a short process. */
+  /** A count above 0 stays: an exporter may not have come by yet, as at the end of a short process. */
   leave(): boolean {
     if (this.count === 0) this.line.remove()
     return this.count === 0
@@ -164,13 +164,13 @@ interface Source {
   readonly read: () => Reading
 }
 
-/** The live sources of a number: what is shown is made of all of them, and is gone with the last. */
+/** The live sources of a number: its series are made of all of them, and leave with the last. */
 export class Live implements Shared {
   users = 0
   private readonly row: Row
   private readonly sources = new Set<Source>()
   private readonly lines: ReadonlyArray<Metric.Registration>
-  /** What sources that have left had counted. */
+  /** The counts of sources that have left. */
   private left = 0
 
   constructor(context: Context.Context<never>, row: Row, labels: Labels) {
@@ -178,8 +178,8 @@ export class Live implements Shared {
     const [[label, values] = ["", []]] = Object.entries(row.values ?? {})
     // A value that the labels name is one series of the closed set.
     this.lines = values.length === 0 || label in labels
-      ? [show(context, row, labels, () => this.total())]
-      : values.map((value) => show(context, row, { ...labels, [label]: value }, () => this.at(value, values)))
+      ? [line(context, row, labels, () => this.total())]
+      : values.map((value) => line(context, row, { ...labels, [label]: value }, () => this.at(value, values)))
   }
 
   add(source: Source): () => void {

@@ -121,7 +121,7 @@ export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch
     const timeline = Timeline.of(fiber)
     const feature = new Feature(options.name, settings, makeEvidence(timeline.now()), timeline.now())
     Telemetry.begin(fiber.context, Telemetry.featureTransitions, { feature: options.name })
-    Telemetry.gauge(
+    Telemetry.show(
       fiber.context,
       Telemetry.featureShare,
       { feature: options.name },

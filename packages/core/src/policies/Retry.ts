@@ -59,7 +59,8 @@ export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
 
 /**
  * Whether a failed attempt may be followed by another. Our own gates mean what they say: asking again at once would only
- * ask louder. `worst` is what became of the call over all its attempts, this one included: an `Unsafe` call whose first attempt may have acted stays unrepeatable, whatever the second met.
+ * ask louder. `worst` is what became of the call over all its attempts, this one included: an `Unsafe` call whose first
+ * attempt may have acted stays unrepeatable, whatever the second met.
  */
 export const isWorthwhile = (safety: Safety, reason: Reason, worst: Fate): boolean =>
   reason.isRetryable && !Facts.isOurs(reason) && mayRepeat(safety, worst)

@@ -1,6 +1,6 @@
 /**
- * The description of a policy's setting, for the tables of `Order`: how it is made of its option, when an operation gets one of
- * its own, what it shows, what it shares. A setting whose product is a gate is a {@link Kind}.
+ * The description of one setting of a policy, for the tables of `Order`: its option and product, its dependencies, its gauges,
+ * its sharing with a fleet. A setting whose product is a gate is a {@link Kind}.
  */
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -26,7 +26,7 @@ export interface Client {
   readonly context: Context.Context<never>
 }
 
-/** One option of a policy, and what is made of it. */
+/** One option of a policy, and its product. */
 export interface Setting<Name extends string, Options, Made> {
   /** The option's name in a `Policy`. */
   readonly option: Name
@@ -45,9 +45,9 @@ export interface Setting<Name extends string, Options, Made> {
   }
   /** Whether every operation has one of its own. @default false */
   readonly perOperation?: boolean
-  /** What it shows. @default nothing */
+  /** Its gauges. @default none */
   readonly gauges?: ReadonlyArray<Gauge<Made>>
-  /** Shows what happens to it, until the client's series end. @default nothing */
+  /** Shows its events, until the client's series end. @default nothing */
   watch?(made: Made, client: Client): void
   /** Counts together with the other processes of a fleet, under a name. @default each process counts for itself */
   share?(made: Made, name: string): Effect.Effect<void, never, Scope.Scope>
@@ -55,9 +55,9 @@ export interface Setting<Name extends string, Options, Made> {
 
 /** A setting whose product is a gate. */
 export interface Kind<Name extends string, Options, G extends Gate> extends Setting<Name, Options, G> {
-  /** What it counts together by default, in words for a reader. */
+  /** The partition that it counts by default, in words for a reader. */
   readonly per: string
 }
 
-/** The options of a setting, without what is made elsewhere and without `false`. */
+/** The options of a setting, without a product made elsewhere and without `false`. */
 export type OptionsOf<Name extends keyof Policy, Made> = Exclude<NonNullable<Policy[Name]>, Made | false>

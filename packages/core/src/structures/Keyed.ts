@@ -131,7 +131,7 @@ export class Keyed<C extends Cell> {
   }
 
   /**
-   * The states that do not rest of a scope and of what is under it: `acme` and `acme/eu`; all of them without a scope. To be
+   * The states of a scope and of its parts, of `acme` and `acme/eu`, but for those at rest; without a scope all of them. To be
    * looked at only, and at once.
    */
   *under(scope: string | undefined): IterableIterator<C> {
