@@ -249,6 +249,10 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       ) {
         assert.match(text, new RegExp(`^${name}\\{`, "m"))
       }
+      // https://prometheus.io/docs/practices/naming: a counter says that it is one.
+      const counters = Array.from(text.matchAll(/^# TYPE (breakwater_\S+) counter$/gm), ([, name]) => name!)
+      assert.isAbove(counters.length, 8)
+      assert.deepStrictEqual(counters.filter((name) => !name.endsWith("_total")), [])
     }))
 
   it.effect("describes itself", () =>
@@ -341,8 +345,12 @@ describe("the demo server with vendors that misbehave", () => {
         const metrics = (yield* request("GET", `${url}/metrics`)).text
         assert.deepStrictEqual([...connectionAttempts(metrics).keys()].toSorted(), vendorsOfRates)
         for (const [vendor, attempts] of connectionAttempts(metrics)) assert.isAtMost(attempts, 1_110, vendor)
-        assert.match(metrics, /^breakwater_breaker_state\{vendor="frankfurter",operation="rate"\} 2$/m)
-        assert.match(metrics, /^breakwater_breaker_state\{vendor="open-exchange-rates",operation="latest"\} 2$/m)
+        assert.match(metrics, /^breakwater_breaker_state\{vendor="frankfurter",operation="rate",state="open"\} 1$/m)
+        assert.match(
+          metrics,
+          /^breakwater_breaker_state\{vendor="open-exchange-rates",operation="latest",state="open"\} 1$/m
+        )
+        assert.match(metrics, /^breakwater_breaker_circuits\{vendor="frankfurter",state="open"\} 1$/m)
 
         yield* request("DELETE", `${control}/_faults/frankfurter`)
         yield* request("DELETE", `${control}/_journal/frankfurter`)
@@ -365,7 +373,7 @@ describe("the demo server with vendors that misbehave", () => {
           )
         assert.match(
           (yield* request("GET", `${url}/metrics`)).text,
-          /^breakwater_breaker_state\{vendor="frankfurter",operation="rate"\} 0$/m
+          /^breakwater_breaker_state\{vendor="frankfurter",operation="rate",state="closed"\} 1$/m
         )
       }).pipe(Effect.scoped),
     90_000

@@ -54,7 +54,7 @@ describe("demo servers and a Redis", () => {
         }
         assert.strictEqual(vendor.seen.length, 3)
         const metrics = yield* request("GET", `${other.url}/metrics`)
-        assert.match(metrics.text, /^breakwater_cache_bypassed\S* [1-9]/m)
+        assert.match(metrics.text, /^breakwater_cache_bypassed_total\S* [1-9]/m)
       }))
   })
 })

@@ -295,7 +295,8 @@ describe("an operation with a cache", () => {
           ["shared", 0]
         ])
         const operations = (yield* Metric.snapshot).filter(({ id }) => id === Telemetry.operationDuration)
-        assert.deepStrictEqual(operations.map(({ state }) => (state as { count: number }).count), [1])
+        const counts = operations.map(({ state }) => (state as { count: number }).count)
+        assert.deepStrictEqual(counts.filter((count) => count > 0), [1])
       })))
 
   it.effect("says in a span where an answer comes from that no call was made for", () => {

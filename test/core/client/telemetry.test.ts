@@ -244,6 +244,33 @@ describe("the spans of a call", () => {
 })
 
 describe("the metrics of calls", () => {
+  it.effect("have the labels that the table says, and no other", () =>
+    Effect.gen(function*() {
+      const client = yield* make({
+        rateLimit: { limit: 1 },
+        throttle: {},
+        adaptiveLimit: {},
+        bulkhead: {},
+        hedge: {},
+        cache: { fresh: "1 minute" }
+      })
+      yield* elapse(client.items.find({ params: { id: "anvil" }, query: {}, headers: {} }, { key: "eu" }), 1)
+      const rows = new Map(Object.values(Telemetry.metrics).map((row: Telemetry.Metric) => [row.name, row]))
+      const snapshot = yield* Metric.snapshot
+      assert.isAbove(new Set(snapshot.map(({ id }) => id)).size, 15)
+      for (const { attributes = {}, description, id } of snapshot) {
+        const { help, labels } = rows.get(id) ?? assert.fail(`no row for ${id}`)
+        assert.strictEqual(description, help)
+        // A call without an answer has no status, and one without a failure no kind of error.
+        const optional = ["http.response.status_code", "error.type"]
+        assert.sameMembers(
+          Object.keys(attributes),
+          labels.filter((label) => label in attributes || !optional.includes(label)),
+          id
+        )
+      }
+    }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry))
+
   it.effect("count what each key has used, and a flood of keys together", () =>
     Effect.gen(function*() {
       const client = yield* make({ rateLimit: { limit: 2, window: "1 hour", queue: 0 } })
@@ -287,15 +314,20 @@ describe("the metrics of calls", () => {
             return [[labels, Number(metric.state.value)]]
           case "Histogram":
             return [[labels, metric.state.count]]
-          default:
+          case "Frequency":
+          case "Summary":
             return []
         }
       }).toSorted(([a], [b]) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
     const histogram = (name: string) => {
-      const found = snapshots.find((metric) => metric.id === name)
-      return found?.type === "Histogram" ? found.state : assert.fail(`no histogram ${name}`)
+      const found = snapshots.flatMap((metric) =>
+        metric.id === name && metric.type === "Histogram" && metric.state.count > 0 ? [metric.state] : []
+      )
+      return found[0] ?? assert.fail(`no histogram ${name}`)
     }
-    return { all: snapshots, histogram, shown }
+    /** Without the series that have counted nothing. */
+    const counted = (name: string) => shown(name).filter(([, value]) => value !== 0)
+    return { all: snapshots, counted, histogram, shown }
   })
 
   it.effect("show what an adaptive limit has learnt, and what a throttle refuses", () =>
@@ -303,8 +335,16 @@ describe("the metrics of calls", () => {
       const admit = () => freePermit
       const only = (n: number) => (key: string) => key === "acme" ? n : Number.NaN
       yield* make({
-        adaptiveLimit: { name: "learning", admit, limit: only(7), running: only(3), waiting: only(2), size: 1 },
-        throttle: { name: "throttling", admit, probability: only(0.3), size: 1 }
+        adaptiveLimit: {
+          name: "learning",
+          admit,
+          limit: only(7),
+          running: only(3),
+          waiting: only(2),
+          inUse: (vendor) => ({ limit: only(7)(vendor), running: only(3)(vendor), waiting: only(2)(vendor) }),
+          size: 1
+        },
+        throttle: { name: "throttling", admit, probability: only(0.3), worst: only(0.3), size: 1 }
       })
       const { shown } = yield* metrics
       assert.deepStrictEqual(
@@ -331,7 +371,7 @@ describe("the metrics of calls", () => {
     Effect.gen(function*() {
       const client = yield* make({ retry: { retries: 1, base: 0 }, breaker: false, retryBudget: false })
       for (let i = 0; i < 6; i++) yield* elapse(Effect.exit(find(client)))
-      const { shown } = yield* metrics
+      const { counted, shown } = yield* metrics
       assert.deepStrictEqual(
         shown(Telemetry.requestDuration),
         [
@@ -343,7 +383,7 @@ describe("the metrics of calls", () => {
           [{ "http.response.status_code": "503", "error.type": "503", ...http }, 3]
         ].map(([labels, count]): Shown => [inOrder(labels as Labels), count as number]).toSorted(byLabels)
       )
-      assert.deepStrictEqual(shown(Telemetry.operationDuration), [
+      assert.deepStrictEqual(counted(Telemetry.operationDuration), [
         [{ ...own, outcome: "ConnectFailed" }, 1],
         [{ ...own, outcome: "InvalidResponse" }, 1],
         [{ ...own, outcome: "Timeout" }, 1],
@@ -352,7 +392,7 @@ describe("the metrics of calls", () => {
         [{ ...own, outcome: "success" }, 1]
       ])
       assert.deepStrictEqual(shown(Telemetry.retries), [[own, 4], [{ vendor: "acme", operation: "items.order" }, 0]])
-      assert.deepStrictEqual(shown(Telemetry.refusals), [])
+      assert.deepStrictEqual(counted(Telemetry.refusals), [])
     }).pipe(
       Effect.provide(FakeTransport.layer((_, index) =>
         [
@@ -438,9 +478,9 @@ describe("the metrics of calls", () => {
       ]
       for (const [status, errorType] of ends) meter.attempt(1, status, errorType)
       for (const outcome of ["success", "Timeout", "success", "success"]) meter.operation(1, outcome)
-      const { shown } = yield* metrics
+      const { counted } = yield* metrics
       const counts = (name: string, ...keys: ReadonlyArray<string>) =>
-        shown(name).map(([attributes, count]) => [...keys.map((key) => attributes[key] ?? ""), count].join(" "))
+        counted(name).map(([attributes, count]) => [...keys.map((key) => attributes[key] ?? ""), count].join(" "))
       assert.sameMembers(counts(Telemetry.requestDuration, "http.response.status_code", "error.type"), [
         "200  3",
         "200 InvalidResponse 1",
@@ -466,8 +506,8 @@ describe("the metrics of calls", () => {
       yield* elapse(Effect.exit(find(client)), "1 second")
       // These find it open, and give their permits of the rate limit back.
       for (let i = 0; i < 2; i++) yield* elapse(Effect.exit(find(client)), "1 second")
-      const { shown } = yield* metrics
-      assert.deepStrictEqual(shown(Telemetry.refusals), [
+      const { counted } = yield* metrics
+      assert.deepStrictEqual(counted(Telemetry.refusals), [
         [{ ...own, gate: "breaker" }, 2],
         [{ ...own, gate: "bulkhead" }, 1]
       ])
@@ -476,7 +516,7 @@ describe("the metrics of calls", () => {
       })
       yield* elapse(Effect.exit(find(quota)))
       yield* elapse(Effect.exit(find(quota)))
-      const { shown: later } = yield* metrics
+      const { counted: later } = yield* metrics
       assert.deepStrictEqual(later(Telemetry.refusals).at(-1), [
         { vendor: "quota", operation: "items.find", gate: "ratelimit" },
         1
@@ -491,26 +531,38 @@ describe("the metrics of calls", () => {
           retry: false,
           breaker: { trip: { _tag: "Consecutive", failures: 2 }, openFor: "10 seconds", probes: [1] }
         })
-        const state = Effect.map(metrics, ({ shown }) => ({
-          state: Object.fromEntries(shown(Telemetry.breakerState).map(([{ operation }, value]) => [operation, value])),
-          changes: Object.fromEntries(shown(Telemetry.breakerTransitions).map(([{ to }, count]) => [to, count]))
+        const state = Effect.map(metrics, ({ counted, shown }) => ({
+          state: Object.fromEntries(
+            counted(Telemetry.breakerState).map(([{ operation, state }]) => [operation, state])
+          ),
+          changes: Object.fromEntries(
+            shown(Telemetry.breakerTransitions)
+              .flatMap(([{ operation, to }, count]) => operation === "items.find" ? [[to, count]] : [])
+          )
         }))
         const call = elapse(Effect.exit(find(client)), 1)
         yield* call
-        assert.deepStrictEqual(yield* state, { state: { "items.find": 0, "items.order": 0 }, changes: {} })
+        const none = { Closed: 0, HalfOpen: 0, Open: 0 }
+        assert.deepStrictEqual(yield* state, {
+          state: { "items.find": "closed", "items.order": "closed" },
+          changes: none
+        })
         yield* call
-        assert.deepStrictEqual(yield* state, { state: { "items.find": 2, "items.order": 0 }, changes: { Open: 1 } })
+        assert.deepStrictEqual(yield* state, {
+          state: { "items.find": "open", "items.order": "closed" },
+          changes: { ...none, Open: 1 }
+        })
         yield* TestClock.adjust("10 seconds")
-        assert.strictEqual((yield* state).state["items.find"], 1)
+        assert.strictEqual((yield* state).state["items.find"], "half_open")
         isUp = true
         yield* call
         assert.deepStrictEqual(yield* state, {
-          state: { "items.find": 0, "items.order": 0 },
+          state: { "items.find": "closed", "items.order": "closed" },
           changes: { Closed: 1, HalfOpen: 1, Open: 1 }
         })
         isUp = false
         for (let i = 0; i < 2; i++) yield* elapse(Effect.exit(client.items.order()), 1)
-        assert.deepStrictEqual((yield* state).state, { "items.find": 0, "items.order": 2 })
+        assert.deepStrictEqual((yield* state).state, { "items.find": "closed", "items.order": "open" })
       }).pipe(Effect.provide(FakeTransport.layer(() => isUp ? anvil : { status: 503 })))
     }).pipe(freshRegistry))
 
@@ -564,23 +616,23 @@ describe("the metrics of calls", () => {
         yield* elapse(Effect.exit(find(client)))
         yield* elapse(Effect.exit(find(client)))
       }
-      const { shown } = yield* metrics
+      const { counted, shown } = yield* metrics
       assert.deepStrictEqual(shown(Telemetry.requestDuration).map(([, count]) => count), [4])
       assert.deepStrictEqual(
-        shown(Telemetry.operationDuration).map(([{ outcome }, count]) => [outcome, count]),
+        counted(Telemetry.operationDuration).map(([{ outcome }, count]) => [outcome, count]),
         [["CircuitOpen", 2], ["Unavailable", 2]]
       )
       assert.deepStrictEqual(shown(Telemetry.retries)[0], [own, 2])
-      assert.deepStrictEqual(shown(Telemetry.refusals), [[{ ...own, gate: "breaker" }, 2]])
-      assert.deepStrictEqual(shown(Telemetry.breakerTransitions), [[{ vendor: "acme", to: "Open" }, 2]])
+      assert.deepStrictEqual(counted(Telemetry.refusals), [[{ ...own, gate: "breaker" }, 2]])
+      assert.deepStrictEqual(counted(Telemetry.breakerTransitions), [[{ ...own, to: "Open" }, 2]])
     }).pipe(Effect.provide(FakeTransport.layer(() => ({ status: 503 }))), freshRegistry))
 
   it.effect("of one registry are not those of another", () =>
     Effect.gen(function*() {
       const counts = Effect.gen(function*() {
         yield* elapse(find(yield* make()))
-        const { shown } = yield* metrics
-        return shown(Telemetry.operationDuration).map(([, count]) => count)
+        const { counted } = yield* metrics
+        return counted(Telemetry.operationDuration).map(([, count]) => count)
       })
       assert.deepStrictEqual(yield* freshRegistry(counts), [1])
       assert.deepStrictEqual(yield* freshRegistry(counts), [1])
@@ -613,9 +665,9 @@ describe("the metrics of calls", () => {
       })
       const exit = yield* elapse(Effect.exit(find(broken)))
       assert.isTrue(exit._tag === "Failure" && exit.cause.reasons.every(isDie))
-      const { shown } = yield* metrics
+      const { counted, shown } = yield* metrics
       assert.deepStrictEqual(
-        shown(Telemetry.operationDuration).map(([{ outcome, vendor }, count]) => [vendor, outcome, count]),
+        counted(Telemetry.operationDuration).map(([{ outcome, vendor }, count]) => [vendor, outcome, count]),
         [["acme", "defect", 1], ["defect", "defect", 1], ["interrupted", "interrupted", 1]]
       )
       assert.deepStrictEqual(

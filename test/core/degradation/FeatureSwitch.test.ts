@@ -250,7 +250,10 @@ describe("FeatureSwitch", () => {
             ]]
             : []
         ))
-      assert.deepStrictEqual(yield* shown, [["breakwater.feature.share", "shipping", undefined, 1]])
+      assert.sameDeepMembers(yield* shown, [
+        ["breakwater.feature.share", "shipping", undefined, 1],
+        ...["On", "Returning", "Off"].map((to) => ["breakwater.feature.transitions", "shipping", to, 0])
+      ])
       vendor.is = "Open"
       yield* feature.isOn()
       const after = yield* shown

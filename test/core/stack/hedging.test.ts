@@ -5,6 +5,7 @@ import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import * as RetryBudget from "@breakwater/core/policies/RetryBudget"
 import type { Safety } from "@breakwater/core/Safety"
 import type { Leaf } from "@breakwater/core/stack/Leaf"
+import * as Order from "@breakwater/core/stack/Order"
 import * as Policy from "@breakwater/core/stack/Policy"
 import * as Stack from "@breakwater/core/stack/Stack"
 import { InvalidResponse, type Reason, Unavailable, type VendorError } from "@breakwater/core/VendorError"
@@ -232,16 +233,16 @@ describe("a hedged call", () => {
 
   it("learns from each operation alone, with the vendor's settings or its own", () => {
     const vendor: Policy.Policy = { hedge: { after: { minimumAnswers: 1 } } }
-    const shared = Policy.makeGates(vendor)
-    const one = Policy.overrideGates(shared, vendor, undefined)
-    const another = Policy.overrideGates(shared, vendor, undefined)
-    const other = Policy.overrideGates(shared, vendor, { deadline: "1 minute" })
+    const shared = Order.makeGates(vendor)
+    const one = Order.overrideGates(shared, vendor, undefined)
+    const another = Order.overrideGates(shared, vendor, undefined)
+    const other = Order.overrideGates(shared, vendor, { deadline: "1 minute" })
     one.hedge!.record(10, 0)
     assert.isBelow(one.hedge!.delay(1, 0), Infinity)
     assert.strictEqual(another.hedge!.delay(1, 0), Infinity)
     assert.strictEqual(other.hedge!.delay(1, 0), Infinity)
-    assert.isUndefined(Policy.overrideGates(shared, vendor, { hedge: false }).hedge)
-    assert.strictEqual(Policy.overrideGates(shared, vendor, { hedge: { after: 7 } }).hedge!.delay(1, 0), 7)
+    assert.isUndefined(Order.overrideGates(shared, vendor, { hedge: false }).hedge)
+    assert.strictEqual(Order.overrideGates(shared, vendor, { hedge: { after: 7 } }).hedge!.delay(1, 0), 7)
   })
 
   it.effect("is not joined once its deadline has passed, and leaves nothing behind", () =>

@@ -2,6 +2,7 @@
 import * as AdaptiveLimit from "@breakwater/core/policies/AdaptiveLimit"
 import * as Throttle from "@breakwater/core/policies/Throttle"
 import { withPriority } from "@breakwater/core/Priority"
+import * as Order from "@breakwater/core/stack/Order"
 import * as Policy from "@breakwater/core/stack/Policy"
 import * as Stack from "@breakwater/core/stack/Stack"
 import { Unavailable } from "@breakwater/core/VendorError"
@@ -91,23 +92,23 @@ describe("a stack with an adaptive limit", () => {
     }))
 
   it("has no bulkhead beside it, unless there is to be one", () => {
-    assert.isDefined(Policy.makeGates({}).bulkhead)
-    assert.isUndefined(Policy.makeGates({}).adaptiveLimit)
-    assert.isUndefined(Policy.makeGates({}).throttle)
-    assert.isUndefined(Policy.makeGates({ adaptiveLimit: {} }).bulkhead)
-    assert.isDefined(Policy.makeGates({ adaptiveLimit: {}, bulkhead: {} }).bulkhead)
+    assert.isDefined(Order.makeGates({}).bulkhead)
+    assert.isUndefined(Order.makeGates({}).adaptiveLimit)
+    assert.isUndefined(Order.makeGates({}).throttle)
+    assert.isUndefined(Order.makeGates({ adaptiveLimit: {} }).bulkhead)
+    assert.isDefined(Order.makeGates({ adaptiveLimit: {}, bulkhead: {} }).bulkhead)
 
-    const shared = Policy.makeGates({})
-    assert.isUndefined(Policy.overrideGates(shared, {}, { adaptiveLimit: {} }).bulkhead)
-    assert.strictEqual(Policy.overrideGates(shared, {}, { throttle: {} }).bulkhead, shared.bulkhead)
+    const shared = Order.makeGates({})
+    assert.isUndefined(Order.overrideGates(shared, {}, { adaptiveLimit: {} }).bulkhead)
+    assert.strictEqual(Order.overrideGates(shared, {}, { throttle: {} }).bulkhead, shared.bulkhead)
     const bounded = { bulkhead: {} }
-    const own = Policy.makeGates(bounded)
-    assert.strictEqual(Policy.overrideGates(own, bounded, { adaptiveLimit: {} }).bulkhead, own.bulkhead)
+    const own = Order.makeGates(bounded)
+    assert.strictEqual(Order.overrideGates(own, bounded, { adaptiveLimit: {} }).bulkhead, own.bulkhead)
     const learning = { adaptiveLimit: {}, throttle: {} }
-    const learnt = Policy.makeGates(learning)
-    assert.strictEqual(Policy.overrideGates(learnt, learning, { deadline: 1 }).adaptiveLimit, learnt.adaptiveLimit)
-    assert.strictEqual(Policy.overrideGates(learnt, learning, { deadline: 1 }).throttle, learnt.throttle)
-    const without = Policy.overrideGates(learnt, learning, { adaptiveLimit: false, throttle: false })
+    const learnt = Order.makeGates(learning)
+    assert.strictEqual(Order.overrideGates(learnt, learning, { deadline: 1 }).adaptiveLimit, learnt.adaptiveLimit)
+    assert.strictEqual(Order.overrideGates(learnt, learning, { deadline: 1 }).throttle, learnt.throttle)
+    const without = Order.overrideGates(learnt, learning, { adaptiveLimit: false, throttle: false })
     assert.isUndefined(without.adaptiveLimit)
     assert.isUndefined(without.throttle)
     assert.isDefined(without.bulkhead)

@@ -8,6 +8,7 @@ import type { Auth } from "@breakwater/core/client/Declaration"
 import * as Operation from "@breakwater/core/client/Operation"
 import * as Vendor from "@breakwater/core/client/Vendor"
 import * as Credential from "@breakwater/core/credentials/Credential"
+import * as Order from "@breakwater/core/stack/Order"
 import * as Policy from "@breakwater/core/stack/Policy"
 import * as Stack from "@breakwater/core/stack/Stack"
 import * as Transport from "@breakwater/core/transport/Transport"
@@ -282,7 +283,7 @@ export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*()
     }
     searchAll(search, "the transport", transport)
     const policy = { rateLimit: { limit: 5, window: "1 second" } } satisfies Policy.Policy
-    searchAll(search, "the gates", Policy.makeGates(policy))
+    searchAll(search, "the gates", Order.makeGates(policy))
     searchAll(search, "the stack", Stack.make({ vendor: "acme", operation: "find", safety: "Idempotent", policy }))
     const credentials = yield* Credential.Credentials
     searchAll(search, "the credentials", credentials)

@@ -259,6 +259,16 @@ describe("ExchangeRates by all its vendors", () => {
     const tracer = MemoryTracer.make()
     return scenario({}, (world, ask) =>
       Effect.gen(function*() {
+        const counted = Effect.map(Metric.snapshot, (metrics) =>
+          metrics.flatMap(({ attributes, id, state }) =>
+            id === Telemetry.capabilityAnswers ? [[attributes, (state as { readonly count: number }).count]] : []
+          ))
+        const each = (count: number) =>
+          ["Fresh", "Cached", "Stale", "Fallback"].map((provenance) => [
+            { capability: "exchange-rates", provenance },
+            count
+          ])
+        assert.sameDeepMembers(yield* counted, each(0))
         yield* ask(display)
         yield* ask(display)
         world.first = "down"
@@ -266,17 +276,10 @@ describe("ExchangeRates by all its vendors", () => {
         yield* ask(display)
         yield* TestClock.adjust("1 day")
         yield* ask(display)
-        const counted = (yield* Metric.snapshot).flatMap(({ attributes, id, state }) =>
-          id === Telemetry.capabilityAnswers ? [[attributes, (state as { readonly count: number }).count]] : []
+        assert.sameDeepMembers(yield* counted, each(1))
+        const spans = tracer.spans.filter(({ name }) =>
+          name === "ExchangeRates.latest"
         )
-        assert.sameDeepMembers(
-          counted,
-          ["Fresh", "Cached", "Stale", "Fallback"].map((provenance) => [
-            { capability: "exchange-rates", provenance },
-            1
-          ])
-        )
-        const spans = tracer.spans.filter(({ name }) => name === "ExchangeRates.latest")
         const shown = ["breakwater.provenance", "breakwater.because", "breakwater.from"]
         assert.deepStrictEqual(spans.map(({ attributes }) => shown.map((name) => attributes.get(name))), [
           ["Fresh", undefined, undefined],

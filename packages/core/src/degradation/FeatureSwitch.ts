@@ -123,7 +123,8 @@ export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch
   return Effect.withFiber((fiber) => {
     const timeline = Timeline.of(fiber)
     const feature = new Feature(options.name, settings, makeEvidence(timeline.now()), timeline.now())
-    Telemetry.gauge(
+    Telemetry.begin(fiber.context, Telemetry.featureTransitions, { feature: options.name })
+    Telemetry.show(
       fiber.context,
       Telemetry.featureShare,
       { feature: options.name },

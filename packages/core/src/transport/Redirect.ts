@@ -101,7 +101,21 @@ const afterRedirect = (reason: Reason, fate: Fate): Reason => {
       return reason.fate === "NotSent" ? new Timeout(reason.phase, reason.limitMillis, fate) : reason
     case "InvalidRequest":
       return new InvalidResponse(undefined, `redirected to where nothing can be sent: ${reason.issue}`)
-    default:
+    case "InvalidResponse":
+    case "ResponseTooLarge":
+    case "ConnectionLost":
+    // A transport gives no others.
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "Throttled":
+    case "DeadlineExceeded":
+    case "Unavailable":
+    case "RateLimited":
+    case "Conflict":
+    case "Unauthorized":
+    case "RequestRejected":
+    case "CredentialUnavailable":
       return reason
   }
 }

@@ -378,7 +378,21 @@ class Exchange implements Receiver {
               description: reason.message
             })
           })
-      default:
+      case "Timeout":
+      case "ConnectFailed":
+      case "ConnectionLost":
+      // A transport gives no others.
+      case "CircuitOpen":
+      case "RateLimitExceeded":
+      case "BulkheadFull":
+      case "Throttled":
+      case "DeadlineExceeded":
+      case "Unavailable":
+      case "RateLimited":
+      case "Conflict":
+      case "Unauthorized":
+      case "RequestRejected":
+      case "CredentialUnavailable":
         return transportError(this.request, reason)
     }
   }

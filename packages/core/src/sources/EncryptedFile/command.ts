@@ -50,7 +50,7 @@ class Refused extends Data.TaggedError("Refused")<{ readonly issue: string; read
 const refused = (issue: string) => new Refused({ issue })
 
 const run = (words: ReadonlyArray<string>): Effect.Effect<string, Refused> => {
-  const [command, file = "", name = "", ...more] = words
+  const [command = "", file = "", name = "", ...more] = words
   const isOf = (count: number) => words.length === count && file !== "" && more.length === 0
   switch (command) {
     case "create":

@@ -214,7 +214,7 @@ const bytesOf = (body: Body): Uint8Array => {
   return Buffer.from("form" in body ? body.form : body.text)
 }
 
-/** A reason as it is written. A transport has no others than these. */
+/** A reason as it is written. A transport gives no others than the first six. */
 const toFailure = (reason: Reason): Failure => {
   switch (reason._tag) {
     case "Timeout":
@@ -229,7 +229,17 @@ const toFailure = (reason: Reason): Failure => {
       return { _tag: "ResponseTooLarge", limitBytes: reason.limitBytes }
     case "ConnectionLost":
       return { _tag: "ConnectionLost", phase: reason.phase }
-    default:
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "Throttled":
+    case "DeadlineExceeded":
+    case "Unavailable":
+    case "RateLimited":
+    case "Conflict":
+    case "Unauthorized":
+    case "RequestRejected":
+    case "CredentialUnavailable":
       return { _tag: "ConnectionLost", phase: "Headers" }
   }
 }
