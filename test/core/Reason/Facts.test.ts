@@ -7,8 +7,8 @@ import * as Throttle from "@breakwater/core/policies/Throttle"
 import { Facts, type Reason, Unavailable } from "@breakwater/core/Reason"
 import { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { fakeCall } from "../../support/fakeCall.ts"
-import { reasons } from "../../support/reasons.ts"
+import { fakeCall } from "../../drivers/FakeCall.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 type Row = readonly [
   health: Outcome.Outcome["_tag"],

@@ -3,7 +3,7 @@ import type { Reason } from "@breakwater/core/Reason"
 import type { Fate } from "@breakwater/core/Safety"
 import type { ResponseHeaders } from "@breakwater/core/transport/Transport"
 import { assert, describe, it } from "@effect/vitest"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 /** Some moment; wrong on purpose where an answer has a `Date` of its own. */
 const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)

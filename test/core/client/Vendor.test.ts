@@ -6,8 +6,8 @@ import { CredentialUnavailable } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Context, Effect, Layer, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { AcmeApi, declaration, overTheWire } from "../../support/acme.ts"
-import { json, serve } from "../../support/scriptedServer.ts"
+import { AcmeApi, declaration, overTheWire } from "../../fakes/Acme.ts"
+import { json, serve } from "../../fakes/ScriptedServer.ts"
 
 const environment = (settings: Readonly<Record<string, string>>) =>
   Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))

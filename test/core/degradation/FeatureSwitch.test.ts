@@ -5,8 +5,8 @@ import { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Metric, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { intBetween } from "../../support/intBetween.ts"
-import { reasons } from "../../support/reasons.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 const settings: SwitchSettings = {
   offAfterMillis: 10,

@@ -11,7 +11,7 @@ import { randomUUID } from "node:crypto"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as ScriptedServer from "../../support/scriptedServer.ts"
+import * as ScriptedServer from "../../fakes/ScriptedServer.ts"
 
 const Api = HttpApi.make("acme").add(
   HttpApiGroup.make("items", { topLevel: true }).add(

@@ -1,8 +1,8 @@
 import * as AddressGuard from "@breakwater/core/transport/AddressGuard"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../support/intBetween.ts"
-import { beside, ipv4, ipv6, type Row } from "../../support/specialPurposeRegistries.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { beside, ipv4, ipv6, type Row } from "./AddressGuard/SpecialPurposeRegistries.ts"
 
 /** An address as a number of 32 or 128 bits. */
 interface Address {

@@ -2,7 +2,7 @@ import * as Charset from "@breakwater/core/transport/Charset"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { isUtf8 } from "node:buffer"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 const bytes = Schema.Array(intBetween(0, 255))
 const mark = "\uFEFF"

@@ -1,8 +1,8 @@
 import * as HttpDate from "@breakwater/core/transport/HttpDate"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { exampleMillis, examples, formats } from "../../support/httpDates.ts"
-import { intBetween } from "../../support/intBetween.ts"
+import { exampleMillis, examples, formats } from "../../drivers/HttpDates.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 describe("a date of HTTP", () => {
   // A server whose local time is not UTC: a date without a zone must not be read in it.

@@ -1,6 +1,6 @@
 import * as HttpUrl from "@breakwater/core/transport/HttpUrl"
 import { assert, describe, it } from "@effect/vitest"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 describe("the address of a service", () => {
   it.each<readonly [url: string, flaw: HttpUrl.Flaw | undefined]>([

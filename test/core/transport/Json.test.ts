@@ -1,7 +1,7 @@
 import * as Json from "@breakwater/core/transport/Json"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 const bytesOf = (text: string) => new TextEncoder().encode(text)
 

@@ -5,9 +5,9 @@ import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import { InvalidRequest } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Schema } from "effect"
-import { declaration } from "../../support/acme.ts"
-import { intBetween } from "../../support/intBetween.ts"
-import * as Wire from "../../support/wire.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { declaration } from "../../fakes/Acme.ts"
+import * as Wire from "../../watches/Wire.ts"
 
 /** Hosts as they stand in a URL, and whether they are this machine. */
 const hosts: ReadonlyArray<readonly [host: string, isHere: boolean, because: string]> = [

@@ -1,8 +1,8 @@
 import * as RetryAfter from "@breakwater/core/transport/RetryAfter"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { examples, formats } from "../../support/httpDates.ts"
-import { intBetween } from "../../support/intBetween.ts"
+import { examples, formats } from "../../drivers/HttpDates.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 /** Some moment; wrong on purpose where an answer has a `Date` of its own. */
 const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
