@@ -20,6 +20,7 @@
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 import type { Reason } from "./Reason.ts"
 import type { Fate, Safety } from "./Safety.ts"
 
@@ -60,6 +61,9 @@ interface VendorErrorConstructor {
   readonly prototype: VendorError
 }
 
+/** Every copy of this module marks its errors with it: a bundle and an installed package may be in one process. */
+const brand = "~breakwater/VendorError"
+
 export const VendorError: VendorErrorConstructor = (() => {
   class VendorError {
     readonly _tag = "VendorError"
@@ -77,6 +81,9 @@ export const VendorError: VendorErrorConstructor = (() => {
       this.reason = fields.reason
       this.fate = fields.fate ?? fields.reason.fate
       this.attempts = fields.attempts ?? 0
+    }
+    get [brand]() {
+      return brand
     }
     get name() {
       return "VendorError"
@@ -112,5 +119,5 @@ export const VendorError: VendorErrorConstructor = (() => {
   return VendorError as unknown as VendorErrorConstructor
 })()
 
-/** Whether a value is a {@link VendorError}. */
-export const isVendorError = (u: unknown): u is VendorError => u instanceof VendorError
+/** Whether a value is a {@link VendorError}, of this copy of the package or of another one. */
+export const isVendorError = (u: unknown): u is VendorError => Predicate.hasProperty(u, brand)

@@ -9,3 +9,5 @@ export * from "./caching/index.ts"
 export * from "./client/index.ts"
 export * from "./degradation/index.ts"
 export * from "./guard.ts"
+// The interface of a transport. `/transport` has it too, beside the implementation that loads undici.
+export * as Transport from "./transport/Transport.ts"

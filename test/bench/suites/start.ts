@@ -1,5 +1,8 @@
 /** How long it takes until something can be done. */
 import { execFile, spawn } from "node:child_process"
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { gzipSync } from "node:zlib"
@@ -11,16 +14,22 @@ import type { Row, Suite } from "../Suite.ts"
 export const suite: Suite = {
   title: "Start: until something can be done",
   about:
-    "Imports are of what is published (`npm run build`, JavaScript), each in a fresh process, one after the other in turns; " +
+    "Imports are of what is published, installed beside its dependencies, each in a fresh process, one after the other in turns; " +
     "what is counted is the main thread's CPU, of the fastest of three processes in a round. " +
     "Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
     "The demo server is started by `npm start`, and asked until it answers.",
   run: async ({ quick }) => {
-    await run(process.execPath, [fileURLToPath(new URL("../../../scripts/bundle.ts", import.meta.url))])
-    const rounds = quick ? 2 : 7
-    const { others, rows } = await imports(rounds)
+    const installed = mkdtempSync(join(tmpdir(), "breakwater-bench-"))
     const sizes = new Map<string, Size>()
-    for (const { name, source } of programs) sizes.set(name, await sizeOf(source))
+    let measured: Measured
+    try {
+      await run(process.execPath, [installer, installed])
+      measured = await imports(quick ? 2 : 7, installed)
+      for (const { name, source } of programs) sizes.set(name, await sizeOf(source, installed))
+    } finally {
+      rmSync(installed, { recursive: true, force: true })
+    }
+    const rows = [...measured.rows]
     for (const [ours, peer] of [[guardedByUs, guardedByParts], [ourClient, effectsClient]] as const) {
       const [{ gzip }, other] = [sizes.get(ours)!, sizes.get(peer)!]
       rows.push({
@@ -36,7 +45,9 @@ export const suite: Suite = {
     return {
       rows,
       notes: [
-        `For scale, imports in ms CPU: ${others.map(([name, millis]) => `${name} ${amount(millis)}`).join(", ")}.`,
+        `For scale, imports in ms CPU: ${
+          measured.others.map(([name, millis]) => `${name} ${amount(millis)}`).join(", ")
+        }.`,
         `Minified (gzip): ${
           Array.from(sizes, ([name, { gzip, minified }]) => `${name} ${kilobytes(minified)} (${kilobytes(gzip)})`)
             .join(", ")
@@ -52,61 +63,99 @@ export const suite: Suite = {
 const run = promisify(execFile)
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url))
-const built = (module: string) => new URL(`../../../packages/core/dist/bundle/${module}.js`, import.meta.url).href
+const installer = fileURLToPath(new URL("../../../scripts/installed.ts", import.meta.url))
 
-const baseline = "effect/Effect"
-const imported: ReadonlyArray<readonly [name: string, modules: ReadonlyArray<string>, bar?: number]> = [
-  ["core alone: the stack and its policies", [built("stack/Stack")], 1.4],
-  ["a whole client: vendor, contract, transport", [
-    built("client/Vendor"),
-    built("transport/UndiciTransport"),
-    "effect/Effect",
-    "effect/Layer",
-    "effect/Schema",
-    "effect/http-api/HttpApi",
-    "effect/http-api/HttpApiEndpoint",
-    "effect/http-api/HttpApiGroup"
-  ]],
-  ["everything: @breakwater/core", [built("index")]]
+const effect = ["effect/Effect"]
+/** Modules of Effect and undici that nobody calls a vendor without who declares it as an `HttpApi`. */
+const contractAndSocket = [
+  "effect/Effect",
+  "effect/Layer",
+  "effect/Schema",
+  "effect/http-api/HttpApi",
+  "effect/http-api/HttpApiEndpoint",
+  "effect/http-api/HttpApiGroup",
+  "undici"
+]
+
+interface Imported {
+  readonly name: string
+  readonly modules: ReadonlyArray<string>
+  readonly peer: ReadonlyArray<string>
+  readonly bar?: number | undefined
+}
+
+const imported: ReadonlyArray<Imported> = [
+  {
+    name: "core alone, the stack and its policies (`/guard`) / effect/Effect",
+    modules: ["@breakwater/core/guard"],
+    peer: effect,
+    bar: 1.4
+  },
+  {
+    name: "one vendor's client with its transport / Effect's modules for its contract and undici",
+    modules: ["@breakwater/vendors/payments/stripe", "@breakwater/core/transport"],
+    peer: contractAndSocket,
+    bar: 1.3
+  },
+  {
+    name: "everything of `@breakwater/core` but the socket / effect/Effect",
+    modules: ["@breakwater/core"],
+    peer: effect
+  }
 ]
 const forScale = ["effect", "effect/persistence/CircuitBreaker", "effect/http-api/HttpApiClient", "undici", "cockatiel"]
 
 /** Processes of a round, of which the fastest counts: whatever else runs on the machine only ever adds to the others. */
 const processes = 3
 
-const importMillis = async (modules: ReadonlyArray<string>): Promise<number> => {
+const importMillis = async (modules: ReadonlyArray<string>, script: string): Promise<number> => {
   let fastest = Infinity
   for (let started = 0; started < processes; started++) {
-    const { stdout } = await run(process.execPath, [importOf, ...modules])
+    const { stdout } = await run(process.execPath, [script, ...modules])
     fastest = Math.min(fastest, Number(stdout))
   }
   return fastest
 }
 
-const imports = async (rounds: number) => {
-  const modules = [[baseline], ...imported.map(([, modules]) => modules), ...forScale.map((module) => [module])]
-  const millis = modules.map(() => new Array<number>())
+interface Measured {
+  readonly rows: ReadonlyArray<Row>
+  readonly others: ReadonlyArray<readonly [name: string, millis: number]>
+}
+
+const imports = async (rounds: number, installed: string): Promise<Measured> => {
+  // A module is resolved from the place of the script that imports it.
+  const script = join(installed, "importOf.mjs")
+  copyFileSync(importOf, script)
+  const subjects = [
+    { modules: effect, script },
+    { modules: contractAndSocket, script },
+    ...imported.map(({ modules }) => ({ modules, script })),
+    ...forScale.map((module) => ({ modules: [module], script: importOf }))
+  ]
+  const millis = subjects.map(() => new Array<number>())
   for (let round = 0; round <= rounds; round++) {
-    for (let place = 0; place < modules.length; place++) {
-      const index = round % 2 === 0 ? place : modules.length - 1 - place
-      const fastest = await importMillis(modules[index]!)
+    for (let place = 0; place < subjects.length; place++) {
+      const index = round % 2 === 0 ? place : subjects.length - 1 - place
+      const { modules, script } = subjects[index]!
+      const fastest = await importMillis(modules, script)
       // The first round fills the caches of the file system.
       if (round > 0) millis[index]!.push(fastest)
     }
   }
-  const rows = imported.map(([name, , bar], index): Row => {
-    const ratios = millis[index + 1]!.map((value, round) => value / millis[0]![round]!)
+  const rows = imported.map(({ bar, name, peer }, index): Row => {
+    const [ours, theirs] = [millis[index + 2]!, millis[peer === effect ? 0 : 1]!]
+    const ratios = ours.map((value, round) => value / theirs[round]!)
     return {
-      name: `import of ${name} / ${baseline}`,
+      name: `import of ${name}`,
       unit: "ms CPU",
-      ours: quantile(millis[index + 1]!, 0.5),
-      peer: quantile(millis[0]!, 0.5),
+      ours: quantile(ours, 0.5),
+      peer: quantile(theirs, 0.5),
       ratio: quantile(ratios, 0.5),
       spread: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
       bar
     }
   })
-  const others = forScale.map((name, i) => [name, quantile(millis[1 + imported.length + i]!, 0.5)] as const)
+  const others = forScale.map((name, i) => [name, quantile(millis[2 + imported.length + i]!, 0.5)] as const)
   return { rows, others }
 }
 
@@ -136,7 +185,7 @@ const programs: ReadonlyArray<{ readonly name: string; readonly source: string }
   {
     name: guardedByUs,
     source: `
-      import * as Stack from "@breakwater/core/stack/Stack"
+      import { Stack } from "@breakwater/core/guard"
       import * as Effect from "effect/Effect"
       const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Idempotent" })
       Effect.runPromise(stack.guard(Effect.succeed(1), () => undefined)).then(console.log)`
@@ -159,8 +208,8 @@ const programs: ReadonlyArray<{ readonly name: string; readonly source: string }
   {
     name: ourClient,
     source: `${contract}
-      import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
-      import * as Vendor from "@breakwater/core/client/Vendor"
+      import { UndiciTransport } from "@breakwater/core/transport"
+      import { Vendor } from "@breakwater/core"
       class Acme extends Vendor.Service()({ name: "acme", api, baseUrl: "https://api.acme.test" }) {}
       const ring = Effect.flatMap(Acme, ({ bell }) => bell.ring())
       Effect.runPromise(Effect.provide(ring, Layer.provide(Acme.layer, UndiciTransport.layer()))).then(console.log)`
@@ -182,8 +231,8 @@ interface Size {
 
 const bench = fileURLToPath(new URL("..", import.meta.url))
 
-/** The size of a program that stands in the bench's folder. */
-const sizeOf = async (source: string): Promise<Size> => {
+/** The size of a program that stands in the bench's folder, with our packages as they are published. */
+const sizeOf = async (source: string, installed: string): Promise<Size> => {
   const entry = `${bench}program.js`
   const bundle = await rolldown({
     input: entry,
@@ -193,7 +242,10 @@ const sizeOf = async (source: string): Promise<Size> => {
     external: [/^node:/, /^undici$/],
     plugins: [{
       name: "program",
-      resolveId: (id) => id === entry ? id : undefined,
+      resolveId(id) {
+        if (id === entry) return id
+        return id.startsWith("@breakwater/") ? this.resolve(id, join(installed, "program.js")) : undefined
+      },
       load: (id) => id === entry ? source : undefined
     }]
   })

@@ -1,7 +1,7 @@
 /**
  * Secrets in one encrypted file, which can lie beside the program or in its repository: in the format of age, so that
  * its own tools open it too. The file is read for every attempt, and decrypted when it has changed, so a change takes
- * effect with the next attempt. What is decrypted is in memory until then. `breakwater-secrets` makes and edits it.
+ * effect with the next attempt. What is decrypted is in memory until then. `breakwater secrets` makes and edits it.
  *
  * @example
  * ```ts
@@ -44,6 +44,9 @@ import * as Age from "./EncryptedFile/Age.ts"
 import * as Document from "./EncryptedFile/Document.ts"
 import * as NearFile from "./NearFile.ts"
 import * as Variables from "./Variables.ts"
+
+export { decrypt, encrypt, newKey } from "./EncryptedFile/Age.ts"
+export { change, isName, parse, type Secrets } from "./EncryptedFile/Document.ts"
 
 export interface EncryptedFileOptions {
   /** Where it is. Inside are lines of `NAME=value`, or a JSON object of texts. */

@@ -44,10 +44,14 @@ export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisco
 
 let known: ReadonlyArray<Country> | undefined
 
-const data = Effect.tryPromise({
-  try: () => import("world-countries"),
-  catch: () => new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries" })
-})
+/** A bundler goes on without the package for the `catch`. */
+const data = Effect.flatMap(
+  Effect.promise(() => import("world-countries").catch(() => undefined)),
+  (data) =>
+    data === undefined
+      ? Effect.fail(new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries" }))
+      : Effect.succeed(data)
+)
 
 const parse = (records: unknown): ReadonlyArray<Country> =>
   inOrder(Schema.decodeUnknownSync(Schema.Array(Record))(records).map(toCountry))

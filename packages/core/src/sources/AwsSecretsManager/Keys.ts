@@ -70,7 +70,10 @@ export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
 const patience = "15 seconds"
 
 const sdkChain = async (region: string): Promise<AwsKeyProvider> => {
-  const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers")
+  // A bundler goes on without the package for the `catch`.
+  const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers").catch((cause: unknown) => {
+    throw cause
+  })
   return fromNodeProviderChain({ clientConfig: { region } })
 }
 

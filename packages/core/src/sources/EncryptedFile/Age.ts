@@ -63,8 +63,11 @@ export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly r
     }
   )
 
-/** Loaded at first use: only a service with an encrypted file needs the package. */
-const library = Effect.tryPromise({ try: () => import("age-encryption"), catch: () => notInstalled })
+/** Loaded at first use: only a service with an encrypted file needs the package. A bundler goes on without it for the `catch`. */
+const library = Effect.flatMap(
+  Effect.promise(() => import("age-encryption").catch(() => undefined)),
+  (age) => age === undefined ? Effect.fail(notInstalled) : Effect.succeed(age)
+)
 
 const identitiesOf = (key: Redacted.Redacted): ReadonlyArray<string> =>
   Redacted.value(key).split(/\r?\n/).map((line) => line.trim()).filter((line) => line.startsWith("AGE-SECRET-KEY-"))
@@ -79,7 +82,7 @@ const armorHead = "-----BEGIN AGE ENCRYPTED FILE-----"
 /** What age-encryption 0.3.1 says when no key fits. */
 const misfits = /^no identity matched any of the file's recipients$/
 
-const notInstalled = trouble("needs the package age-encryption, which is not installed")
+const notInstalled = trouble("needs the package age-encryption: install it")
 const wrongKey = trouble("is not encrypted to this key")
 const damaged = trouble("is damaged, cut off, or no file of age")
 const badIdentity = trouble("cannot be used: its key is no identity of age")

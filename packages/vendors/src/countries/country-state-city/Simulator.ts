@@ -4,7 +4,7 @@
  */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
-import { HttpApiBuilder } from "effect/http-api"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Scope from "effect/Scope"
 import * as Bundled from "../Bundled.ts"
 import type { Country } from "../Countries.ts"

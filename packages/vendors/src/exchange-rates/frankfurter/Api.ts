@@ -1,6 +1,9 @@
 /** The part of Frankfurter's API v2 that we use: https://api.frankfurter.dev/v2, as specified for version 2.1.1. */
 import { InvalidResponse, Operation } from "@breakwater/core"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { Currency } from "../../Money.ts"
 

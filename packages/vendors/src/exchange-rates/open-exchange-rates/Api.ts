@@ -1,6 +1,8 @@
 /** The part of Open Exchange Rates that we use: https://docs.openexchangerates.org/reference/latest-json. */
 import { InvalidResponse, Operation } from "@breakwater/core"
-import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Schema from "effect/Schema"
 
 export const Latest = Schema.Struct({

@@ -5,7 +5,7 @@
 import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { HttpApiBuilder } from "effect/http-api"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Scope from "effect/Scope"
 import { OpenExchangeRatesApi } from "./Api.ts"
 

@@ -7,10 +7,10 @@ import {
   RateLimited,
   type Reason,
   RequestRejected,
+  Transport,
   Unavailable,
   Vendor
 } from "@breakwater/core"
-import { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

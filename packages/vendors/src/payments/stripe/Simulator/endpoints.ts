@@ -1,7 +1,7 @@
 /** What each endpoint does to the books, and what it refuses. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import { HttpApiBuilder } from "effect/http-api"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import { isWhole } from "../amounts.ts"
 import { type Charge, type PaymentIntent, StripeApi } from "../Api.ts"

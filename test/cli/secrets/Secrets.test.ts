@@ -1,4 +1,4 @@
-import * as EncryptedFile from "@breakwater/core/sources/EncryptedFile"
+import { EncryptedFile } from "@breakwater/core/sources"
 import { assert, describe, it } from "@effect/vitest"
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption"
 import { Effect, Redacted, type Scope } from "effect"
@@ -7,10 +7,12 @@ import { randomUUID } from "node:crypto"
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import * as SecretFiles from "../../../fakes/SecretFiles.ts"
-import { until } from "../../../watches/Until.ts"
+import * as SecretFiles from "../../fakes/SecretFiles.ts"
+import { until } from "../../watches/Until.ts"
 
-const command = fileURLToPath(import.meta.resolve("@breakwater/core/sources/EncryptedFile/command"))
+const command = fileURLToPath(new URL("../../../packages/cli/src/main.ts", import.meta.url))
+/** Node keeps the compiled modules here from one process to the next: loading them is most of what each process costs. */
+const compileCache = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url))
 
 interface Ended {
   readonly code: number | null
@@ -32,8 +34,9 @@ const start = (
   input?: string
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function*() {
+    const base = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCache }
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, [command, ...words], { env: { PATH: process.env["PATH"], ...env } })),
+      Effect.sync(() => spawn(process.execPath, [command, "secrets", ...words], { env: { ...base, ...env } })),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     const printed = { out: "", error: "" }
@@ -50,7 +53,7 @@ const run = (words: ReadonlyArray<string>, env: Environment, input = "") =>
   Effect.scoped(Effect.flatMap(start(words, env, input), ({ ended }) => ended))
 
 const succeeded = (out = ""): Ended => ({ code: 0, out, error: "" })
-const failed = (error: string): Ended => ({ code: 1, out: "", error: `breakwater-secrets: ${error}\n` })
+const failed = (error: string): Ended => ({ code: 1, out: "", error: `breakwater secrets: ${error}\n` })
 
 /** A key and a file with one secret, by age's own library, and how to look into it. */
 const made = Effect.gen(function*() {
@@ -91,7 +94,7 @@ const editor = (directory: string, script: string) => {
   return { VISUAL: path, XDG_RUNTIME_DIR: directory }
 }
 
-describe("breakwater-secrets", { timeout: 60_000, concurrent: true }, () => {
+describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
   it.live("makes a key and a file that its source reads and age's own library opens, for nobody else to read", () =>
     Effect.gen(function*() {
       const directory = yield* SecretFiles.directory
@@ -160,9 +163,9 @@ describe("breakwater-secrets", { timeout: 60_000, concurrent: true }, () => {
 
   it.live.each<[string, string, RegExp]>([
     ["does not end well", `echo EDITED=yes > "$1"; exit 3`, /the editor did not end well/],
-    ["leaves what cannot be read", `echo marked-secret > "$1"`, /what was edited is not as it must be: line 1/],
-    ["takes the file away", `rm "$1"`, /what was edited is gone/],
-    ["leaves nothing", `: > "$1"`, /what was edited is empty/]
+    ["leaves what cannot be read", `echo marked-secret > "$1"`, /the edited text is not as it must be: line 1/],
+    ["takes the file away", `rm "$1"`, /the edited file is gone/],
+    ["leaves nothing", `: > "$1"`, /the edited file is empty/]
   ])("changes nothing when the editor %s", ([, script, issue]) =>
     Effect.gen(function*() {
       const { bytes, directory, env, file } = yield* made
@@ -170,7 +173,7 @@ describe("breakwater-secrets", { timeout: 60_000, concurrent: true }, () => {
       const { code, error, out } = yield* run(["edit", file], { ...env, ...editor(directory, script) })
       assert.deepStrictEqual([code, out], [1, ""])
       assert.match(error, issue)
-      assert.match(error, /^breakwater-secrets: nothing is changed: /)
+      assert.match(error, /^breakwater secrets: nothing is changed: /)
       assert.notInclude(error, "marked")
       assert.isTrue(bytes().equals(before))
       assert.deepStrictEqual(readdirSync(directory).filter((name) => name.startsWith("breakwater-")), [])
@@ -184,9 +187,9 @@ describe("breakwater-secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(idle, succeeded("nothing is changed\n"))
       assert.isTrue(bytes().equals(before))
       const set =
-        `echo other | CREDENTIALS_KEY_FILE=${keyFile} ${process.execPath} ${command} set ${file} OTHER; echo MINE=1 > "$1"`
+        `echo other | CREDENTIALS_KEY_FILE=${keyFile} ${process.execPath} ${command} secrets set ${file} OTHER; echo MINE=1 > "$1"`
       const late = yield* run(["edit", file], { ...env, ...editor(directory, set) })
-      assert.deepStrictEqual(late, failed(`nothing is changed: somebody else has changed ${file} meanwhile`))
+      assert.deepStrictEqual(late, failed(`nothing is changed: another process has changed ${file} meanwhile`))
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
     }).pipe(Effect.scoped))
 
@@ -266,20 +269,29 @@ describe("breakwater-secrets", { timeout: 60_000, concurrent: true }, () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live.each<[string, ReadonlyArray<string>]>([
-    ["nothing", []],
-    ["an unknown command", ["show", "f"]],
-    ["no file", ["list"]],
-    ["a value on the command line", ["set", "f", "NAME", "marked-secret"]],
-    ["more than one file", ["list", "f", "g"]],
-    ["a file without a name", ["unset", "f"]]
-  ])("says how it is used when it is told %s", ([, words]) =>
-    Effect.gen(function*() {
-      const { code, error, out } = yield* run(words, {})
-      assert.deepStrictEqual([code, out], [2, ""])
-      assert.match(error, /^Usage:/)
-      assert.notInclude(error, "marked")
-    }))
+  it.live.each<[string, ReadonlyArray<string>, mistake: string]>([
+    ["nothing", [], ""],
+    ["an unknown command", ["marked", "f"], "breakwater secrets: the command is unknown\n"],
+    ["no file", ["list"], "breakwater secrets list: the argument FILE is missing\n"],
+    [
+      "a value on the command line",
+      ["set", "f", "NAME", "marked"],
+      "breakwater secrets set: there is an argument too many\n"
+    ],
+    ["a value in a flag", ["set", "f", "NAME", "--marked=marked"], "breakwater secrets set: a flag is unknown\n"],
+    ["more than one file", ["list", "f", "g"], "breakwater secrets list: there is an argument too many\n"],
+    ["a file without a name", ["unset", "f"], "breakwater secrets unset: the argument NAME is missing\n"]
+  ])(
+    "prints help and the mistake, without the words that were typed, when it is told %s",
+    ([, words, mistake]) =>
+      Effect.gen(function*() {
+        const { code, error, out } = yield* run(words, {})
+        assert.deepStrictEqual([code, out], [2, ""])
+        assert.match(error, /^DESCRIPTION\n[^]*\nUSAGE\n {2}breakwater secrets /)
+        assert.isTrue(error.endsWith(mistake), error)
+        assert.notInclude(error, "marked")
+      })
+  )
 
   it.live("says what is missing or wrong, and no secret", () =>
     Effect.gen(function*() {

@@ -1,0 +1,71 @@
+/**
+ * Writes a file whole, readable by its owner alone, and only then gives it its name: a reader finds the old one or the new
+ * one, also after a loss of power. A new file replaces no other.
+ */
+import { NearFile } from "@breakwater/core/sources"
+import * as Effect from "effect/Effect"
+import { randomUUID } from "node:crypto"
+import { closeSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import type { Refused } from "../Refused.ts"
+import { refused } from "./Refusal.ts"
+
+/** Replaces a file that has these bytes now, or makes one that is not there. */
+export const replace = (file: string, bytes: Uint8Array, before: Buffer | undefined): Effect.Effect<void, Refused> =>
+  Effect.gen(function*() {
+    const target = before === undefined ? file : yield* realPath(file)
+    const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}`)
+    yield* writeNew(draft, bytes, target).pipe(
+      Effect.andThen(before === undefined ? named(draft, file) : exchanged(draft, target, before)),
+      Effect.ensuring(Effect.sync(() => rmSync(draft, { force: true })))
+    )
+    yield* Effect.ignore(Effect.try(() => synced(openSync(dirname(target), "r"))))
+  })
+
+/** Writes a file that is not there yet, down to the disk. `target` is the name in a refusal. */
+export const writeNew = (path: string, bytes: Uint8Array, target: string): Effect.Effect<void, Refused> =>
+  attempted(target, () => {
+    const file = openSync(path, "wx", 0o600)
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at)
+    } catch (cause) {
+      closeSync(file)
+      throw cause
+    }
+    synced(file)
+  })
+
+const realPath = (file: string): Effect.Effect<string, Refused> =>
+  Effect.try({ try: () => realpathSync.native(file), catch: () => refused(`${file} is not there any more`) })
+
+const named = (draft: string, file: string) => attempted(file, () => linkSync(draft, file))
+
+const exchanged = (draft: string, target: string, before: Buffer): Effect.Effect<void, Refused> =>
+  Effect.gen(function*() {
+    const now = yield* Effect.mapError(
+      NearFile.read(target, { maxBytes: before.length }),
+      () => changedMeanwhile(target)
+    )
+    if (now?.bytes.equals(before) !== true) return yield* changedMeanwhile(target)
+    yield* attempted(target, () => renameSync(draft, target))
+  })
+
+const changedMeanwhile = (target: string) =>
+  refused(`nothing is changed: another process has changed ${target} meanwhile`)
+
+const synced = (file: number): void => {
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+const attempted = (path: string, act: () => void): Effect.Effect<void, Refused> =>
+  Effect.try({
+    try: act,
+    catch: (cause) => {
+      const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+      return refused(code === "EEXIST" ? `${path} is there already` : `${path} cannot be written (${code})`)
+    }
+  })

@@ -1,0 +1,69 @@
+/**
+ * Edits a text in the user's editor, in a private file of a private directory: in memory where the machine has such a place.
+ * Both are removed at the end, also when a signal stops the command. The editor does not see the keys of the environment.
+ */
+import { NearFile } from "@breakwater/core/sources"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type ChildProcess, spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Refused } from "../Refused.ts"
+import * as AtomicFile from "./AtomicFile.ts"
+import { refused } from "./Refusal.ts"
+import { maxBytes } from "./SecretFile.ts"
+
+/** The text as the editor left it, with one line end. */
+export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> =>
+  Effect.gen(function*() {
+    const directory = yield* Effect.acquireRelease(privateDirectory, (directory) =>
+      Effect.sync(() => rmSync(directory, { recursive: true, force: true })))
+    const draft = join(directory, text.trimStart().startsWith("{") ? "secrets.json" : "secrets.env")
+    yield* AtomicFile.writeNew(draft, Buffer.from(text), draft)
+    yield* inEditor(draft)
+    const edited = yield* NearFile.read(draft, { maxBytes }).pipe(
+      Effect.flatMap((found) =>
+        found === undefined ? Effect.fail(NearFile.trouble("is gone")) : NearFile.textOf(found)
+      ),
+      Effect.mapError(({ issue }) => unchanged(`the edited file ${issue}`))
+    )
+    return `${edited}\n`
+  })
+
+const unchanged = (issue: string) => refused(`nothing is changed: ${issue}`)
+
+const privateDirectory = Effect.suspend(() => {
+  for (const parent of [process.env["XDG_RUNTIME_DIR"], "/dev/shm", tmpdir()]) {
+    if (parent === undefined) continue
+    try {
+      return Effect.succeed(mkdtempSync(join(parent, "breakwater-secrets-")))
+    } catch {
+      // The next place.
+    }
+  }
+  return Effect.fail(refused("there is no place for a private directory"))
+})
+
+/** Stops the editor when the command is stopped, and waits for its end: an editor writes into the directory until then. */
+const inEditor = (draft: string): Effect.Effect<void, Refused> =>
+  Effect.callback((resume) => {
+    const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi"
+    const { CREDENTIALS_KEY: _, CREDENTIALS_NEW_KEY: __, ...env } = process.env
+    const child = spawn("/bin/sh", ["-c", `exec ${editor} "$1"`, "sh", draft], { stdio: "inherit", env })
+    child.once("error", () => resume(Effect.fail(unchanged("there is no shell for the editor"))))
+    child.once(
+      "exit",
+      (code) => resume(code === 0 ? Effect.void : Effect.fail(unchanged("the editor did not end well")))
+    )
+    return ended(child)
+  })
+
+const ended = (child: ChildProcess): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+    child.kill("SIGTERM")
+  }).pipe(
+    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.sync(() => void child.kill("SIGKILL")) })
+  )

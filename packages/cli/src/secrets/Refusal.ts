@@ -1,0 +1,4 @@
+/** Refusals of `breakwater secrets`. */
+import * as Refused from "../Refused.ts"
+
+export const refused = Refused.by("secrets")

@@ -1,0 +1,55 @@
+/** The encrypted file and its key: opened with the key of the environment, sealed, and put in place of the old one. */
+import { Given } from "@breakwater/core/credentials"
+import { EncryptedFile, NearFile } from "@breakwater/core/sources"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { Refused } from "../Refused.ts"
+import * as AtomicFile from "./AtomicFile.ts"
+import { refused } from "./Refusal.ts"
+
+/** The largest file that a service reads without other options. */
+export const maxBytes = EncryptedFile.defaultMaxBytes
+
+export interface Opened {
+  readonly bytes: Buffer
+  readonly text: string
+  readonly secrets: EncryptedFile.Secrets
+}
+
+export const open = (file: string): Effect.Effect<Opened, Refused> =>
+  Effect.gen(function*() {
+    const found = yield* NearFile.read(file, { maxBytes })
+    if (found === undefined) return yield* Effect.fail(NearFile.trouble("is not there"))
+    const text = yield* EncryptedFile.decrypt(found.bytes, yield* key)
+    return { bytes: found.bytes, text, secrets: yield* EncryptedFile.parse(text) }
+  }).pipe(Effect.mapError((error) => error._tag === "Trouble" ? refused(`${file} ${error.issue}`) : error))
+
+/** Encrypts a text to a file that has these bytes now, or is not there. */
+export const seal = (
+  file: string,
+  text: string,
+  key: Effect.Effect<Redacted.Redacted, Refused>,
+  before: Buffer | undefined
+): Effect.Effect<void, Refused> =>
+  Effect.gen(function*() {
+    const sealed = yield* Effect.mapError(
+      EncryptedFile.encrypt(text, yield* key),
+      ({ issue }) => refused(`${file} ${issue}`)
+    )
+    if (sealed.length > maxBytes) return yield* refused(`${file} would be larger than ${maxBytes} bytes`)
+    yield* AtomicFile.replace(file, sealed, before)
+  })
+
+const keyOf = (variable: string): Effect.Effect<Redacted.Redacted, Refused> =>
+  Effect.gen(function*() {
+    const given = yield* EncryptedFile.keyConfig(variable).parse(ConfigProvider.fromEnv())
+    return yield* Given.read(given)
+  }).pipe(Effect.mapError((error) =>
+    refused(
+      error._tag === "ConfigError" ? `exactly one of ${variable} and ${variable}_FILE must be there` : error.issue
+    )
+  ))
+
+export const key = keyOf("CREDENTIALS_KEY")
+export const newKey = keyOf("CREDENTIALS_NEW_KEY")

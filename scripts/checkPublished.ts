@@ -1,0 +1,26 @@
+/**
+ * `node scripts/checkPublished.ts`: packs core, vendors and the command, and has publint and attw judge the
+ * tarballs: whether every entry point is there, has types, and is resolved by TypeScript and Node alike.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { basename, join } from "node:path"
+import { installed, pack, run } from "./pack.ts"
+
+export const check = (tarballs: ReadonlyArray<string>): void => {
+  for (const tarball of tarballs) {
+    run(installed("publint"), ["run", tarball, "--strict"])
+    // The command has no entry point that could be imported.
+    if (!tarball.includes("breakwater-cli-")) run(installed("attw"), [tarball, "--profile", "esm-only", "--no-emoji"])
+    console.log(`${basename(tarball)}: nothing wrong`)
+  }
+}
+
+if (import.meta.main) {
+  const directory = mkdtempSync(join(tmpdir(), "breakwater-packed-"))
+  try {
+    check(await pack(directory))
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
