@@ -69,7 +69,10 @@ describe("the order of the gates", () => {
       const [, picture = ""] = new RegExp(`^${ring} ring (.*?)(?:^\\w|^\`\`\`)`, "ms").exec(readme) ?? []
       const gates = Order.explain(everything).flatMap((row) => row.ring === ring ? [words(row.gate)] : [])
       const places = gates.map((gate) => picture.search(new RegExp(`→ (?:\\s*→ )?${gate}\\b`)))
-      assert.isTrue(places.every((place, i) => place >= 0 && place >= (places[i - 1] ?? 0)), `${ring}: ${places.join(", ")}`)
+      assert.isTrue(
+        places.every((place, i) => place >= 0 && place >= (places[i - 1] ?? 0)),
+        `${ring}: ${places.join(", ")}`
+      )
     }
     for (const { byDefault, option } of Order.between) {
       if (byDefault !== "none") assert.include(readme, byDefault, option)
