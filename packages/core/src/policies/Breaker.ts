@@ -117,7 +117,7 @@ export interface Breaker extends Gate {
    * The states of the circuits of a vendor or of one of its operations that are not closed, one for each key; of all there
    * are where `by` makes the keys. They are few: no closed one is visited.
    */
-  notClosed(scope: string, now: number): ReadonlyArray<Exclude<State, "Closed">>
+  notClosed(scope: string, now: number): Iterable<Exclude<State, "Closed">>
   /** How many probes are running under a key. */
   probing(key: string): number
   /** Keys remembered now. */
@@ -212,10 +212,10 @@ class BreakerGate implements Breaker, CircuitSettings {
   state(key: string, now: number): State {
     return this.circuits.peek(key)?.stateAt(now) ?? "Closed"
   }
-  notClosed(scope: string, now: number) {
-    return Array.from(this.troubled)
-      .filter(({ key }) => this.isIn(scope, key))
-      .map((circuit) => circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen")
+  *notClosed(scope: string, now: number): Generator<Exclude<State, "Closed">> {
+    for (const circuit of this.troubled) {
+      if (this.isIn(scope, circuit.key)) yield circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen"
+    }
   }
   probing(key: string) {
     return this.circuits.peek(key)?.probing ?? 0

@@ -116,16 +116,23 @@ export const rows = [
         {
           metric: metrics.breakerState,
           read: (breaker, scope, now) => {
-            const states = breaker.notClosed(scope, now)
-            return states.includes("Open") ? "open" : states.includes("HalfOpen") ? "half_open" : "closed"
+            let worst = "closed"
+            for (const state of breaker.notClosed(scope, now)) {
+              if (state === "Open") return "open"
+              worst = "half_open"
+            }
+            return worst
           }
         },
         {
           metric: metrics.breakerCircuits,
           read: (breaker, vendor, now) => {
-            const states = breaker.notClosed(vendor, now)
-            const open = states.filter((state) => state === "Open").length
-            return { closed: breaker.size - states.length, half_open: states.length - open, open }
+            const circuits = { closed: breaker.size, half_open: 0, open: 0 }
+            for (const state of breaker.notClosed(vendor, now)) {
+              circuits.closed--
+              circuits[state === "Open" ? "open" : "half_open"]++
+            }
+            return circuits
           }
         }
       ],
