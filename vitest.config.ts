@@ -8,6 +8,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", ...slow],
     testTimeout: 30_000,
+    setupFiles: ["./test/setup/CpuSeconds.ts"],
     reporters: ["default", ["./scripts/reporter.ts", {}]]
   }
 })

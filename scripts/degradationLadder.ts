@@ -5,8 +5,8 @@
 import { Data, Effect } from "effect"
 import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import * as DemoServer from "../test/support/demoServer.ts"
-import { request } from "../test/support/demoServer.ts"
+import * as DemoServer from "../test/processes/DemoServer.ts"
+import { request } from "../test/processes/DemoServer.ts"
 
 class OtherwiseThanDrawn extends Data.TaggedError("OtherwiseThanDrawn")<{ readonly message: string }> {}
 

@@ -215,13 +215,16 @@ const ofRules: ReadonlyArray<Mutant> = [
   )
 ]
 
-const contract = `${core}/client/Contract.ts`
+const issues = `${core}/client/Contract/Issues.ts`
+const requests = `${core}/client/Contract/Requests.ts`
 const sample = `${core}/client/Sample.ts`
 const client = `${core}/client/Client.ts`
+const send = `${core}/client/Client/Send.ts`
 const vendor = `${core}/client/Vendor.ts`
 const trace = `${core}/stack/Trace.ts`
 const exchange = `${core}/transport/UndiciTransport/Exchange.ts`
 const check = `${core}/transport/RequestCheck.ts`
+const httpUrl = `${core}/transport/HttpUrl.ts`
 const recorder = `${core}/testing/Recorder.ts`
 const exchanges = `${core}/testing/Recorder/Exchanges.ts`
 
@@ -233,15 +236,15 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "({ value: Redacted.make(value) })",
     "({ value: Redacted.make(value, { label: value }) })"
   ),
-  change(contract, "an issue says which key it was", "Sample.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
+  change(issues, "an issue says which key it was", "Sample.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
   change(
-    contract,
+    issues,
     "an issue says what a codec said",
     ": \"a codec of the contract failed\"",
     ": String((error as any).cause?.reasons?.[0]?.defect)"
   ),
   change(
-    contract,
+    requests,
     "an issue says what the value was",
     "Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)",
     "(input) => { try { return Schema.encodeUnknownSync(schema as any)(input) } catch { throw new Error(`Missing path parameter: ${JSON.stringify(input).replaceAll(/\\W/g, \"_\")}`) } }"
@@ -290,16 +293,16 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "`${path} has to be encoded`"
   ),
   change(
-    client,
+    send,
     "a span says which path was asked for",
-    "return this.transport.send(\n",
-    "attempt.span?.attribute(\"url.full\", this.origin + this.basePath + encoded.path)\n    return this.transport.send(\n"
+    "path: basePath + request.path,",
+    "path: (attempt.span?.attribute(\"url.full\", origin + basePath + request.path), basePath + request.path),"
   ),
   change(
-    client,
+    send,
     "a span says which headers were sent",
-    "return this.transport.send(\n",
-    "attempt.span?.attribute(\"http.request.header\", headers.join())\n    return this.transport.send(\n"
+    "headers: [...fixedHeaders, ...request.headers],",
+    "headers: (attempt.span?.attribute(\"http.request.header\", request.headers.join()), [...fixedHeaders, ...request.headers]),"
   ),
   change(
     client,
@@ -307,23 +310,18 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "new InvalidRequest(\"an idempotency key is 1 to 255 visible ASCII characters\")",
     "new InvalidRequest(`${idempotencyKey} is no key`)"
   ),
+  change(httpUrl, "a base URL may hold a password", "if (hasUserInfo(url)) return \"UserInfo\"\n", ""),
   change(
     vendor,
-    "a base URL may hold a password",
-    "if (url.username !== \"\" || url.password !== \"\") {",
-    "if (url.username === \"\\n\") {"
+    "a base URL that holds a password is repeated",
+    "`; the secret is ${",
+    "`, unlike ${url.href}; the secret is ${"
   ),
   change(
     vendor,
     "a refused base URL is repeated",
-    "must hold no user and no password;",
-    "is ${url.href} and must hold no password;"
-  ),
-  change(
-    vendor,
-    "an insecure base URL is repeated",
-    "message: `${variable} must begin with https://",
-    "message: `${url.href} must begin with https://"
+    "message: `${variable} ${HttpUrl.flaws[flaw]}",
+    "message: `${url.href} ${HttpUrl.flaws[flaw]}"
   ),
   change(recorder, "a recording is not searched", "yield* refuseSecrets(options.file, recorded, secrets)", ""),
   change(
@@ -387,8 +385,8 @@ const ofCalls: ReadonlyArray<Mutant> = [
   change(
     exchanges,
     "a recording has JSON as it is",
-    "JSON.parse(JSON.stringify(Redaction.json(JSON.parse(text), hear)))",
-    "JSON.parse(text)"
+    "JSON.parse(JSON.stringify(Redaction.json(json, hear)))",
+    "json"
   ),
   change(exchanges, "a recording has text as it is", "return { text: Redaction.text(text) }", "return { text }"),
   change(

@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import { registerHooks } from "node:module"
 import { pathToFileURL } from "node:url"
-import type { Probe, Probes } from "../../test/support/leaks/probes.ts"
+import type { Probe, Probes } from "../../test/leaks/Probes.ts"
 import { type Mutant, mutants, read, root } from "./mutants.ts"
 
 export interface Verdict {
@@ -56,7 +56,7 @@ const judge = async (mutant: Mutant | undefined, index: number): Promise<Verdict
     process.env["BREAKWATER_MUTANT"] = mutant.name
   }
   try {
-    const { probes } = await import(`../../test/support/leaks/probes.ts?mutant=${index}`) as { readonly probes: Probes }
+    const { probes } = await import(`../../test/leaks/Probes.ts?mutant=${index}`) as { readonly probes: Probes }
     for (const probe of probesFor(mutant)) {
       const found = await Effect.runPromise(probes[probe])
       // The first leak will do.

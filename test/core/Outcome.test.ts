@@ -1,7 +1,7 @@
 import * as Outcome from "@breakwater/core/Outcome"
 import type { Reason } from "@breakwater/core/Reason"
 import { assert, describe, it } from "@effect/vitest"
-import { reasons } from "../support/reasons.ts"
+import { reasons } from "../drivers/Reasons.ts"
 
 /** What each reason says about the vendor's health, and why. */
 const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {

@@ -2,7 +2,7 @@ import * as Reason from "@breakwater/core/Reason"
 import type { Fate } from "@breakwater/core/Safety"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
-import { reasons } from "../support/reasons.ts"
+import { reasons } from "../drivers/Reasons.ts"
 
 /** Fate, whether it may pass, the hint in milliseconds, and the words for a human. */
 const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number | undefined, string]> = {

@@ -4,7 +4,7 @@ import { isVendorError, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit } from "effect"
 import { inspect } from "node:util"
-import { reasons } from "../support/reasons.ts"
+import { reasons } from "../drivers/Reasons.ts"
 
 const errorOf = (reason: Reason, fields: { readonly fate?: Fate; readonly safety?: Safety } = {}) =>
   new VendorError({ vendor: "acme", operation: "charge", safety: "Keyed", attempts: 2, reason, ...fields })

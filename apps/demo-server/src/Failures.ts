@@ -32,6 +32,9 @@ const toResponse = (cause: Cause.Cause<unknown>): Effect.Effect<HttpServerRespon
           return respond(404, Problem.notFound("No such page"))
         case "RequestParseError":
           return respond(400, Problem.invalidRequest("body", "cannot be read"))
+        case "InternalError":
+        case "ResponseError":
+          break
       }
     }
   }

@@ -24,17 +24,18 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const circuits = ["closed", "half-open", "open"] as const
+/** The states of the metric, in the words of the answer. */
+const circuits = { closed: "closed", half_open: "half-open", open: "open" } as const
 
 const dependencies: Effect.Effect<ReadonlyArray<typeof Dependency.Type>> = Effect.map(
   Metric.snapshot,
   (metrics) =>
     metrics.flatMap((metric) =>
-      metric.id === Telemetry.breakerState && metric.type === "Gauge"
+      metric.id === Telemetry.breakerState && metric.type === "Gauge" && Number(metric.state.value) === 1
         ? [{
           vendor: metric.attributes?.["vendor"] ?? "",
           operation: metric.attributes?.["operation"] ?? "",
-          circuit: circuits[Number(metric.state.value)] ?? "closed"
+          circuit: circuits[metric.attributes?.["state"] as keyof typeof circuits]
         }]
         : []
     )

@@ -8,22 +8,10 @@ import { PrometheusMetrics } from "effect/observability"
 import * as Option from "effect/Option"
 import { printed } from "./Printed.ts"
 
-/** Prometheus wants the unit in the name, and counters to say that they are. */
-const units: Readonly<Record<string, string>> = {
-  [Telemetry.requestDuration]: "_seconds",
-  [Telemetry.operationDuration]: "_seconds",
-  [Telemetry.retries]: "_total",
-  [Telemetry.hedges]: "_total",
-  [Telemetry.refusals]: "_total",
-  [Telemetry.breakerTransitions]: "_total",
-  [Telemetry.capabilityAnswers]: "_total",
-  [Telemetry.featureTransitions]: "_total"
-}
-
 /** `GET /metrics` */
 export const layerMetrics = PrometheusMetrics.layerHttp({
   path: "/metrics",
-  metricNameMapper: (name) => `${name}${units[name] ?? ""}`
+  metricNameMapper: Telemetry.prometheusName
 })
 
 /** Traces; their packages are loaded only when somebody listens. */

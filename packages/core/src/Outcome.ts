@@ -12,7 +12,7 @@
  * console.log(Outcome.classify(new Unauthorized(401))) // => Success
  * ```
  */
-import type { Reason } from "./Reason.ts"
+import { Facts, type Reason } from "./Reason.ts"
 
 /** What a vendor says about the caller's allowance, read from the headers of its answers. */
 export interface Quota {
@@ -56,29 +56,12 @@ export const failed = (durationMillis: number, reason: Reason, quota?: Quota): O
   new Outcome(classify(reason), durationMillis, reason, quota)
 
 /** What a reason says about the vendor's health. */
-export const classify = (reason: Reason): Outcome["_tag"] => {
-  switch (reason._tag) {
-    case "Timeout":
-    case "ConnectFailed":
-    case "ConnectionLost":
-    case "Unavailable":
-    case "InvalidResponse":
-    case "ResponseTooLarge":
-    // The stack passes it on only when the attempt had a fair share of its time; see stack/AttemptRing.
-    case "DeadlineExceeded":
-      return "Failure"
-    case "Conflict":
-    case "Unauthorized":
-    case "RequestRejected":
-      return "Success"
-    // A limit is about us, not about the vendor's health; the rate limiter hears it.
-    case "RateLimited":
-    case "CircuitOpen":
-    case "RateLimitExceeded":
-    case "BulkheadFull":
-    case "Throttled":
-    case "InvalidRequest":
-    case "CredentialUnavailable":
-      return "Ignored"
-  }
+export const classify = (reason: Reason): Outcome["_tag"] => Facts.of(reason).health
+
+/** The vendor's load, as an attempt shows it: a throttle and an adaptive limit ask this. */
+export const load = ({ _tag, reason }: Outcome): Facts.Load => {
+  if (reason === undefined) return _tag === "Success" ? "Accepted" : "Unknown"
+  // An operation that was cut off says something only when the attempt had a fair share of its time.
+  if (reason._tag === "DeadlineExceeded" && _tag !== "Failure") return "Unknown"
+  return Facts.loadOf(reason)
 }

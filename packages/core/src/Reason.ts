@@ -8,6 +8,8 @@
 import * as Duration from "effect/Duration"
 import type { Fate } from "./Safety.ts"
 
+export * as Facts from "./Reason/Facts.ts"
+
 /** How far an attempt had come: waiting for a connection, for the first header, for the end of the body. */
 export type Phase = "Connect" | "Headers" | "Body"
 

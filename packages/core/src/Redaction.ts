@@ -188,7 +188,8 @@ class Copy {
       case "boolean":
       case "undefined":
         return value
-      default:
+      case "function":
+      case "symbol":
         return `<${typeof value}>`
     }
   }

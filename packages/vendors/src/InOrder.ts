@@ -10,7 +10,7 @@
  * import { Effect } from "effect"
  *
  * const reason = new Unavailable(503)
- * const ask = InOrder.make("greetings")
+ * const ask = await Effect.runPromise(InOrder.make("greetings"))
  * const { provenance, value } = await Effect.runPromise(ask<{ value: string; provenance: Provenance.Provenance }, VendorError>({
  *   north: Effect.fail(new VendorError({ vendor: "north", operation: "greet", safety: "Idempotent", reason })),
  *   south: Effect.succeed({ value: "hello", provenance: Provenance.fresh })
@@ -28,10 +28,13 @@ export type Ask = <A extends { readonly provenance: Provenance.Provenance }, E>(
   vendors: Readonly<Record<string, Effect.Effect<A, E>>>
 ) => Effect.Effect<A, E>
 
-/** Makes the order of a capability. Throws when an option of the failover is out of its range. */
-export const make = (capability: string, options?: Failover.FailoverOptions): Ask => {
+/**
+ * Makes the order of a capability. Throws when an option of the failover is out of its range. Where it is run, its answers
+ * are among the metrics, at 0.
+ */
+export const make = (capability: string, options?: Failover.FailoverOptions): Effect.Effect<Ask> => {
   const failover = Failover.make(options)
-  return (vendors) =>
+  const ask: Ask = (vendors) =>
     failover.call(vendors).pipe(
       Provenance.withProvenance,
       Effect.map(({ provenance, value }) =>
@@ -40,6 +43,10 @@ export const make = (capability: string, options?: Failover.FailoverOptions): As
       Effect.tap(({ provenance }) => seen(capability, provenance)),
       tellingOn
     )
+  return Effect.map(Effect.context<never>(), (context) => {
+    Telemetry.begin(context, Telemetry.capabilityAnswers, { capability })
+    return ask
+  })
 }
 
 /** A fallback from the other vendor's cache is as old as it was there. */

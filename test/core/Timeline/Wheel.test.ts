@@ -2,7 +2,7 @@ import { shortestMillis, Wheel } from "@breakwater/core/Timeline/Wheel"
 import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { vi } from "vitest"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 /** By how much a timer of the wheel may be late, in milliseconds: a slot. */
 const lateness = 8

@@ -5,7 +5,7 @@ import { DeadlineExceeded, Unavailable, VendorError } from "@breakwater/core/Ven
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 const down = new VendorError({
   vendor: "acme",

@@ -16,8 +16,8 @@ import {
   overTheWire,
   play,
   type Receipt
-} from "../../support/acme.ts"
-import { json, type Seen } from "../../support/scriptedServer.ts"
+} from "../../fakes/Acme.ts"
+import { json, type Seen } from "../../fakes/ScriptedServer.ts"
 
 const newItem = { name: "Anvil", price: 7, maker: { city: "Köln" } }
 

@@ -6,8 +6,8 @@ import { CredentialUnavailable } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Context, Effect, Layer, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { AcmeApi, declaration, overTheWire } from "../../support/acme.ts"
-import { json, serve } from "../../support/scriptedServer.ts"
+import { AcmeApi, declaration, overTheWire } from "../../fakes/Acme.ts"
+import { json, serve } from "../../fakes/ScriptedServer.ts"
 
 const environment = (settings: Readonly<Record<string, string>>) =>
   Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
@@ -213,6 +213,18 @@ describe("Vendor", () => {
             })
           )
         }
+      }).pipe(Effect.provide(transport)))
+
+    it.effect.each<readonly [baseUrl: string, issue: string]>([
+      ["https://us:them@acme.example", "must hold no user and no password; the secret is ACME_API_KEY"],
+      ["https://acme.example/v2#top", "must have no fragment"]
+    ])("not to be found at %s, part of which would never be sent", ([baseUrl, issue]) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(Vendor.make({ ...declaration, baseUrl }))
+        assert.deepStrictEqual(
+          error,
+          new Vendor.VendorMisconfigured({ vendor: "acme", message: `ACME_BASE_URL ${issue}` })
+        )
       }).pipe(Effect.provide(transport)))
 
     it.effect("not to be found at what is no URL", () =>

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Redacted, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 const request = { vendor: "acme", key: "" }
 

@@ -5,7 +5,7 @@ import { type Reason, Unavailable, VendorError } from "@breakwater/core/VendorEr
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { reasons } from "../../support/reasons.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 const error = (vendor: string, reason: Reason = new Unavailable(503), safety: Safety = "Idempotent", fate?: Fate) =>
   new VendorError({ vendor, operation: "rate", safety, reason, fate })

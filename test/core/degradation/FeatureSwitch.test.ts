@@ -5,8 +5,8 @@ import { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Metric, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { intBetween } from "../../support/intBetween.ts"
-import { reasons } from "../../support/reasons.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 const settings: SwitchSettings = {
   offAfterMillis: 10,
@@ -250,7 +250,10 @@ describe("FeatureSwitch", () => {
             ]]
             : []
         ))
-      assert.deepStrictEqual(yield* shown, [["breakwater.feature.share", "shipping", undefined, 1]])
+      assert.sameDeepMembers(yield* shown, [
+        ["breakwater.feature.share", "shipping", undefined, 1],
+        ...["On", "Returning", "Off"].map((to) => ["breakwater.feature.transitions", "shipping", to, 0])
+      ])
       vendor.is = "Open"
       yield* feature.isOn()
       const after = yield* shown

@@ -4,8 +4,8 @@ import { isVendorError, type Reason, VendorError } from "@breakwater/core/Vendor
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { intBetween } from "../../support/intBetween.ts"
-import { reasons } from "../../support/reasons.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 const failing = (reason: Reason, vendor = "acme") =>
   Effect.fail(new VendorError({ vendor, operation: "quote", safety: "Idempotent", reason }))

@@ -4,8 +4,8 @@ import * as Stack from "@breakwater/core/stack/Stack"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { intBetween } from "../../support/intBetween.ts"
-import * as SharedStores from "../../support/sharedStores.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import * as SharedStores from "../../fakes/SharedStores.ts"
 
 interface Process {
   readonly breaker: Breaker.Breaker

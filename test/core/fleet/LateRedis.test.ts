@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Queue, Schedule, Scope } from "effect"
 import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
-import * as RealRedis from "../../support/realRedis.ts"
+import * as RealRedis from "../../processes/RealRedis.ts"
 
 const double = Redis.script((value: string) => [value], { lua: "return ARGV[1] .. ARGV[1]", numberOfKeys: 0 })
   .withReturnType<string>()

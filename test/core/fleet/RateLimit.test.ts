@@ -6,9 +6,9 @@ import type { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schema, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { fakeCall } from "../../support/fakeCall.ts"
-import { intBetween } from "../../support/intBetween.ts"
-import * as SharedStores from "../../support/sharedStores.ts"
+import { fakeCall } from "../../drivers/FakeCall.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import * as SharedStores from "../../fakes/SharedStores.ts"
 
 interface Process {
   /** Makes a call; when it has passed, it is noted in `passed`. */

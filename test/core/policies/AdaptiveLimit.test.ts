@@ -5,9 +5,9 @@ import type { Priority } from "@breakwater/core/Priority"
 import { BulkheadFull, DeadlineExceeded, RateLimited, Timeout, Unavailable } from "@breakwater/core/Reason"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { type FakeCall, fakeCall } from "../../support/fakeCall.ts"
-import { intBetween } from "../../support/intBetween.ts"
-import { reasons } from "../../support/reasons.ts"
+import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 const answer = Outcome.answered(10)
 const drop = Outcome.failed(10, new Timeout("Headers", 10))

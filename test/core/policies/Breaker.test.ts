@@ -4,9 +4,9 @@ import * as Breaker from "@breakwater/core/policies/Breaker"
 import { RequestRejected, Unauthorized, Unavailable } from "@breakwater/core/Reason"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../support/breakerSettings.ts"
-import { consecutive, drive, type Ending, ending } from "../../support/drivenBreaker.ts"
-import { fakeCall } from "../../support/fakeCall.ts"
+import { intBetween } from "../../drivers/BreakerSettings.ts"
+import { consecutive, drive, type Ending, ending } from "../../drivers/DrivenBreaker.ts"
+import { fakeCall } from "../../drivers/FakeCall.ts"
 
 const hour = 3_600_000
 

@@ -5,9 +5,9 @@ import { BulkheadFull, Timeout } from "@breakwater/core/Reason"
 import { Waiter } from "@breakwater/core/structures/WaitQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { countLinks } from "../../support/countLinks.ts"
-import { type FakeCall, fakeCall } from "../../support/fakeCall.ts"
-import { intBetween } from "../../support/intBetween.ts"
+import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { countLinks } from "../../watches/CountLinks.ts"
 
 const Settings = {
   limit: intBetween(1, 4),

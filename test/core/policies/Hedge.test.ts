@@ -2,7 +2,7 @@ import * as Hedge from "@breakwater/core/policies/Hedge"
 import { Latencies } from "@breakwater/core/policies/Hedge/Latencies"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Schema } from "effect"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 describe("Hedge", () => {
   it("waits as long as it is told to: at once, after a time, by number, or never", () => {

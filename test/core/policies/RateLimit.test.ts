@@ -5,10 +5,10 @@ import { RateLimited, RateLimitExceeded, Unavailable } from "@breakwater/core/Re
 import { Waiter } from "@breakwater/core/structures/WaitQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { countLinks } from "../../support/countLinks.ts"
-import { AnsweredScript, DrivenRateLimit, Script, Settings } from "../../support/drivenRateLimit.ts"
-import { type FakeCall, fakeCall } from "../../support/fakeCall.ts"
-import { intBetween } from "../../support/intBetween.ts"
+import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { countLinks } from "../../watches/CountLinks.ts"
+import { AnsweredScript, DrivenRateLimit, Script, Settings } from "./RateLimit/DrivenRateLimit.ts"
 
 const long = { arbitrary: { runs: 800, size: 120 } }
 const algorithms = ["TokenBucket", "SlidingWindow"] as const

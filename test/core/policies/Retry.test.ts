@@ -13,7 +13,7 @@ import type { Fate, Safety } from "@breakwater/core/Safety"
 import { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Pull, Random, Schedule, Schema } from "effect"
-import { reasons } from "../../support/reasons.ts"
+import { reasons } from "../../drivers/Reasons.ts"
 
 const intBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 

@@ -5,10 +5,10 @@ import type { Priority } from "@breakwater/core/Priority"
 import { RateLimited, type Reason, Throttled, Unavailable } from "@breakwater/core/Reason"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { fakeCall } from "../../support/fakeCall.ts"
-import { intBetween } from "../../support/intBetween.ts"
-import { seeded } from "../../support/overloadedVendor.ts"
-import { reasons } from "../../support/reasons.ts"
+import { fakeCall } from "../../drivers/FakeCall.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { reasons } from "../../drivers/Reasons.ts"
+import { seeded } from "../../fakes/OverloadedVendor.ts"
 
 const busy = Outcome.failed(1, new Unavailable(503))
 const answer = Outcome.answered(1)

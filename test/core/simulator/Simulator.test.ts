@@ -4,9 +4,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Schema, Scope } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { connect } from "node:net"
-import * as OwnClock from "../../support/ownClock.ts"
-import { answerTo, ask, type Asked, type Question } from "../../support/plainClient.ts"
-import * as Watch from "../../support/watch.ts"
+import * as OwnClock from "../../drivers/OwnClock.ts"
+import * as Watch from "../../watches/Watch.ts"
+import { answerTo, ask, type Asked, type Question } from "./PlainClient.ts"
 
 const Order = Schema.Struct({ id: Schema.String, item: Schema.String, quantity: Schema.Int, isPaid: Schema.Boolean })
 

@@ -7,7 +7,7 @@ import { FetchHttpClient, HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
 import { vi } from "vitest"
-import * as FakeSecretsManager from "../../support/fakeSecretsManager.ts"
+import * as FakeSecretsManager from "../../fakes/SecretsManager.ts"
 
 const stripe = { vendor: "stripe", key: "" }
 const valueOf = (secret: Secret | undefined) => secret === undefined ? undefined : Redacted.value(secret.value)

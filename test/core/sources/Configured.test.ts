@@ -8,10 +8,10 @@ import { randomUUID } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
-import * as AuthorizationServer from "../../support/authorizationServer.ts"
-import * as FakeSecretsManager from "../../support/fakeSecretsManager.ts"
-import * as FakeVault from "../../support/fakeVault.ts"
-import * as SecretFiles from "../../support/secretFiles.ts"
+import * as AuthorizationServer from "../../fakes/AuthorizationServer.ts"
+import * as SecretFiles from "../../fakes/SecretFiles.ts"
+import * as FakeSecretsManager from "../../fakes/SecretsManager.ts"
+import * as FakeVault from "../../fakes/Vault.ts"
 
 type Environment = Readonly<Record<string, string>>
 

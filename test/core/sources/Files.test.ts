@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto"
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
-import * as SecretFiles from "../../support/secretFiles.ts"
+import * as SecretFiles from "../../fakes/SecretFiles.ts"
 
 const stripe = { vendor: "stripe", key: "" }
 const name = "STRIPE_API_KEY"

@@ -4,7 +4,7 @@ import { Effect, Fiber } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
-import * as ScriptedServer from "../../support/scriptedServer.ts"
+import * as ScriptedServer from "../../fakes/ScriptedServer.ts"
 
 const secret = randomUUID()
 

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { inspect } from "node:util"
-import * as AuthorizationServer from "../../support/authorizationServer.ts"
+import * as AuthorizationServer from "../../fakes/AuthorizationServer.ts"
 
 const hubspot = { vendor: "hubspot", key: "" }
 
@@ -352,7 +352,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
       const processes = yield* Effect.all(Array.from({ length: 3 }, () =>
         Effect.acquireRelease(
           Effect.sync(() =>
-            spawn(process.execPath, [fileURLToPath(new URL("../../support/refreshingProcess.ts", import.meta.url))], {
+            spawn(process.execPath, [fileURLToPath(new URL("./OAuth/RefreshingProcess.ts", import.meta.url))], {
               stdio: ["pipe", "pipe", "inherit"],
               env: {
                 PATH: process.env["PATH"],

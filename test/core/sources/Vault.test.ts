@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as FakeVault from "../../support/fakeVault.ts"
+import * as FakeVault from "../../fakes/Vault.ts"
 
 const stripe = { vendor: "stripe", key: "" }
 

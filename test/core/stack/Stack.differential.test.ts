@@ -7,8 +7,8 @@ import { isVendorError, type VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import * as Reference from "../../support/referenceStack.ts"
-import { Behaviour, ScriptedVendor, span, unit } from "../../support/vendorScript.ts"
+import { Behaviour, ScriptedVendor, span, unit } from "../../drivers/VendorScript.ts"
+import * as Reference from "./ReferenceStack.ts"
 
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const from1To = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 1, maximum }))

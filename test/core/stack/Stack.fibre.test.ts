@@ -8,8 +8,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import { AsyncLocalStorage } from "node:async_hooks"
-import { intBetween } from "../../support/intBetween.ts"
-import { until } from "../../support/until.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+import { until } from "../../watches/Until.ts"
 
 const stack = (policy: Policy.Policy = {}) =>
   Stack.make({ vendor: "acme", operation: "charge", safety: "Idempotent", policy })

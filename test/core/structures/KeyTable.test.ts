@@ -1,7 +1,7 @@
 import { KeyTable, none } from "@breakwater/core/structures/KeyTable"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 const Step = Schema.Union([
   Schema.TaggedStruct("add", { key: intBetween(0, 400) }),

@@ -1,7 +1,7 @@
 import { type Cell, Keyed } from "@breakwater/core/structures/Keyed"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../support/intBetween.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
 
 const Key = intBetween(0, 15)
 const Step = Schema.Union([

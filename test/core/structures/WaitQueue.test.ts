@@ -1,7 +1,7 @@
 import { Waiter, WaitQueue } from "@breakwater/core/structures/WaitQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { countLinks } from "../../support/countLinks.ts"
+import { countLinks } from "../../watches/CountLinks.ts"
 
 class Guest extends Waiter {
   readonly id: number

@@ -11,7 +11,7 @@ import { randomUUID } from "node:crypto"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as ScriptedServer from "../../support/scriptedServer.ts"
+import * as ScriptedServer from "../../fakes/ScriptedServer.ts"
 
 const Api = HttpApi.make("acme").add(
   HttpApiGroup.make("items", { topLevel: true }).add(
@@ -71,22 +71,29 @@ describe("a recording", () => {
       assert.deepStrictEqual(played.map(({ id }) => id), ["1", "2"])
     }).pipe(Effect.scoped))
 
-  it.live("has neither the password that was sent nor the token that was given for it", () =>
-    Effect.gen(function*() {
-      const { file, given } = yield* setting
-      const [password, token] = [randomUUID(), randomUUID()]
-      const server = yield* ScriptedServer.serve(() => ScriptedServer.json({ access_token: token }))
-      const logIn = (baseUrl: string, password: string) =>
-        Effect.flatMap(acme(baseUrl), (client) => client["log in"]({ payload: { user: "ada", password } }))
-      yield* logIn(server.baseUrl, password).pipe(Recorder.record({ file }), given, network)
-      const text = readFileSync(file, "utf8")
-      assert.notInclude(text, password)
-      assert.notInclude(text, token)
-      assert.include(text, "\"user\": \"ada\"")
-      assert.deepStrictEqual(yield* logIn(nowhere, "any").pipe(Recorder.replay({ file }), given), {
-        access_token: "<redacted>"
-      })
-    }).pipe(Effect.scoped))
+  it.live.each([
+    ["as it is", ""],
+    ["behind a byte order mark", "\uFEFF"]
+  ])(
+    "has neither the password that was sent nor the token that was given for it, %s",
+    ([, mark]) =>
+      Effect.gen(function*() {
+        const { file, given } = yield* setting
+        const [password, token] = [randomUUID(), randomUUID()]
+        const server = yield* ScriptedServer.serve(() => ({ body: mark + JSON.stringify({ access_token: token }) }))
+        const logIn = (baseUrl: string, password: string) =>
+          Effect.flatMap(acme(baseUrl), (client) => client["log in"]({ payload: { user: "ada", password } }))
+        yield* logIn(server.baseUrl, password).pipe(Recorder.record({ file }), given, network)
+        const text = readFileSync(file, "utf8")
+        assert.notInclude(text, password)
+        assert.notInclude(text, token)
+        assert.include(text, "\"user\": \"ada\"")
+        assert.include(text, "\"access_token\": \"<redacted>\"")
+        assert.deepStrictEqual(yield* logIn(nowhere, "any").pipe(Recorder.replay({ file }), given), {
+          access_token: "<redacted>"
+        })
+      }).pipe(Effect.scoped)
+  )
 
   it.live("is not written when a secret survives, and what was there stays", () =>
     Effect.gen(function*() {

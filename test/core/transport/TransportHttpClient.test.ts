@@ -24,10 +24,10 @@ import { HttpApiClient } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
 import { inspect } from "node:util"
-import { AcmeApi, anvil, play } from "../../support/acme.ts"
-import { counted, held, noMoreThan } from "../../support/held.ts"
-import { type Behaviour, closedPort, listen } from "../../support/hostileServer.ts"
-import { json, type Script, serve } from "../../support/scriptedServer.ts"
+import { AcmeApi, anvil, play } from "../../fakes/Acme.ts"
+import { type Behaviour, closedPort, listen } from "../../fakes/HostileServer.ts"
+import { json, type Script, serve } from "../../fakes/ScriptedServer.ts"
+import { counted, held, noMoreThan } from "../../watches/Held.ts"
 
 /** Effect's client over our sockets, which are gone at its end. */
 const over = (options?: TransportHttpClient.TransportHttpClientOptions) =>

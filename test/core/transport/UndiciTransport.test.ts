@@ -18,9 +18,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Effect, Exit, Layer, Scope } from "effect"
 import { getCACertificates, setDefaultCACertificates } from "node:tls"
 import { gzipSync } from "node:zlib"
-import { selfSigned } from "../../support/certificates.ts"
-import * as Held from "../../support/held.ts"
-import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../support/hostileServer.ts"
+import { selfSigned } from "../../fakes/Certificates.ts"
+import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../fakes/HostileServer.ts"
+import * as Held from "../../watches/Held.ts"
 
 /** Remembers what became of a request, in order. */
 class Heard implements Receiver {

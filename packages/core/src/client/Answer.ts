@@ -1,5 +1,5 @@
 /**
- * What an HTTP answer says besides its body: by its status, by `Retry-After`, by the headers about rate limits.
+ * The meaning of an HTTP answer besides its body: by its status, and by the headers about rate limits.
  */
 import type { Quota } from "../Outcome.ts"
 import {
@@ -11,7 +11,9 @@ import {
   Unauthorized,
   Unavailable
 } from "../Reason.ts"
-import { header, type ResponseHeaders } from "../transport/Transport.ts"
+import { header } from "../transport/Headers.ts"
+import * as HttpDate from "../transport/HttpDate.ts"
+import type { ResponseHeaders } from "../transport/Transport.ts"
 
 /** An answer, as a vendor's `classify` sees it. */
 export interface Answer {
@@ -40,34 +42,6 @@ export const reasonOf = (status: number, retryAfterMillis: number | undefined): 
 }
 
 /**
- * `Retry-After` in milliseconds: seconds or an HTTP date (RFC 9110, section 10.2.3). A date is read against the answer's
- * own `Date`, so that a wrong clock on either side does not matter.
- */
-export const retryAfterMillis = (headers: ResponseHeaders, wallClockMillis: number): number | undefined => {
-  const value = header(headers, "retry-after")?.trim()
-  if (value === undefined || value === "") return undefined
-  if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1_000
-  const at = parseDate(value)
-  if (Number.isNaN(at)) return undefined
-  return Math.max(0, at - dateOf(headers, wallClockMillis))
-}
-
-/** The answer's own `Date`, or our clock. */
-export const dateOf = (headers: ResponseHeaders, wallClockMillis: number): number => {
-  const date = parseDate(header(headers, "date") ?? "")
-  return Number.isNaN(date) ? wallClockMillis : date
-}
-
-/**
- * A date in one of HTTP's three formats (RFC 9110, section 5.6.7), or NaN. `Date.parse` alone takes almost any text with a
- * number in it for a date, and reads asctime, the format without a zone, in local time.
- */
-export const parseDate = (value: string): number => {
-  if (/^[A-Z][a-z]+, \d{1,2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return Date.parse(value)
-  return /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/.test(value) ? Date.parse(`${value} GMT`) : NaN
-}
-
-/**
  * What is left of the caller's allowance, in the dialects in use: `RateLimit: "default";r=50;t=30` (IETF httpapi draft
  * 8 and later), `RateLimit-Remaining` and `-Reset` (earlier drafts), `X-RateLimit-…`. Vendors disagree on the unit of the
  * reset: a number beyond 10^9 is a Unix time, any other the seconds that are left.
@@ -90,7 +64,7 @@ export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quot
   return {
     remaining: Number(remaining),
     resetMillis: seconds > 1e9
-      ? Math.max(0, seconds * 1_000 - dateOf(headers, wallClockMillis))
+      ? Math.max(0, seconds * 1_000 - (HttpDate.ofResponse(headers) ?? wallClockMillis))
       : seconds * 1_000
   }
 }

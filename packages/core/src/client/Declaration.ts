@@ -19,7 +19,7 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   /** Lower case, words joined by hyphens: `stripe`, `open-exchange-rates`. Names it in errors, metrics and the environment. */
   readonly name: string
   readonly api: Api
-  /** Where the vendor is; https, or http to this machine. The environment's `<NAME>_BASE_URL` goes before it. */
+  /** Where the vendor is; https, or http to this machine, without user and fragment. The environment's `<NAME>_BASE_URL` goes before it. */
   readonly baseUrl: string
   /** How the credential travels. @default there is none */
   readonly auth?: Auth | undefined

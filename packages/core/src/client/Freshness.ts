@@ -1,6 +1,7 @@
 /** How long an answer is fresh by its own headers, to a cache of one client (RFC 9111). */
-import { header, type ResponseHeaders } from "../transport/Transport.ts"
-import { dateOf, parseDate } from "./Answer.ts"
+import { header } from "../transport/Headers.ts"
+import * as HttpDate from "../transport/HttpDate.ts"
+import type { ResponseHeaders } from "../transport/Transport.ts"
 
 /** What an answer's headers say about keeping it. */
 export interface Freshness {
@@ -21,8 +22,8 @@ export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): 
     ? Number(maxAge[1]) * 1_000
     : expires === undefined
     ? undefined
-    // A date that is none has passed (section 5.3).
-    : (parseDate(expires) || 0) - dateOf(headers, wallClockMillis)
+    // An invalid date counts as one that has passed (section 5.3).
+    : (HttpDate.parse(expires) ?? 0) - (HttpDate.ofResponse(headers) ?? wallClockMillis)
   const age = /^\d+$/.exec(header(headers, "age") ?? "")
   return {
     millis: life === undefined ? undefined : Math.max(0, life - Number(age?.[0] ?? 0) * 1_000),

@@ -25,6 +25,10 @@
  * ```
  */
 import * as Context from "effect/Context"
+import type * as HttpApiClient from "effect/http-api/HttpApiClient"
+import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import type { Simplify } from "effect/Types"
+import type { Reason } from "../Reason.ts"
 import type * as SafetyModule from "../Safety.ts"
 import type * as PolicyModule from "../stack/Policy.ts"
 
@@ -36,3 +40,56 @@ export class Policy extends Context.Service<Policy, PolicyModule.Policy>()("brea
 
 /** Permits of the vendor's quota that one call costs; at least 0. @default 1 */
 export class Cost extends Context.Service<Cost, number>()("breakwater/client/Operation/Cost") {}
+
+/**
+ * Decides whether a decoded success can be trusted. It runs after the schemas and before the cache and the breaker: a
+ * reason makes the answer a failure of the vendor. {@link check} declares one with types. @default every success is trusted
+ */
+export class Check extends Context.Service<Check, (value: unknown, input: object) => Reason | undefined>()(
+  "breakwater/client/Operation/Check"
+) {}
+
+/**
+ * Declares a {@link Check}: `endpoint.pipe(Operation.check((answer, { params }) => …))`. The check gets the decoded
+ * success and the caller's input; what it throws is a defect of that call.
+ *
+ * @example
+ * ```ts
+ * import { InvalidResponse, Operation } from "@breakwater/core"
+ * import { Schema } from "effect"
+ * import { HttpApiEndpoint } from "effect/http-api"
+ *
+ * // A vendor that answers about something else must not be believed, and not be cached.
+ * const rate = HttpApiEndpoint.get("rate", "/rate/:base", {
+ *   params: { base: Schema.String },
+ *   success: Schema.Struct({ base: Schema.String, rate: Schema.Finite })
+ * }).pipe(
+ *   Operation.check(({ base }, { params }) =>
+ *     base === params.base ? undefined : new InvalidResponse(200, "the answer is about another currency")
+ *   )
+ * )
+ * console.log(rate.identifier) // => rate
+ * ```
+ */
+export const check = <Endpoint extends HttpApiEndpoint.ConstraintRequest & Annotated>(
+  decide: (
+    value: HttpApiClient.SuccessType<Endpoint["~Success"]>,
+    input: InputOf<Endpoint>
+  ) => Reason | undefined
+) =>
+(endpoint: Endpoint): Endpoint => endpoint.annotate(Check, decide as Check["Service"]) as Endpoint
+
+/** What `check` needs of an endpoint besides its types. */
+interface Annotated {
+  annotate<I, S>(key: Context.Key<I, S>, value: S): unknown
+}
+
+/** The input of a call: the parts that its endpoint declares. */
+export type InputOf<Endpoint extends HttpApiEndpoint.ConstraintRequest> = Simplify<
+  & Part<"params", Endpoint["~Params"]["Type"]>
+  & Part<"query", Endpoint["~Query"]["Type"]>
+  & Part<"headers", Endpoint["~Headers"]["Type"]>
+  & Part<"payload", Endpoint["~Payload"]["Type"]>
+>
+
+type Part<Name extends string, Value> = [Value] extends [never] ? {} : { readonly [K in Name]: Value }

@@ -2,6 +2,7 @@
  * What an answer looked like, without anything it said: names and types, no values. Safe to log.
  */
 import * as Redaction from "../Redaction.ts"
+import * as Charset from "../transport/Charset.ts"
 
 /** Characters of a shape, how deep it goes, and how many fields or items of one level it shows (ours). */
 const maxLength = 1_000
@@ -13,7 +14,7 @@ export const ofJson = (json: unknown): string => clip(shape(json, 0))
 
 /** The shape of a body that is no JSON. */
 export const ofBytes = (bytes: Uint8Array, contentType: string | undefined): string => {
-  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 256)).toString("latin1")
+  const head = Charset.head(bytes, 256)
   const kind = bytes.byteLength === 0 ? "empty" : /^\s*<(?:!doctype html|html)/i.test(head) ? "html" : "not json"
   return clip(`<${kind}, ${bytes.byteLength} bytes, ${mediaType(contentType)}>`)
 }

@@ -36,16 +36,16 @@ import type * as Scope from "effect/Scope"
 import type { Statistics } from "../caching/ResponseCache.ts"
 import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
-import type * as Breaker from "../policies/Breaker.ts"
-import type * as RateLimit from "../policies/RateLimit.ts"
 import * as Range from "../Range.ts"
+import * as Order from "../stack/Order.ts"
 import * as Policy from "../stack/Policy.ts"
 import * as Stack from "../stack/Stack.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
+import * as HttpUrl from "../transport/HttpUrl.ts"
 import { Transport } from "../transport/Transport.ts"
+import { CachedOperation } from "./CachedOperation.ts"
 import * as Client from "./Client.ts"
-import { Cached } from "./Client/Cached.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 
@@ -89,37 +89,38 @@ export const make = <Api extends HttpApi.Constraint>(
     const baseUrl = yield* baseUrlOf(declaration)
     if (declaration.auth !== undefined) yield* requireCredential(name)
     const context = yield* Effect.context<never>()
-    const gates = Policy.makeGates(policy)
-    const caches = yield* makeCaches(name, policy, operations)
-    /** The operations of each breaker. */
-    const guarded = new Map<Breaker.Breaker, Array<string>>()
-    /** By what name the fleet knows each rate limit. */
-    const limited = new Map<RateLimit.RateLimit, string>()
-    if (gates.rateLimit !== undefined) limited.set(gates.rateLimit, name)
-    yield* observeGates(name, gates)
+    const timeline = yield* Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber)))
+    const series = yield* Telemetry.series
+    const gates = Order.makeGates(policy)
+    const gatesOf = new Map(
+      operations.map((operation) => [operation.id, Order.overrideGates(gates, policy, operation.policy)] as const)
+    )
+    const caches = yield* makeCaches(name, policy, operations, series)
     const refusals = new Refusals(refusedMillis)
     if (declaration.auth !== undefined) {
-      Telemetry.gauge(context, Telemetry.credentialDead, { vendor: name }, () => refusals.dead)
+      series.counter(Telemetry.credentialRefusals, { vendor: name })
+      series.observe(Telemetry.metrics.credentialDead, { vendor: name }, refusals, () => refusals.dead)
     }
 
     const methods = operations.map((operation) => {
       const own = { ...policy, ...operation.policy }
-      const operationGates = Policy.overrideGates(gates, policy, operation.policy)
-      const { breaker, rateLimit } = operationGates
-      if (rateLimit !== undefined && !limited.has(rateLimit)) limited.set(rateLimit, `${name}/${operation.id}`)
-      if (breaker !== undefined) guarded.set(breaker, [...guarded.get(breaker) ?? [], operation.id])
+      const operationGates = gatesOf.get(operation.id)!
+      const rings = Order.rings(operationGates, own)
       const stack = Stack.make({
         vendor: name,
         operation: operation.id,
         safety: operation.safety,
         policy: own,
         gates: operationGates,
-        meter: Telemetry.operationMeter(context, {
+        meter: series.meter({
           vendor: name,
           operation: operation.id,
           method: operation.method,
           address: baseUrl.hostname,
-          port: portOf(baseUrl)
+          port: HttpUrl.portOf(baseUrl)
+        }, {
+          gates: [...rings.operation, ...rings.attempt].map((gate) => gate.name),
+          hedged: Order.hedgeFor(operation.safety, operationGates) !== undefined
         }),
         spanName: `${operation.method} ${operation.template}`,
         spanAttributes: {
@@ -127,7 +128,7 @@ export const make = <Api extends HttpApi.Constraint>(
           "url.scheme": baseUrl.protocol.slice(0, -1),
           "url.template": operation.template,
           "server.address": baseUrl.hostname,
-          "server.port": portOf(baseUrl),
+          "server.port": HttpUrl.portOf(baseUrl),
           "breakwater.vendor": name,
           "breakwater.operation": operation.id
         }
@@ -146,11 +147,8 @@ export const make = <Api extends HttpApi.Constraint>(
         })
       }
     })
-    for (const [rateLimit, sharedName] of limited) yield* rateLimit.share(sharedName)
-    for (const [breaker, operations] of guarded) {
-      yield* breaker.share
-      yield* observeBreaker(name, operations, breaker)
-    }
+    yield* Order.share(name, gates, gatesOf)
+    Order.observe({ vendor: name, series, context }, gates, gatesOf, () => timeline.now())
     const client = Client.assemble<Api>(methods)
     cachesOf.set(client as object, caches)
     return client
@@ -180,11 +178,13 @@ export interface Caches {
   clear(): void
 }
 
-const cachesOf = new WeakMap<object, ReadonlyMap<string, Cached>>()
+const { metrics } = Telemetry
+
+const cachesOf = new WeakMap<object, ReadonlyMap<string, CachedOperation>>()
 
 /** What a client remembers; nothing, when none of its operations has a cache. */
 export const caches = (client: object): Caches => {
-  const known = cachesOf.get(client) ?? new Map<string, Cached>()
+  const known = cachesOf.get(client) ?? new Map<string, CachedOperation>()
   return {
     statistics: (operation) => known.get(operation)?.cache.statistics,
     invalidateTag(tag) {
@@ -199,26 +199,28 @@ export const caches = (client: object): Caches => {
 const makeCaches = (
   vendor: string,
   policy: Policy.Policy,
-  operations: ReadonlyArray<Contract.CompiledOperation>
-): Effect.Effect<ReadonlyMap<string, Cached>, never, Scope.Scope> =>
+  operations: ReadonlyArray<Contract.CompiledOperation>,
+  series: Telemetry.Series
+): Effect.Effect<ReadonlyMap<string, CachedOperation>, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const context = yield* Effect.context<never>()
-    const caches = new Map<string, Cached>()
+    const caches = new Map<string, CachedOperation>()
     for (const operation of operations) {
       const { id, policy: own, safety } = operation
       const options = own?.cache ?? policy.cache
       if (!options || safety !== "Idempotent") continue
-      const cached = yield* Cached.make(options, vendor, operation)
+      const cached = yield* CachedOperation.make(options, vendor, operation)
       caches.set(id, cached)
       const labels = { vendor, operation: id }
       const statistics = () => cached.cache.statistics
-      for (const result of ["hits", "stale", "misses", "coalesced", "shared"] as const) {
-        Telemetry.countOf(context, Telemetry.cacheLookups, { ...labels, result }, () => statistics()[result])
+      const show = (metric: Telemetry.Metric, read: (statistics: Statistics) => number, more?: Telemetry.Labels) =>
+        series.observe(metric, { ...labels, ...more }, cached, () => read(statistics()))
+      for (const result of metrics.cacheLookups.values.result) {
+        show(metrics.cacheLookups, (seen) => seen[result], { result })
       }
-      Telemetry.countOf(context, Telemetry.cacheEvictions, labels, () => statistics().evictions)
-      Telemetry.countOf(context, Telemetry.cacheBypassed, labels, () => statistics().bypassed)
-      Telemetry.gauge(context, Telemetry.cacheEntries, labels, () => statistics().entries)
-      Telemetry.gauge(context, Telemetry.cacheBytes, labels, () => statistics().bytes)
+      show(metrics.cacheEvictions, (seen) => seen.evictions)
+      show(metrics.cacheBypassed, (seen) => seen.bypassed)
+      show(metrics.cacheEntries, (seen) => seen.entries)
+      show(metrics.cacheBytes, (seen) => seen.bytes)
     }
     return caches
   })
@@ -230,28 +232,14 @@ const baseUrlOf = (
   Effect.gen(function*() {
     const variable = `${upperSnake(declaration.name)}_BASE_URL`
     const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
-    if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname))) {
-      return yield* new VendorMisconfigured({
-        vendor: declaration.name,
-        message: `${variable} must begin with https:// (http:// is for this machine only)`
-      })
-    }
-    // A URL turns up in logs and labels; a user and a password in it would be sent by nobody.
-    if (url.username !== "" || url.password !== "") {
-      return yield* new VendorMisconfigured({
-        vendor: declaration.name,
-        message: `${variable} must hold no user and no password; the secret is ${
-          environmentName({ vendor: declaration.name, key: "" })
-        }`
-      })
-    }
-    return url
+    const flaw = HttpUrl.flawOf(url)
+    if (flaw === undefined) return url
+    const mend = flaw === "UserInfo" ? `; the secret is ${environmentName({ vendor: declaration.name, key: "" })}` : ""
+    return yield* new VendorMisconfigured({
+      vendor: declaration.name,
+      message: `${variable} ${HttpUrl.flaws[flaw]}${mend}`
+    })
   })
-
-const isLoopback = (hostname: string): boolean =>
-  hostname === "localhost" || hostname === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(hostname)
-
-const portOf = (url: URL): number => url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port)
 
 const requireCredential = (vendor: string): Effect.Effect<void, VendorMisconfigured> =>
   Effect.flatMap(Credentials, (credentials) =>
@@ -259,65 +247,6 @@ const requireCredential = (vendor: string): Effect.Effect<void, VendorMisconfigu
       Effect.asVoid(credentials.read({ vendor, key: "" })),
       (reason) => new VendorMisconfigured({ vendor, message: reason.message })
     ))
-
-const observeGates = (vendor: string, gates: Policy.Gates): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const { context } = fiber
-    const timeline = Timeline.of(fiber)
-    const { adaptiveLimit, bulkhead, rateLimit, retryBudget, throttle } = gates
-    if (bulkhead !== undefined) {
-      Telemetry.gauge(context, Telemetry.bulkheadRunning, { vendor }, () => bulkhead.running(vendor))
-      Telemetry.gauge(context, Telemetry.bulkheadWaiting, { vendor }, () => bulkhead.waiting(vendor))
-    }
-    if (adaptiveLimit !== undefined) {
-      Telemetry.gauge(context, Telemetry.adaptiveLimit, { vendor }, () => adaptiveLimit.limit(vendor))
-      Telemetry.gauge(context, Telemetry.adaptiveLimitRunning, { vendor }, () => adaptiveLimit.running(vendor))
-      Telemetry.gauge(context, Telemetry.adaptiveLimitWaiting, { vendor }, () => adaptiveLimit.waiting(vendor))
-    }
-    if (throttle !== undefined) {
-      Telemetry.gauge(
-        context,
-        Telemetry.throttleProbability,
-        { vendor },
-        () => throttle.probability(vendor, timeline.now())
-      )
-    }
-    if (rateLimit !== undefined) {
-      Telemetry.gauge(context, Telemetry.rateLimitWaiting, { vendor }, () => rateLimit.waiting(vendor))
-    }
-    if (retryBudget !== undefined) {
-      Telemetry.gauge(context, Telemetry.retryBudget, { vendor }, () => retryBudget.balance(timeline.now()))
-    }
-    return Effect.void
-  })
-
-const stateNumber: Record<Breaker.State, number> = { Closed: 0, HalfOpen: 1, Open: 2 }
-
-/** A breaker's changes are logged and counted; the state of each operation is shown. */
-const observeBreaker = (
-  vendor: string,
-  operations: ReadonlyArray<string>,
-  breaker: Breaker.Breaker
-): Effect.Effect<void> =>
-  Effect.withFiber((fiber) => {
-    const { context } = fiber
-    const timeline = Timeline.of(fiber)
-    for (const operation of operations) {
-      Telemetry.gauge(
-        context,
-        Telemetry.breakerState,
-        { vendor, operation },
-        () => stateNumber[breaker.state(`${vendor}/${operation}`, timeline.now())]
-      )
-    }
-    breaker.onTransition(({ from, key, to }) => {
-      Telemetry.counter(context, Telemetry.breakerTransitions, { vendor, to }).count++
-      Effect.runForkWith(context)(
-        Effect.logWarning(`circuit breaker of ${key}: ${from} → ${to}`)
-      )
-    })
-    return Effect.void
-  })
 
 /** A vendor as a service: `class Stripe extends Vendor.Service<Stripe>()({ … }) {}`. */
 export const Service = <Self>() =>

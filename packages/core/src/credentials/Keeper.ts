@@ -28,6 +28,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -264,7 +265,7 @@ class Keeper {
     const credential = { vendor: request.vendor, key: request.key, source: this.source.name }
     const log = Effect.runForkWith(context)
     if (Exit.isFailure(exit)) {
-      const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+      const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
       if (failure === undefined) return
       held.quietUntil = now + Math.min(retryMillis * 2 ** held.failures++, longestPauseMillis) * sooner
       log(Effect.annotateLogs(Effect.logWarning(`a secret could not be fetched: ${failure.issue}`), credential))

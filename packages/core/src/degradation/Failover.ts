@@ -19,11 +19,13 @@
  * console.log(value, JSON.stringify(provenance)) // => 1.0842 {"_tag":"Fallback","from":"south","because":"Unavailable"}
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Provenance from "../Provenance.ts"
 import * as Range from "../Range.ts"
-import type { Reason } from "../Reason.ts"
+import { Facts, type Reason } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { isVendorError, type VendorError } from "../VendorError.ts"
 
@@ -66,32 +68,7 @@ export const make = (options: FailoverOptions = {}): Failover =>
 
 /** Whether another vendor may be asked after this error. */
 export const mayMoveOn = (error: unknown): error is VendorError =>
-  isVendorError(error) && isAboutTheVendor(error.reason) && (error.safety === "Idempotent" || error.fate !== "Unknown")
-
-/** Whether a reason is about this vendor, now, and not about what was asked or how much time there is. */
-const isAboutTheVendor = (reason: Reason): boolean => {
-  switch (reason._tag) {
-    case "CircuitOpen":
-    case "RateLimitExceeded":
-    case "BulkheadFull":
-    case "Throttled":
-    case "Timeout":
-    case "ConnectFailed":
-    case "ConnectionLost":
-    case "Unavailable":
-    case "RateLimited":
-    case "Unauthorized":
-    case "InvalidResponse":
-    case "ResponseTooLarge":
-    case "CredentialUnavailable":
-      return true
-    case "Conflict":
-    case "DeadlineExceeded":
-    case "InvalidRequest":
-    case "RequestRejected":
-      return false
-  }
-}
+  isVendorError(error) && Facts.of(error.reason).movesOn && (error.safety === "Idempotent" || error.fate !== "Unknown")
 
 interface Settings {
   readonly failures: number
@@ -142,8 +119,8 @@ class Order implements Failover {
             return Effect.succeed(value)
           },
           onFailure: (cause) => {
-            const error = cause.reasons.find((reason) => reason._tag === "Fail")?.error
-            if (isVendorError(error) && isAboutTheVendor(error.reason)) {
+            const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+            if (isVendorError(error) && Facts.of(error.reason).movesOn) {
               this.failed(name, error.reason._tag, timeline.now())
               if (name === names[0]) because = error.reason._tag
             } else if (error !== undefined) this.answered(name)

@@ -25,8 +25,10 @@
  * await Effect.runPromise(program)
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Outcome from "../Outcome.ts"
 import * as Range from "../Range.ts"
@@ -121,7 +123,8 @@ export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch
   return Effect.withFiber((fiber) => {
     const timeline = Timeline.of(fiber)
     const feature = new Feature(options.name, settings, makeEvidence(timeline.now()), timeline.now())
-    Telemetry.gauge(
+    Telemetry.begin(fiber.context, Telemetry.featureTransitions, { feature: options.name })
+    Telemetry.show(
       fiber.context,
       Telemetry.featureShare,
       { feature: options.name },
@@ -253,7 +256,7 @@ class Feature implements FeatureSwitch {
       return Effect.onExit(effect, (exit) =>
         Effect.withFiber((fiber) => {
           const now = Timeline.of(fiber).now()
-          const failed = exit._tag === "Failure" ? hasFailed(exit.cause.reasons) : false
+          const failed = exit._tag === "Failure" ? hasFailed(exit.cause) : false
           if (failed === undefined) return Effect.void
           this.evidence.record(now, failed)
           return this.update(now)
@@ -276,10 +279,8 @@ class Feature implements FeatureSwitch {
 }
 
 /** Whether a call that did not succeed says that the vendor is out; `undefined` when it says nothing. */
-const hasFailed = (
-  reasons: ReadonlyArray<{ readonly _tag: string; readonly error?: unknown }>
-): boolean | undefined => {
-  const error = reasons.find((reason) => reason._tag === "Fail")?.error
+const hasFailed = (cause: Cause.Cause<unknown>): boolean | undefined => {
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error === undefined) return undefined
   // An error that the contract declares is an answer.
   if (!isVendorError(error)) return false

@@ -18,8 +18,10 @@
  * console.log(page.rate._tag === "Gap" && page.rate.message) // => the vendor is unavailable (status 503)
  * ```
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { Deadline, within } from "../Deadline.ts"
 import * as Range from "../Range.ts"
 import { DeadlineExceeded, type Reason } from "../Reason.ts"
@@ -109,11 +111,11 @@ const partOf = <A, E, R>(operation: Effect.Effect<A, E, R>): Effect.Effect<Part<
   Effect.matchCauseEffect(operation, {
     onSuccess: (value) => Effect.succeed<Part<A, unknown>>(present(value)),
     onFailure: (cause) => {
-      const failure = cause.reasons.find((reason) => reason._tag === "Fail")
-      if (failure === undefined || cause.reasons.some((reason) => reason._tag !== "Fail")) {
+      const failure = Cause.findErrorOption(cause)
+      if (Option.isNone(failure) || cause.reasons.some((reason) => reason._tag !== "Fail")) {
         return Effect.failCause(cause)
       }
-      const { error } = failure
+      const error = failure.value
       return Effect.succeed<Part<A, unknown>>(isVendorError(error) ? gap(error) : { _tag: "Declined", error })
     }
   })

@@ -64,7 +64,7 @@ export const layer = (
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
       const bypass = new Bypass({ what: "the state that the fleet shares", timeoutMillis, pauseMillis })
-      Telemetry.countOf(context, Telemetry.sharedStateBypassed, {}, () => bypass.count)
+      Telemetry.show(context, Telemetry.sharedStateBypassed, {}, () => bypass.count)
       return {
         rateLimits: yield* RateLimiter.RateLimiterStore,
         breakers: yield* CircuitBreaker.CircuitBreakerStore,

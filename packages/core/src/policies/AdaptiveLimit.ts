@@ -20,7 +20,7 @@
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit, Refusal, Wait } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
-import type { Outcome } from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import * as Range from "../Range.ts"
 import { BulkheadFull } from "../Reason.ts"
 import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
@@ -102,29 +102,14 @@ export interface AdaptiveLimit extends Gate {
   running(key: string): number
   /** Calls waiting now under a key. */
   waiting(key: string): number
+  /** Calls that may run, run and wait now under all keys of a vendor; under all there are where `by` makes the keys. */
+  inUse(vendor: string): { readonly limit: number; readonly running: number; readonly waiting: number }
   /** Keys remembered now. */
   readonly size: number
 }
 
 /** Makes an adaptive limit. Throws when an option is out of its range. */
 export const make = (options: AdaptiveLimitOptions = {}): AdaptiveLimit => new AdaptiveGate(options)
-
-/** Whether an outcome says that the vendor has too much to do. */
-const isDrop = ({ _tag, reason }: Outcome): boolean => {
-  switch (reason?._tag) {
-    case "Timeout":
-    case "RateLimited":
-      return true
-    // An operation that was cut off says something only when the attempt had a fair share of its time.
-    case "DeadlineExceeded":
-      return _tag === "Failure"
-    case "Unavailable":
-      // What any other 5xx says is that something is broken.
-      return reason.status === 408 || (reason.status >= 502 && reason.status <= 504) || reason.status === 529
-    default:
-      return false
-  }
-}
 
 class AdaptiveGate implements AdaptiveLimit {
   readonly name = "adaptivelimit"
@@ -133,7 +118,7 @@ class AdaptiveGate implements AdaptiveLimit {
   readonly criticalShare: number
   readonly fairBy: (call: Call) => string
   private readonly initial: number
-  private readonly by: (call: Call) => string
+  private readonly by: ((call: Call) => string) | undefined
   private readonly rooms: Keyed<Room>
 
   constructor(options: AdaptiveLimitOptions) {
@@ -149,7 +134,7 @@ class AdaptiveGate implements AdaptiveLimit {
     this.maxWaitMillis = Range.pause("AdaptiveLimit: maxWait", options.maxWait ?? Duration.seconds(1))
     this.criticalShare = Range.between("AdaptiveLimit: criticalShare", options.criticalShare ?? 0.1, 0, 1)
     if (this.criticalShare === 1) throw new Error("AdaptiveLimit: criticalShare must be less than 1, got 1")
-    this.by = options.by ?? ((call) => call.vendor)
+    this.by = options.by
     this.fairBy = options.fairBy ?? ((call) => call.key)
     this.initial = initial
     const makeLearner = learnerMaker(options.algorithm ?? { _tag: "Gradient" }, { initial, min, max })
@@ -172,8 +157,17 @@ class AdaptiveGate implements AdaptiveLimit {
   waiting(key: string) {
     return this.rooms.peek(key)?.waiting ?? 0
   }
+  inUse(vendor: string) {
+    let [limit, running, waiting] = [0, 0, 0]
+    for (const room of this.rooms.under(this.by === undefined ? vendor : undefined)) {
+      limit += room.learner.limit
+      running += room.running
+      waiting += room.waiting
+    }
+    return { limit: limit || this.initial, running, waiting }
+  }
   admit(call: Call): Admission {
-    return this.rooms.get(this.by(call), call.now).admit(call)
+    return this.rooms.get(this.by === undefined ? call.vendor : this.by(call), call.now).admit(call)
   }
 }
 
@@ -247,7 +241,7 @@ class Room implements Cell {
     return place
   }
   /** One less is running: its sample is taken first, if it is one. */
-  leave(call: Call, ticket: Ticket, outcome: Outcome | undefined): void {
+  leave(call: Call, ticket: Ticket, outcome: Outcome.Outcome | undefined): void {
     if (outcome !== undefined) this.learn(call, ticket, outcome)
     this.running--
     this.callUp()
@@ -263,8 +257,8 @@ class Room implements Cell {
     const kept = queue === this.normal && this.hasCritical ? Math.floor(limit * this.gate.criticalShare) : 0
     return this.running < limit - kept
   }
-  private learn(call: Call, ticket: Ticket, outcome: Outcome): void {
-    const dropped = isDrop(outcome)
+  private learn(call: Call, ticket: Ticket, outcome: Outcome.Outcome): void {
+    const dropped = Outcome.load(outcome) === "Overloaded"
     // An answer of the contract says how fast the vendor is; a refusal, or something broken, can be faster than any.
     if (!dropped && (outcome._tag !== "Success" || outcome.reason !== undefined)) return
     const isInUse = ticket.inflight * 2 >= this.learner.limit
@@ -295,7 +289,7 @@ class Ticket implements Permit {
     this.startedAt = startedAt
     this.inflight = inflight
   }
-  settle(call: Call, outcome: Outcome) {
+  settle(call: Call, outcome: Outcome.Outcome) {
     this.room.leave(call, this, outcome)
   }
   cancel(call: Call) {

@@ -29,7 +29,7 @@ import type { Admission, Call, Gate } from "../Gate.ts"
 import { freePermit, refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
 import { CircuitOpen } from "../Reason.ts"
-import { Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
+import { isUnder, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
 import { TimeWindow } from "../structures/TimeWindow.ts"
 import type { Thresholds, Window } from "../structures/Window.ts"
 import * as Timeline from "../Timeline.ts"
@@ -109,8 +109,15 @@ export interface Breaker extends Gate {
   setMode(mode: Mode, key?: string): void
   /** Takes a key's own mode away: it has that of all others again. */
   clearMode(key: string): void
-  /** Is told of every change of state. Returns how to stop listening. */
-  onTransition(listener: (transition: Transition) => void): () => void
+  /**
+   * Is told of every change of state, or of those in a scope as {@link notClosed} has it. Returns how to stop listening.
+   */
+  onTransition(listener: (transition: Transition) => void, scope?: string): () => void
+  /**
+   * The states of the circuits of a vendor or of one of its operations that are not closed, one for each key; of all there
+   * are where `by` makes the keys. They are few: no closed one is visited.
+   */
+  notClosed(scope: string, now: number): Iterable<Exclude<State, "Closed">>
   /** How many probes are running under a key. */
   probing(key: string): number
   /** Keys remembered now. */
@@ -144,6 +151,8 @@ class BreakerGate implements Breaker, CircuitSettings {
   private readonly circuits: Keyed<Circuit>
   private readonly modes = new Map<string, Mode>()
   private readonly listeners = new Set<(transition: Transition) => void>()
+  /** The remembered circuits that are not closed. */
+  private readonly troubled = new Set<Circuit>()
   private mode: Mode = "Automatic"
   peers: Peers | undefined = undefined
 
@@ -176,6 +185,9 @@ class BreakerGate implements Breaker, CircuitSettings {
           circuit.window.unpack(numbers)
           return circuit
         }
+      },
+      (circuit) => {
+        this.troubled.delete(circuit)
       }
     )
   }
@@ -198,9 +210,12 @@ class BreakerGate implements Breaker, CircuitSettings {
     }
   }
   state(key: string, now: number): State {
-    const circuit = this.circuits.peek(key)
-    if (circuit === undefined) return "Closed"
-    return circuit.state === "Open" && now >= circuit.openUntil ? "HalfOpen" : circuit.state
+    return this.circuits.peek(key)?.stateAt(now) ?? "Closed"
+  }
+  *notClosed(scope: string, now: number): Generator<Exclude<State, "Closed">> {
+    for (const circuit of this.troubled) {
+      if (this.isIn(scope, circuit.key)) yield circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen"
+    }
   }
   probing(key: string) {
     return this.circuits.peek(key)?.probing ?? 0
@@ -212,14 +227,24 @@ class BreakerGate implements Breaker, CircuitSettings {
   clearMode(key: string) {
     this.modes.delete(key)
   }
-  onTransition(listener: (transition: Transition) => void) {
-    this.listeners.add(listener)
+  onTransition(listener: (transition: Transition) => void, scope?: string) {
+    const heard = (transition: Transition) => {
+      if (scope === undefined || this.isIn(scope, transition.key)) listener(transition)
+    }
+    this.listeners.add(heard)
     return () => {
-      this.listeners.delete(listener)
+      this.listeners.delete(heard)
     }
   }
-  announce(transition: Transition) {
-    for (const listener of this.listeners) listener(transition)
+  changed(circuit: Circuit, from: State) {
+    const { key, state: to } = circuit
+    if (to === "Closed") this.troubled.delete(circuit)
+    // A forgotten circuit may still hear of the fleet, and would never be taken out again.
+    else if (this.circuits.peek(key) === circuit) this.troubled.add(circuit)
+    for (const listener of this.listeners) listener({ key, from, to })
+  }
+  private isIn(scope: string, key: string): boolean {
+    return this.by !== undefined || isUnder(key, scope)
   }
 
   readonly share: Effect.Effect<void, never, Scope.Scope> = Effect.withFiber((fiber) => {

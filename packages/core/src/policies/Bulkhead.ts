@@ -39,6 +39,8 @@ export interface Bulkhead extends Gate {
   running(key: string): number
   /** Calls waiting now under a key. */
   waiting(key: string): number
+  /** Calls running and waiting now under all keys of a vendor; under all there are where `by` makes the keys. */
+  inUse(vendor: string): { readonly running: number; readonly waiting: number }
 }
 
 /** Makes a bulkhead. Throws when an option is out of its range. */
@@ -66,6 +68,16 @@ class BulkheadGate implements Bulkhead {
 
   waiting(key: string) {
     return this.rooms.peek(key)?.queue.length ?? 0
+  }
+
+  inUse(vendor: string) {
+    let running = 0
+    let waiting = 0
+    for (const room of this.rooms.under(this.by === undefined ? vendor : undefined)) {
+      running += room.running
+      waiting += room.queue.length
+    }
+    return { running, waiting }
   }
 
   admit(call: Call): Admission {

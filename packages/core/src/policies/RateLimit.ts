@@ -59,6 +59,8 @@ export interface RateLimitOptions extends KeyOptions {
 export interface RateLimit extends Gate {
   /** Calls waiting now under a key. */
   waiting(key: string): number
+  /** Calls waiting now under all keys of a vendor; under all there are where `by` makes the keys. */
+  waitingIn(vendor: string): number
   /** Keys remembered now. */
   readonly size: number
   /**
@@ -119,6 +121,12 @@ class RateLimitGate implements RateLimit, LaneSettings {
 
   waiting(key: string) {
     return this.lanes.peek(key)?.queue.length ?? 0
+  }
+  waitingIn(vendor: string) {
+    let waiting = 0
+    // A key with a queue never rests.
+    for (const lane of this.lanes.under(this.by === undefined ? vendor : undefined)) waiting += lane.queue.length
+    return waiting
   }
   get size() {
     return this.lanes.size

@@ -21,7 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Range from "../Range.ts"
-import type { Reason } from "../Reason.ts"
+import { Facts, type Reason } from "../Reason.ts"
 import { type Fate, mayRepeat, type Safety } from "../Safety.ts"
 import type { VendorError } from "../VendorError.ts"
 
@@ -58,22 +58,9 @@ export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
 }
 
 /**
- * Whether a failed attempt may be followed by another. `worst` is what became of the call over all its attempts, this
- * one included: an `Unsafe` call whose first attempt may have acted stays unrepeatable, whatever the second met.
+ * Whether a failed attempt may be followed by another. Our own gates mean what they say: asking again at once would only
+ * ask louder. `worst` is what became of the call over all its attempts, this one included: an `Unsafe` call whose first
+ * attempt may have acted stays unrepeatable, whatever the second met.
  */
 export const isWorthwhile = (safety: Safety, reason: Reason, worst: Fate): boolean =>
-  reason.isRetryable && !isOwnRefusal(reason) && mayRepeat(safety, worst)
-
-/** Our own gates mean what they say: asking again at once would only ask louder. */
-const isOwnRefusal = (reason: Reason): boolean => {
-  switch (reason._tag) {
-    case "CircuitOpen":
-    case "RateLimitExceeded":
-    case "BulkheadFull":
-    case "Throttled":
-    case "DeadlineExceeded":
-      return true
-    default:
-      return false
-  }
-}
+  reason.isRetryable && !Facts.isOurs(reason) && mayRepeat(safety, worst)

@@ -24,7 +24,7 @@
 import * as Duration from "effect/Duration"
 import type { Admission, Call, Gate, Permit } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
-import type { Outcome } from "../Outcome.ts"
+import * as Outcome from "../Outcome.ts"
 import type { Priority } from "../Priority.ts"
 import * as Range from "../Range.ts"
 import { Throttled } from "../Reason.ts"
@@ -55,6 +55,8 @@ export interface ThrottleOptions extends KeyOptions {
 export interface Throttle extends Gate {
   /** The share of calls that would be refused now under a key, over all priorities or of one. */
   probability(key: string, now: number, priority?: Priority): number
+  /** The largest of these shares over all keys of a vendor; over all there are where `by` makes the keys. */
+  worst(vendor: string, now: number): number
   /** Keys remembered now. */
   readonly size: number
 }
@@ -65,26 +67,6 @@ export const make = (options: ThrottleOptions = {}): Throttle => new ThrottleGat
 /** The formula of the book, and nothing else. */
 export const rejectionProbability = (requests: number, accepts: number, k: number): number =>
   Math.max(0, (requests - k * accepts) / (requests + 1))
-
-/** Whether the vendor took a call on; `undefined` when that is not known. */
-const wasAccepted = ({ _tag, reason }: Outcome): boolean | undefined => {
-  switch (reason?._tag) {
-    case "Timeout":
-    case "ConnectFailed":
-    case "ConnectionLost":
-    case "Unavailable":
-    case "RateLimited":
-      return false
-    case "DeadlineExceeded":
-      return _tag === "Failure" ? false : undefined
-    // It answered, if not well.
-    case "InvalidResponse":
-    case "ResponseTooLarge":
-      return true
-    default:
-      return _tag === "Success" ? true : undefined
-  }
-}
 
 class ThrottleGate implements Throttle {
   readonly name = "throttle"
@@ -113,6 +95,13 @@ class ThrottleGate implements Throttle {
   }
   probability(key: string, now: number, priority?: Priority) {
     return this.tallies.peek(key)?.probability(now, priority) ?? 0
+  }
+  worst(vendor: string, now: number) {
+    let worst = 0
+    for (const tally of this.tallies.under(this.by === undefined ? vendor : undefined)) {
+      worst = Math.max(worst, tally.probability(now))
+    }
+    return worst
   }
   admit(call: Call): Admission {
     const key = this.by === undefined ? keyOf(call) : this.by(call)
@@ -149,12 +138,12 @@ class Tally implements Permit, Cell {
     return this
   }
   /** Counted when it ends, and not when it begins: a call that is running says nothing yet. */
-  settle(call: Call, outcome: Outcome) {
+  settle(call: Call, outcome: Outcome.Outcome) {
     this.running--
-    const accepted = wasAccepted(outcome)
-    if (accepted === undefined) return
+    const load = Outcome.load(outcome)
+    if (load === "Unknown") return
     this.counts.request(call.now, call.priority)
-    if (accepted) this.counts.accept(call.now)
+    if (load === "Accepted") this.counts.accept(call.now)
   }
   cancel() {
     this.running--

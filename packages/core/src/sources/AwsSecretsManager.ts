@@ -49,6 +49,7 @@ import {
   type SourceUnavailable,
   sourceUnavailable
 } from "../credentials/Source.ts"
+import * as HttpDate from "../transport/HttpDate.ts"
 import * as Keys from "./AwsSecretsManager/Keys.ts"
 import { sign } from "./AwsSecretsManager/Signature.ts"
 import * as Inquiry from "./Inquiry.ts"
@@ -115,7 +116,7 @@ export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, n
         const error = errorOf(reply)
         if (error === "ExpiredTokenException") return yield* ask(body, "Keys")
         const at = reply.askedAt + ahead
-        const skew = (Inquiry.dateOf(reply) ?? at) - at
+        const skew = (HttpDate.ofResponse(reply.headers) ?? at) - at
         if (!clockErrors.has(error) || Math.abs(skew) <= tolerance) return reply
         ahead += skew
         return yield* ask(body, "Clock")

@@ -17,6 +17,10 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
 import * as Range from "../Range.ts"
+import * as Charset from "../transport/Charset.ts"
+import * as HttpUrl from "../transport/HttpUrl.ts"
+import * as Json from "../transport/Json.ts"
+import * as RetryAfter from "../transport/RetryAfter.ts"
 
 export interface InquiryOptions {
   /** How long one request may take, its whole answer included; longer than 0. @default 5 seconds (ours) */
@@ -96,7 +100,7 @@ export const make = (source: string, options: InquiryOptions = {}): Effect.Effec
         const reply: Reply = { status: response.status, headers: response.headers, body, askedAt, answeredAt }
         const said = verdict(reply)
         if (said === "Answered") return reply
-        const comeBack = retryAfterMillis(reply)
+        const comeBack = RetryAfter.millis(reply.headers, answeredAt) ?? 0
         return yield* Effect.fail(
           trouble(
             `it answered with status ${reply.status}`,
@@ -148,7 +152,7 @@ export const byStatus = ({ status }: Reply): Verdict =>
 /** The answer as JSON of a shape; `undefined` when it is not. What it is instead is never told: it may hold a secret. */
 export const decoder = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = Schema.decodeUnknownOption(schema)
-  return ({ body }: Reply): S["Type"] | undefined => Option.getOrUndefined(Option.flatMap(parsed(body), decode))
+  return ({ body }: Reply): S["Type"] | undefined => Option.getOrUndefined(decode(Json.parseText(body)))
 }
 
 /** The base of an address, without a slash at its end. Throws unless it is https, or http to this machine. */
@@ -160,21 +164,11 @@ export const baseUrl = (name: string, given: string): string => {
 
 /** An address as it is given. Throws unless it is https, or http to this machine, without a user or a fragment. */
 export const endpointUrl = (name: string, given: string): string => {
-  const url = URL.canParse(given) ? new URL(given) : undefined
-  const isLocal = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
-  if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && isLocal))) {
-    throw new Error(`${name} must be a URL with https, or http to this machine`)
-  }
-  if (url.username !== "" || url.password !== "" || url.hash !== "") {
-    throw new Error(`${name} must have no user, no password and no fragment`)
-  }
+  const url = URL.parse(given)
+  if (url === null) throw new Error(`${name} must be a URL that begins with https://`)
+  const flaw = HttpUrl.flawOf(url)
+  if (flaw !== undefined) throw new Error(`${name} ${HttpUrl.flaws[flaw]}`)
   return url.href
-}
-
-/** Unix time in milliseconds by the clock of who answered; `undefined` when the answer does not tell. */
-export const dateOf = ({ headers }: Reply): number | undefined => {
-  const millis = Date.parse(headers["date"] ?? "")
-  return Number.isNaN(millis) ? undefined : millis
 }
 
 /** A source is not waited for longer than this, whatever it asks for (ours). */
@@ -215,16 +209,8 @@ const bodyOf = Effect.fnUntraced(function*(response: HttpClientResponse, maxByte
     Stream.runDrain,
     Effect.catchIf((error) => error.reason._tag === "EmptyBodyError", () => Effect.void)
   )
-  return bytes <= maxBytes ? Buffer.concat(chunks).toString("utf8") : undefined
+  return bytes <= maxBytes ? Charset.text(Buffer.concat(chunks)) : undefined
 })
-
-const parsed = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
-
-/** RFC 9110, 10.2.3, as seconds alone. */
-const retryAfterMillis = ({ headers }: Reply): number => {
-  const seconds = Number(headers["retry-after"] ?? 0)
-  return seconds >= 0 && seconds < Infinity ? seconds * 1_000 : 0
-}
 
 const isPassing = ({ reason }: HttpClientError): boolean =>
   reason._tag === "TransportError" || reason._tag === "DecodeError"

@@ -41,9 +41,8 @@ export const read = (path: string, options: ReadOptions): Effect.Effect<Found | 
         return left === 0 ? Effect.fail(trouble("is empty, or still being written")) : soon(left)
       case "Absent":
         return options.wasThere === true && left > 0 ? soon(left) : Effect.undefined
-      default:
-        return "issue" in seen ? Effect.fail(seen) : Effect.succeed(seen)
     }
+    return "issue" in seen ? Effect.fail(seen) : Effect.succeed(seen)
   }
   const soon = (left: number) => Effect.andThen(Effect.sleep(pauseMillis), Effect.suspend(() => attempt(left - 1)))
   return Effect.suspend(() => attempt(looks))

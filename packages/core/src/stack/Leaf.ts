@@ -4,7 +4,8 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import { Deadline } from "../Deadline.ts"
 import type { Quota } from "../Outcome.ts"
@@ -55,8 +56,8 @@ export const fromEffect = <A, E, R>(
     effect
   )
   fiber.addObserver((exit) => {
-    const error = exit._tag === "Failure" ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
-    const reason = error === undefined ? undefined : classify(error.error)
+    const error = Exit.findErrorOption(exit)
+    const reason = Option.isNone(error) ? undefined : classify(error.value)
     if (reason === undefined) attempt.answer(exit)
     else attempt.fail(reason, undefined, exit)
   })

@@ -13,17 +13,16 @@
  */
 import * as ByteSize from "effect/ByteSize"
 import * as Duration from "effect/Duration"
-import * as Schedule from "effect/Schedule"
 import type { CacheOptions } from "../caching/CacheOptions.ts"
 import type { Gate } from "../Gate.ts"
-import * as AdaptiveLimit from "../policies/AdaptiveLimit.ts"
-import * as Breaker from "../policies/Breaker.ts"
-import * as Bulkhead from "../policies/Bulkhead.ts"
-import * as Hedge from "../policies/Hedge.ts"
-import * as RateLimit from "../policies/RateLimit.ts"
-import * as Retry from "../policies/Retry.ts"
-import * as RetryBudget from "../policies/RetryBudget.ts"
-import * as Throttle from "../policies/Throttle.ts"
+import type * as AdaptiveLimit from "../policies/AdaptiveLimit.ts"
+import type * as Breaker from "../policies/Breaker.ts"
+import type * as Bulkhead from "../policies/Bulkhead.ts"
+import type * as Hedge from "../policies/Hedge.ts"
+import type * as RateLimit from "../policies/RateLimit.ts"
+import type * as Retry from "../policies/Retry.ts"
+import type * as RetryBudget from "../policies/RetryBudget.ts"
+import type * as Throttle from "../policies/Throttle.ts"
 import * as Range from "../Range.ts"
 
 /**
@@ -134,71 +133,3 @@ export const limits = (policy: Policy): Limits => {
       )
   }
 }
-
-/** What the operations of a vendor share, unless one has its own; but for the hedge, which learns from each alone. */
-export interface Gates {
-  readonly bulkhead: Bulkhead.Bulkhead | undefined
-  readonly adaptiveLimit: AdaptiveLimit.AdaptiveLimit | undefined
-  readonly throttle: Throttle.Throttle | undefined
-  readonly rateLimit: RateLimit.RateLimit | undefined
-  readonly breaker: Breaker.Breaker | undefined
-  readonly retryBudget: RetryBudget.RetryBudget | undefined
-  readonly retry: Retry.RetrySchedule | undefined
-  readonly hedge: Hedge.Hedge | undefined
-}
-
-/** Makes what a policy describes. */
-export const makeGates = (policy: Policy): Gates => ({
-  // The queue of an adaptive limit bounds what waits, and a bulkhead's 64 would bound what it can learn.
-  bulkhead: made(policy.bulkhead, policy.adaptiveLimit ? false : {}, isGate, Bulkhead.make),
-  adaptiveLimit: made(policy.adaptiveLimit, false, isGate, AdaptiveLimit.make),
-  throttle: made(policy.throttle, false, isGate, Throttle.make),
-  rateLimit: made(policy.rateLimit, false, isGate, RateLimit.make),
-  breaker: made(
-    policy.breaker,
-    {},
-    isGate,
-    (options: Breaker.BreakerOptions) =>
-      Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options })
-  ),
-  retryBudget: made(policy.retryBudget, {}, isBudget, RetryBudget.make),
-  retry: made(policy.retry, {}, Schedule.isSchedule, Retry.backoff),
-  hedge: makeHedge(policy)
-})
-
-const makeHedge = ({ hedge }: Policy): Hedge.Hedge | undefined =>
-  hedge === undefined || hedge === false ? undefined : Hedge.make(hedge)
-
-/** The gates of one operation: the vendor's, but for those whose settings it has changed. */
-export const overrideGates = (shared: Gates, vendor: Policy, own: Policy | undefined): Gates => {
-  if (own === undefined) return { ...shared, hedge: makeHedge(vendor) }
-  const mine = makeGates({ ...vendor, ...own })
-  const hasOwnBulkhead = own.bulkhead !== undefined ||
-    (own.adaptiveLimit !== undefined && vendor.bulkhead === undefined)
-  return {
-    bulkhead: hasOwnBulkhead ? mine.bulkhead : shared.bulkhead,
-    adaptiveLimit: own.adaptiveLimit === undefined ? shared.adaptiveLimit : mine.adaptiveLimit,
-    throttle: own.throttle === undefined ? shared.throttle : mine.throttle,
-    rateLimit: own.rateLimit === undefined ? shared.rateLimit : mine.rateLimit,
-    // What counts as slow hangs on the attempt's timeout.
-    breaker: own.breaker === undefined && own.attemptTimeout === undefined ? shared.breaker : mine.breaker,
-    retryBudget: own.retryBudget === undefined ? shared.retryBudget : mine.retryBudget,
-    retry: own.retry === undefined ? shared.retry : mine.retry,
-    hedge: mine.hedge
-  }
-}
-
-const made = <Options, Made>(
-  setting: Made | Options | false | undefined,
-  fallback: Options | false,
-  isMade: (u: unknown) => boolean,
-  make: (options: Options) => Made
-): Made | undefined => {
-  const chosen = setting ?? fallback
-  if (chosen === false) return undefined
-  return isMade(chosen) ? chosen as Made : make(chosen as Options)
-}
-
-const isGate = (u: unknown): boolean => typeof u === "object" && u !== null && "admit" in u
-
-const isBudget = (u: unknown): boolean => typeof u === "object" && u !== null && "withdraw" in u

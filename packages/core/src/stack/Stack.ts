@@ -1,5 +1,5 @@
 /**
- * The order in which a call meets its policies. This is the only file that knows them together.
+ * A call with its policies around it: compiles a policy, and the gates in their order (see `Order`), to one plan.
  *
  * @example
  * ```ts
@@ -15,14 +15,13 @@
  * ```
  */
 import type * as Effect from "effect/Effect"
-import type { Gate } from "../Gate.ts"
-import type { Hedge } from "../policies/Hedge.ts"
 import * as Range from "../Range.ts"
 import type { Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
 import type { OperationMeter } from "../Telemetry.ts"
 import type { VendorError } from "../VendorError.ts"
 import { fromEffect, type Leaf } from "./Leaf.ts"
+import * as Order from "./Order.ts"
 import * as Policy from "./Policy.ts"
 import { run } from "./Stack/OperationRing.ts"
 import type { Plan } from "./Stack/Plan.ts"
@@ -35,7 +34,7 @@ export interface StackOptions {
   /** @default {@link Policy.read} */
   readonly policy?: Policy.Policy | undefined
   /** Gates made elsewhere, shared between operations. @default made from the policy */
-  readonly gates?: Policy.Gates | undefined
+  readonly gates?: Order.Gates | undefined
   /** What counts the calls. @default nothing */
   readonly meter?: OperationMeter | undefined
   /** The name of an attempt's span. @default the operation */
@@ -74,7 +73,8 @@ export interface Stack {
 export const make = (options: StackOptions): Stack => {
   const policy = options.policy ?? {}
   const limits = Policy.limits(policy)
-  const gates = options.gates ?? Policy.makeGates(policy)
+  const gates = options.gates ?? Order.makeGates(policy)
+  const rings = Order.rings(gates, policy)
   const plan: Plan = {
     vendor: options.vendor,
     operation: options.operation,
@@ -82,29 +82,13 @@ export const make = (options: StackOptions): Stack => {
     safety: options.safety,
     // The deadline is outermost: every wait and every attempt below counts against it.
     deadlineMillis: limits.deadlineMillis,
-    operationGates: present([
-      // One place for the whole operation: a call that retries must not take a second one.
-      gates.bulkhead,
-      ...(policy.gates?.operation ?? [])
-    ]),
+    operationGates: rings.operation,
     // The retry stands between the rings: what it repeats is an attempt, and it holds the operation's place meanwhile.
     retry: gates.retry,
     retryBudget: gates.retryBudget,
     // Around the attempts, so that a hedge is one in full: it costs quota, and its breaker hears of it.
-    hedge: gates.hedge === undefined || !mayHedge(options.safety, gates.hedge) ? undefined : gates.hedge,
-    attemptGates: present([
-      // Outermost: what will not be sent should not wait first.
-      gates.throttle,
-      // Every attempt costs quota, so every attempt asks.
-      gates.rateLimit,
-      // Inside the rate limit, or a call that waits for a permit would hold a place; around the attempt and not the
-      // operation, because what is learnt from is how long the vendor takes.
-      gates.adaptiveLimit,
-      // Inside the limits, or a call that waits would hold a probe's place; inside the retry, which stops
-      // when the breaker opens.
-      gates.breaker,
-      ...(policy.gates?.attempt ?? [])
-    ]),
+    hedge: Order.hedgeFor(options.safety, gates),
+    attemptGates: rings.attempt,
     // Innermost: what is timed is the vendor, not our own queues.
     attemptMillis: limits.attemptMillis,
     phaseMillis: { Connect: limits.connectMillis, Headers: limits.headersMillis, Body: limits.bodyMillis },
@@ -123,9 +107,3 @@ export const make = (options: StackOptions): Stack => {
     guard: (effect, classify, callOptions) => call(fromEffect(effect, classify), callOptions)
   }
 }
-
-const mayHedge = (safety: Safety, hedge: Hedge): boolean =>
-  safety === "Idempotent" || (safety === "Keyed" && hedge.keyed)
-
-const present = (gates: ReadonlyArray<Gate | undefined>): ReadonlyArray<Gate> =>
-  gates.filter((gate) => gate !== undefined)

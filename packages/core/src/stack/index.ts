@@ -1,4 +1,5 @@
 /** The order of the policies, around any effect. */
 export type { Attempt, Leaf } from "./Leaf.ts"
+export * as Order from "./Order.ts"
 export * as Policy from "./Policy.ts"
 export * as Stack from "./Stack.ts"

@@ -47,6 +47,9 @@ export interface Rest<C> {
   readonly awake?: number | undefined
 }
 
+/** Whether a key is that of a scope, or of a part of it. */
+export const isUnder = (key: string, scope: string): boolean => key === scope || key.startsWith(`${scope}/`)
+
 /** How many entries one call may look at (ours). */
 const stride = 4
 /** Every how many calls idle entries are looked for, when no key is new; a power of two (ours). */
@@ -61,6 +64,7 @@ export class Keyed<C extends Cell> {
   private readonly make: (key: string, now: number) => C
   private readonly isBusy: (cell: C) => boolean
   private readonly rest: Rest<C> | undefined
+  private readonly onForget: ((cell: C) => void) | undefined
   private readonly mostAwake: number
   private readonly awake = new KeyTable<C>(0)
   /** States at rest, with those of their numbers that the columns do not hold. */
@@ -73,12 +77,14 @@ export class Keyed<C extends Cell> {
     settings: KeyedSettings,
     make: (key: string, now: number) => C,
     isBusy: (cell: C) => boolean,
-    rest?: Rest<C>
+    rest?: Rest<C>,
+    onForget?: (cell: C) => void
   ) {
     this.settings = settings
     this.make = make
     this.isBusy = isBusy
     this.rest = rest
+    this.onForget = onForget
     this.mostAwake = rest === undefined ? Infinity : rest.awake ?? 10_000
     this.resting = new KeyTable(first + (rest?.width ?? 0))
   }
@@ -121,6 +127,16 @@ export class Keyed<C extends Cell> {
     for (let slot = awake.oldest; slot !== none; slot = awake.newer(slot)) yield [awake.key(slot), awake.value(slot)]
     for (let slot = resting.oldest; slot !== none; slot = resting.newer(slot)) {
       yield [resting.key(slot), this.unpack(slot)]
+    }
+  }
+
+  /**
+   * The states of a scope and of its parts, of `acme` and `acme/eu`, but for those at rest; without a scope all of them. To be
+   * looked at only, and at once.
+   */
+  *under(scope: string | undefined): IterableIterator<C> {
+    for (const slot of this.awake.slots()) {
+      if (scope === undefined || isUnder(this.awake.key(slot), scope)) yield this.awake.value(slot)
     }
   }
 
@@ -208,6 +224,7 @@ export class Keyed<C extends Cell> {
         awake.renew(slot)
       } else {
         awake.remove(slot)
+        this.onForget?.(cell)
       }
     }
   }

@@ -20,6 +20,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { embeddedIn } from "./AddressGuard/Embedded.ts"
 import { blockOf, single } from "./AddressGuard/SpecialPurpose.ts"
+import { isLocalName } from "./Loopback.ts"
+
+export { isHere } from "./Loopback.ts"
 
 export interface AddressGuardOptions {
   /**
@@ -88,16 +91,6 @@ export const make = (options: AddressGuardOptions = {}): AddressGuard => {
       return judge(address)
     }
   }
-}
-
-/** Whether a name is one of this machine's own: `localhost` and what is below it (RFC 6761). */
-export const isLocalName = (name: string): boolean => /^(?:.+\.)?localhost\.?$/i.test(name)
-
-/** Whether a host is this machine: one of its own names, or a loopback address written as such, in brackets or not. */
-export const isHere = (host: string): boolean => {
-  if (isLocalName(host)) return true
-  const parsed = NetAddress.ipFromString(host.replace(/^\[(.*)\]$/, "$1"))
-  return Result.isSuccess(parsed) && NetAddress.isLoopback(parsed.success)
 }
 
 const neverAllowed: ReadonlyArray<readonly [IpNetwork.IpNetwork, string]> = ([

@@ -9,7 +9,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { isHere } from "./AddressGuard.ts"
+import * as BasicAuth from "./BasicAuth.ts"
+import * as HttpUrl from "./HttpUrl.ts"
+import { isHere } from "./Loopback.ts"
 import { TransportMisconfigured } from "./Transport.ts"
 
 /**
@@ -39,7 +41,7 @@ export const route = (setting: ProxySetting = "environment"): Effect.Effect<Rout
   if (setting === "environment") return fromEnvironment
   if (setting === false) return Effect.succeed(() => undefined)
   const url = Redacted.isRedacted(setting) ? Redacted.value(setting) : setting
-  if (!Redacted.isRedacted(setting) && (url.username !== "" || url.password !== "")) {
+  if (!Redacted.isRedacted(setting) && HttpUrl.hasUserInfo(url)) {
     throw new Error("Proxy: a URL with a user or password in it must be Redacted")
   }
   const proxy = read(url)
@@ -82,12 +84,13 @@ const read = (url: URL | null): Proxy | undefined => {
     return undefined
   }
   const isTls = url.protocol === "https:"
-  const user = `${decoded(url.username)}:${decoded(url.password)}`
   return {
     hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: url.port === "" ? (isTls ? 443 : 80) : Number(url.port),
+    port: HttpUrl.portOf(url),
     isTls,
-    authorization: user === ":" ? undefined : Redacted.make(`Basic ${Buffer.from(user).toString("base64")}`)
+    authorization: HttpUrl.hasUserInfo(url)
+      ? Redacted.make(BasicAuth.encode(decoded(url.username), decoded(url.password)))
+      : undefined
   }
 }
 

@@ -9,6 +9,7 @@
  */
 import { ConnectFailed, InvalidResponse, type Reason, Timeout } from "../Reason.ts"
 import type { Fate } from "../Safety.ts"
+import * as HttpUrl from "./HttpUrl.ts"
 import type { Receiver, ResponseHeaders, Send, TransportRequest } from "./Transport.ts"
 
 /** Follows the redirects that a request allows; every hop goes through `send`. */
@@ -100,7 +101,21 @@ const afterRedirect = (reason: Reason, fate: Fate): Reason => {
       return reason.fate === "NotSent" ? new Timeout(reason.phase, reason.limitMillis, fate) : reason
     case "InvalidRequest":
       return new InvalidResponse(undefined, `redirected to where nothing can be sent: ${reason.issue}`)
-    default:
+    case "InvalidResponse":
+    case "ResponseTooLarge":
+    case "ConnectionLost":
+    // A transport gives no others.
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "Throttled":
+    case "DeadlineExceeded":
+    case "Unavailable":
+    case "RateLimited":
+    case "Conflict":
+    case "Unauthorized":
+    case "RequestRejected":
+    case "CredentialUnavailable":
       return reason
   }
 }
@@ -118,7 +133,7 @@ const redirected = (
   if (url.protocol !== "https:" && !(url.protocol === "http:" && request.origin.startsWith("http:"))) {
     return new InvalidResponse(status, "redirected to what is not https")
   }
-  if (url.username !== "" || url.password !== "") {
+  if (HttpUrl.hasUserInfo(url)) {
     return new InvalidResponse(status, "redirected to a URL with user info")
   }
   const toGet = status === 303

@@ -1,11 +1,9 @@
 /**
  * What is refused before anything is sent: whatever a server, or a proxy on the way, could read as something other than
  * was meant. A line break in a value starts a header of its own, a header about framing a request of its own.
- *
- * Stricter than HTTP where HTTP leaves room: values are visible ASCII, and do not begin or end with the spaces that a
- * reader would strip.
  */
 import { InvalidRequest } from "../Reason.ts"
+import * as Headers from "./Headers.ts"
 import type { MessageLimits } from "./MessageLimits.ts"
 import type { Send, TransportRequest } from "./Transport.ts"
 
@@ -25,7 +23,7 @@ export const checked = (limits: MessageLimits, send: Send): Send => (request, re
 /** What is wrong with a request; it names the place, and never the value. */
 export const check = (request: TransportRequest, limits: MessageLimits): InvalidRequest | undefined => {
   const { body, headers, method, origin, path } = request
-  if (!token.test(method) || method === "CONNECT") return new InvalidRequest("the method is none that can be sent")
+  if (!Headers.isToken(method) || method === "CONNECT") return new InvalidRequest("the method is none that can be sent")
   if (body !== undefined && body.length > 0 && bodiless.has(method)) {
     return new InvalidRequest(`a ${method} has no body`)
   }
@@ -46,7 +44,7 @@ const checkHeaders = (headers: ReadonlyArray<string>, limits: MessageLimits): In
     if (kind === notToken) return new InvalidRequest("the name of a header is none that can be sent")
     if (kind === framing) return new InvalidRequest(`the header ${name} is not for the caller to set`)
     if (value === undefined) return new InvalidRequest(`the header ${name} has no value`)
-    if (invisible.test(value) || isBlank(value.charCodeAt(0)) || isBlank(value.charCodeAt(value.length - 1))) {
+    if (!Headers.isFieldValue(value)) {
       return new InvalidRequest(`the header ${name} holds characters that cannot be sent`)
     }
     if (kind > framing) {
@@ -61,15 +59,8 @@ const checkHeaders = (headers: ReadonlyArray<string>, limits: MessageLimits): In
     : undefined
 }
 
-/** RFC 9110, section 5.6.2. */
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-
 /** A path and a query, without a fragment. */
 const target = /^\/[\x21\x22\x24-\x7e]*$/
-
-const invisible = /[^\t\x20-\x7e]/
-
-const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
 
 /** A server that expects no body takes its bytes for the next request. */
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "TRACE"])
@@ -103,7 +94,11 @@ const kindOf = (name: string): number => {
   const known = kinds.get(name)
   if (known !== undefined) return known
   const lower = name.toLowerCase()
-  const kind = !token.test(name) ? notToken : framingNames.has(lower) ? framing : singularNames.get(lower) ?? ordinary
+  const kind = !Headers.isToken(name)
+    ? notToken
+    : framingNames.has(lower)
+    ? framing
+    : singularNames.get(lower) ?? ordinary
   if (kinds.size < maxKinds) kinds.set(name, kind)
   return kind
 }

@@ -10,7 +10,8 @@ import * as Exit from "effect/Exit"
 import { lookup as systemLookup } from "node:dns"
 import * as Range from "../Range.ts"
 import { ConnectFailed } from "../Reason.ts"
-import { type AddressGuard, isLocalName } from "./AddressGuard.ts"
+import type { AddressGuard } from "./AddressGuard.ts"
+import { isLocalName } from "./Loopback.ts"
 
 /** Asks for the addresses of a name. */
 export type Lookup = (name: string) => Effect.Effect<ReadonlyArray<string>, unknown>

@@ -6,6 +6,8 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type { Reason } from "../Reason.ts"
 
+export { header } from "./Headers.ts"
+
 /** A request, ready to be written. */
 export interface TransportRequest {
   readonly method: string
@@ -58,9 +60,3 @@ export class Transport
 export class TransportMisconfigured extends Data.TaggedError("TransportMisconfigured")<{
   readonly message: string
 }> {}
-
-/** The value of a header; the first, when it came several times. */
-export const header = (headers: ResponseHeaders, name: string): string | undefined => {
-  const value = headers[name]
-  return value === undefined || typeof value === "string" ? value : value[0]
-}

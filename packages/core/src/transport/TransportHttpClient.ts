@@ -38,6 +38,7 @@ import * as Stream from "effect/Stream"
 import * as Range from "../Range.ts"
 import { InvalidRequest, InvalidResponse, type Phase, type Reason, Timeout } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
+import * as HttpUrl from "./HttpUrl.ts"
 import { type Receiver, type ResponseHeaders, Transport } from "./Transport.ts"
 
 /** Every time is longer than 0 and finite. */
@@ -69,7 +70,7 @@ export const layer = (
     const transport = yield* Transport
     const limits = limitsOf(options)
     return HttpClient.make((request, url, _signal, fiber) =>
-      url.username !== "" || url.password !== ""
+      HttpUrl.hasUserInfo(url)
         ? Effect.fail(encodeError(request, new InvalidRequest("the URL holds user info; send it as a header")))
         : Effect.flatMap(
           contentOf(request, limits.maxRequestBytes),
@@ -377,7 +378,21 @@ class Exchange implements Receiver {
               description: reason.message
             })
           })
-      default:
+      case "Timeout":
+      case "ConnectFailed":
+      case "ConnectionLost":
+      // A transport gives no others.
+      case "CircuitOpen":
+      case "RateLimitExceeded":
+      case "BulkheadFull":
+      case "Throttled":
+      case "DeadlineExceeded":
+      case "Unavailable":
+      case "RateLimited":
+      case "Conflict":
+      case "Unauthorized":
+      case "RequestRejected":
+      case "CredentialUnavailable":
         return transportError(this.request, reason)
     }
   }

@@ -67,10 +67,11 @@ export const failover = (
       negative: Duration.minutes(10)
     }
   }
-  const ask = InOrder.make("countries", options.failover)
+  const inOrder = InOrder.make("countries", options.failover)
   return Layer.effect(
     Countries,
     Effect.gen(function*() {
+      const ask = yield* inOrder
       const restCountries = yield* RestCountries.make
       const countryStateCity = yield* CountryStateCity.make
       const bundled = options.bundled === false ? undefined : yield* Bundled.make

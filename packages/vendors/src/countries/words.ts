@@ -16,13 +16,14 @@ export const callingCodeOf = (written: string | null | undefined): string | unde
 
 /** The region that a name means; the southern continent has several. */
 export const regionOf = (written: string | null | undefined): Region | undefined => {
-  switch (written) {
+  const name = written ?? ""
+  switch (name) {
     case "Africa":
     case "Americas":
     case "Asia":
     case "Europe":
     case "Oceania":
-      return written
+      return name
     case "Antarctic":
     case "Antarctica":
     case "Polar":

@@ -68,10 +68,11 @@ export const failover = (
       negative: Duration.minutes(1)
     }
   }
-  const ask = InOrder.make("exchange-rates", options.failover)
+  const inOrder = InOrder.make("exchange-rates", options.failover)
   return Layer.effect(
     ExchangeRates,
     Effect.gen(function*() {
+      const ask = yield* inOrder
       const frankfurter = yield* Frankfurter.make
       const openExchangeRates = yield* OpenExchangeRates.make
       return ExchangeRates.of({

@@ -2,7 +2,7 @@ import { Entry } from "@breakwater/core/caching/ResponseCache/Entry"
 import { Shelf } from "@breakwater/core/caching/ResponseCache/Shelf"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../../support/intBetween.ts"
+import { intBetween } from "../../../drivers/IntBetween.ts"
 
 /** SIEVE as figure 2 of the paper has it, over a plain list with the newest first. */
 class NaiveSieve {

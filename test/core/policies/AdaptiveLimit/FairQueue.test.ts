@@ -1,7 +1,7 @@
 import { FairQueue, FairWaiter } from "@breakwater/core/policies/AdaptiveLimit/FairQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../../support/intBetween.ts"
+import { intBetween } from "../../../drivers/IntBetween.ts"
 
 class Guest extends FairWaiter {
   readonly id: number

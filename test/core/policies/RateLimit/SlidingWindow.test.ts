@@ -1,7 +1,7 @@
 import { SlidingWindow } from "@breakwater/core/policies/RateLimit/SlidingWindow"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { intBetween } from "../../../support/intBetween.ts"
+import { intBetween } from "../../../drivers/IntBetween.ts"
 
 describe("SlidingWindow", () => {
   it.prop(

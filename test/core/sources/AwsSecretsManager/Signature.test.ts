@@ -2,7 +2,7 @@ import { sign } from "@breakwater/core/sources/AwsSecretsManager/Signature"
 import { assert, describe, it } from "@effect/vitest"
 import { SignatureV4 } from "@smithy/signature-v4"
 import { Effect, Redacted, Schema } from "effect"
-import { Sha256 } from "../../../support/fakeSecretsManager.ts"
+import { Sha256 } from "../../../fakes/SecretsManager.ts"
 
 /** Keys, time and place of the published vectors. */
 const keys = {

@@ -5,8 +5,8 @@ import { Clock, type Duration, Effect, Fiber, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
-import { intBetween } from "../../../support/intBetween.ts"
-import { until } from "../../../support/until.ts"
+import { intBetween } from "../../../drivers/IntBetween.ts"
+import { until } from "../../../watches/Until.ts"
 
 const hubspot = { vendor: "hubspot", key: "" }
 const valueOf = (secret: Secret | undefined) => Redacted.value(secret!.value)

@@ -3,7 +3,7 @@ import type * as Policy from "@breakwater/core/stack/Policy"
 import type * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import type { Reason } from "@breakwater/core/VendorError"
 import type { Effect, Scope } from "effect"
-import type { Behaviour, Connection, Tls } from "../../../support/hostileServer.ts"
+import type { Behaviour, Connection, Tls } from "../../../fakes/HostileServer.ts"
 
 interface Item {
   readonly name: string

@@ -6,11 +6,11 @@ import { DeclineReason, type PaymentRequest, Payments } from "@breakwater/vendor
 import * as StripeSimulator from "@breakwater/vendors/payments/stripe/Simulator"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Schedule, Schema, type Scope } from "effect"
-import * as OwnClock from "../../../support/ownClock.ts"
-import { suite } from "../../../support/paymentsSuite.ts"
-import * as StripeClient from "../../../support/stripeClient.ts"
-import { until } from "../../../support/until.ts"
-import * as Wiretap from "../../../support/wiretap.ts"
+import * as OwnClock from "../../../drivers/OwnClock.ts"
+import * as StripeClient from "../../../drivers/StripeClient.ts"
+import { until } from "../../../watches/Until.ts"
+import * as Wiretap from "../../../watches/Wiretap.ts"
+import { suite } from "../PaymentsSuite.ts"
 
 suite(
   "Stripe",

@@ -38,7 +38,7 @@ export interface CircuitSettings {
   readonly probeTimeoutMillis: number
   /** The same breaker in other processes; `undefined` when there are none. */
   readonly peers: Peers | undefined
-  announce(transition: Transition): void
+  changed(circuit: Circuit, from: State): void
 }
 
 /** What a call hears that comes while all probes of a stage are out (ours: their verdict is not far). */
@@ -73,6 +73,11 @@ export class Circuit implements Cell {
     this.key = key
     this.window = window
     this.touchedAt = this.placedAt = now
+  }
+
+  /** The state as the next call would find it. */
+  stateAt(now: number): State {
+    return this.state === "Open" && now >= this.openUntil ? "HalfOpen" : this.state
   }
 
   /** Probes of the present stage that have not ended. */
@@ -200,7 +205,7 @@ export class Circuit implements Cell {
     const from = this.state
     this.state = to
     this.permit = new CircuitPermit(this)
-    if (from !== to) this.settings.announce({ key: this.key, from, to })
+    if (from !== to) this.settings.changed(this, from)
   }
 }
 

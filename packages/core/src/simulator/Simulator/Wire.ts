@@ -5,11 +5,11 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
+import * as Charset from "../../transport/Charset.ts"
+import * as Json from "../../transport/Json.ts"
 import type { Faults } from "./Fault.ts"
 import type { Journal } from "./Journal.ts"
 
@@ -236,12 +236,10 @@ const write = (outgoing: ServerResponse, response: WireResponse): Effect.Effect<
 const withLength = ({ body, headers, status }: WireResponse): Record<string, string | number> =>
   status === 204 ? { ...headers } : { ...headers, "content-length": body.byteLength }
 
-const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
-
 /** The value of a body: nothing is null, and what is no JSON is text. */
 const jsonOf = (body: Uint8Array): unknown => {
-  const text = Buffer.from(body).toString("utf8")
-  return text === "" ? null : Option.getOrElse(parseJson(text), () => text)
+  const json = body.byteLength === 0 ? null : Json.parse(body)
+  return json === undefined ? Charset.text(body) : json
 }
 
 const writeChunk = (outgoing: ServerResponse, chunk: Uint8Array): Effect.Effect<void> =>

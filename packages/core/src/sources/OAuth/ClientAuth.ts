@@ -6,6 +6,7 @@ import { createPrivateKey, type KeyObject, randomUUID, sign } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import * as Given from "../../credentials/Given.ts"
 import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
+import * as BasicAuth from "../../transport/BasicAuth.ts"
 import * as Variables from "../Variables.ts"
 
 export const sourceName = "oauth"
@@ -81,8 +82,8 @@ export const read = (
   switch (client._tag) {
     case "Basic":
       return Effect.map(Given.read(client.secret), (secret) => {
-        const pair = `${formEncoded(client.clientId)}:${formEncoded(Redacted.value(secret))}`
-        return () => ({ headers: { authorization: `Basic ${Buffer.from(pair).toString("base64")}` }, parameters: [] })
+        const authorization = BasicAuth.encode(formEncoded(client.clientId), formEncoded(Redacted.value(secret)))
+        return () => ({ headers: { authorization }, parameters: [] })
       })
     case "Post":
       return Effect.map(Given.read(client.secret), (secret) => () => ({

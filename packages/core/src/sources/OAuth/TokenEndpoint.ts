@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { sourceRefusal, type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
 import * as Range from "../../Range.ts"
+import * as HttpDate from "../../transport/HttpDate.ts"
 import * as Inquiry from "../Inquiry.ts"
 import * as ClientAuth from "./ClientAuth.ts"
 import { sourceName } from "./ClientAuth.ts"
@@ -96,7 +97,7 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
         // Some servers tell of an error with status 200.
         if (reply.status === 200 && errorOf(reply) === "") return yield* tokenOf(reply, margin, unsaid)
         const at = reply.askedAt + ahead
-        const skew = (Inquiry.dateOf(reply) ?? at) - at
+        const skew = (HttpDate.ofResponse(reply.headers) ?? at) - at
         const corrected = ahead + skew
         // A statement that is not valid yet, or not any more, is refused like one of a stranger.
         const isLate = client._tag === "PrivateKey" && !isCorrected && Math.abs(skew) > tolerance &&

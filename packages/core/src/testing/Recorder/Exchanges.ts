@@ -9,13 +9,11 @@ import {
   Timeout
 } from "../../Reason.ts"
 import * as Redaction from "../../Redaction.ts"
-import {
-  header,
-  type Receiver,
-  type ResponseHeaders,
-  Transport,
-  type TransportRequest
-} from "../../transport/Transport.ts"
+import * as BasicAuth from "../../transport/BasicAuth.ts"
+import * as Charset from "../../transport/Charset.ts"
+import { header } from "../../transport/Headers.ts"
+import * as Json from "../../transport/Json.ts"
+import { type Receiver, type ResponseHeaders, Transport, type TransportRequest } from "../../transport/Transport.ts"
 import type { Body, Exchange, Failure, Response } from "./Recording.ts"
 
 /** Shorter than this, what a field hid is found everywhere by chance (ours). */
@@ -66,10 +64,11 @@ export class Exchanges {
       const value = headers[i + 1]!
       if (Redaction.header(name, value, this.shown) !== Redaction.redacted) continue
       this.hear(value)
-      const [scheme = "", rest] = value.split(/ +(.*)/s)
+      const [, rest] = value.split(/ +(.*)/s)
       if (rest !== undefined) this.hear(rest)
-      if (/^basic$/i.test(scheme) && rest !== undefined) {
-        const [user = "", password = ""] = Buffer.from(rest, "base64").toString("utf8").split(/:(.*)/s)
+      const basic = BasicAuth.decode(value)
+      if (basic !== undefined) {
+        const { password, user } = basic
         this.hear(password === "" ? user : password)
       }
       if (name === "cookie") { for (const [, one] of value.matchAll(/=([^;]*)/g)) this.hear(one!) }
@@ -149,23 +148,15 @@ export const requestOf = (
 const sorted = (headers: ReturnType<typeof Redaction.headers>): ReturnType<typeof Redaction.headers> =>
   Object.fromEntries(Object.entries(headers).toSorted(([a], [b]) => a < b ? -1 : 1))
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-
 const bodyOf = (bytes: Uint8Array, contentType = "", hear?: Redaction.OnHidden): Body => {
   if (bytes.byteLength === 0) return null
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    return { bytes: Buffer.from(bytes).toString("base64") }
-  }
+  const text = Charset.strictText(bytes)
+  if (text === undefined) return { bytes: Buffer.from(bytes).toString("base64") }
   if (/^application\/x-www-form-urlencoded/i.test(contentType)) return { form: Redaction.form(text, hear) }
-  try {
-    // Through JSON, so that what is compared and written is what a file gives back.
-    return { json: JSON.parse(JSON.stringify(Redaction.json(JSON.parse(text), hear))) as unknown }
-  } catch {
-    return { text: Redaction.text(text) }
-  }
+  const json = Json.parse(bytes)
+  if (json === undefined) return { text: Redaction.text(text) }
+  // Through JSON, so that what is compared and written is what a file gives back.
+  return { json: JSON.parse(JSON.stringify(Redaction.json(json, hear))) as unknown }
 }
 
 /** Whether a request is the recorded one: headers and origin may differ. */
@@ -223,7 +214,7 @@ const bytesOf = (body: Body): Uint8Array => {
   return Buffer.from("form" in body ? body.form : body.text)
 }
 
-/** A reason as it is written. A transport has no others than these. */
+/** A reason as it is written. A transport gives no others than the first six. */
 const toFailure = (reason: Reason): Failure => {
   switch (reason._tag) {
     case "Timeout":
@@ -238,7 +229,17 @@ const toFailure = (reason: Reason): Failure => {
       return { _tag: "ResponseTooLarge", limitBytes: reason.limitBytes }
     case "ConnectionLost":
       return { _tag: "ConnectionLost", phase: reason.phase }
-    default:
+    case "CircuitOpen":
+    case "RateLimitExceeded":
+    case "BulkheadFull":
+    case "Throttled":
+    case "DeadlineExceeded":
+    case "Unavailable":
+    case "RateLimited":
+    case "Conflict":
+    case "Unauthorized":
+    case "RequestRejected":
+    case "CredentialUnavailable":
       return { _tag: "ConnectionLost", phase: "Headers" }
   }
 }

@@ -1,10 +1,10 @@
 /** A recording as a file: JSON that can be read, with its version and a checksum over what was recorded. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { createHash, randomUUID } from "node:crypto"
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
+import * as Json from "../../transport/Json.ts"
 
 /** A body, in the form in which it can be read best; bytes are base64. */
 const Body = Schema.Union([
@@ -100,7 +100,6 @@ export const write = (file: string, exchanges: ReadonlyArray<Exchange>): Effect.
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "unknown"
 
-const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 const isEnvelope = Schema.is(Envelope)
 const isRecording = Schema.is(Recording)
 
@@ -108,7 +107,7 @@ const isRecording = Schema.is(Recording)
 export const read = (file: string): Effect.Effect<ReadonlyArray<Exchange>, Problem> =>
   Effect.gen(function*() {
     const text = yield* Effect.tryPromise({ try: () => readFile(file, "utf8"), catch: (): Problem => "Missing" })
-    const json = Option.getOrUndefined(parse(text))
+    const json = Json.parseText(text)
     if (!isEnvelope(json)) return yield* Effect.fail<Problem>("NotARecording")
     if (json.version !== version) return yield* Effect.fail<Problem>("OtherVersion")
     if (!isRecording(json)) return yield* Effect.fail<Problem>("NotARecording")

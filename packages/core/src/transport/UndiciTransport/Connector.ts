@@ -6,10 +6,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import { isIP, type LookupFunction, type Socket } from "node:net"
 import { buildConnector, errors } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
-import { type AddressGuard, isHere } from "../AddressGuard.ts"
+import type { AddressGuard } from "../AddressGuard.ts"
+import * as HttpUrl from "../HttpUrl.ts"
+import { isHere } from "../Loopback.ts"
 import { NoConnection } from "../NoConnection.ts"
 import type { Route } from "../Proxy.ts"
 import type { Resolver } from "../Resolver.ts"
@@ -56,7 +59,7 @@ export class Connector {
     return (target, callback) => {
       const told: Told = callback
       const { hostname, protocol } = target
-      const port = Number(target.port) || (protocol === "https:" ? 443 : 80)
+      const port = HttpUrl.portOf(target)
       const refusal = this.refusal(protocol, hostname)
       if (refusal !== undefined) return queueMicrotask(() => told(new NoConnection(refusal), null))
       const attempt: Attempt = new Attempt(timeoutMillis, (...outcome) => {
@@ -100,8 +103,10 @@ export class Connector {
     resolving.addObserver((exit) => {
       this.lookups.delete(resolving)
       if (Exit.isFailure(exit)) {
-        const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-        return callback(new NoConnection(failure?.error ?? new ConnectFailed("Dns")), "")
+        return callback(
+          new NoConnection(Option.getOrElse(Exit.findErrorOption(exit), () => new ConnectFailed("Dns"))),
+          ""
+        )
       }
       const found = exit.value.map((address) => ({ address, family: isIP(address) }))
       if (options.all === true) callback(null, found)

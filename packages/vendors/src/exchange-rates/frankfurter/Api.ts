@@ -1,4 +1,5 @@
 /** The part of Frankfurter's API v2 that we use: https://api.frankfurter.dev/v2, as specified for version 2.1.1. */
+import { InvalidResponse, Operation } from "@breakwater/core"
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
@@ -32,6 +33,12 @@ export const FrankfurterApi = HttpApi.make("frankfurter").add(
       query: { date: Schema.optionalKey(Day) },
       success: Rate,
       error: [Problem.pipe(HttpApiSchema.status(404)), Problem.pipe(HttpApiSchema.status(422))]
-    })
+    }).pipe(
+      Operation.check(({ base, quote }, { params }) =>
+        base === params.base && quote === params.quote
+          ? undefined
+          : new InvalidResponse(200, "the answer is for another pair")
+      )
+    )
   )
 )

@@ -1,5 +1,5 @@
 /** Frankfurter: reference rates of central banks. Free, without a key; asks only to be treated gently. */
-import { InvalidResponse, isVendorError, Vendor, VendorError } from "@breakwater/core"
+import { isVendorError, Vendor } from "@breakwater/core"
 import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -24,25 +24,10 @@ export const make: Effect.Effect<ExchangeRates["Service"], never, Frankfurter> =
         frankfurter.rate({ params: { base, quote }, query: {} }).pipe(
           Effect.mapError((error) => isVendorError(error) ? error : new UnknownPair({ base, quote })),
           Use.sourced(use),
-          Effect.flatMap(({ provenance, value: { date, rate, ...pair } }) => {
-            if (pair.base === base && pair.quote === quote) {
-              return Effect.succeed({ base, quote, rate, asOf: date, provenance })
-            }
-            // What is not trusted is not remembered either.
-            Vendor.caches(frankfurter).clear()
-            return Effect.fail(anotherPair)
-          })
+          Effect.map(({ provenance, value: { date, rate } }) => ({ base, quote, rate, asOf: date, provenance }))
         )
     })
 )
-
-const anotherPair = new VendorError({
-  vendor: Frankfurter.declaration.name,
-  operation: "rate",
-  safety: "Idempotent",
-  reason: new InvalidResponse(200, "the answer is for another pair"),
-  attempts: 1
-})
 
 /** {@link make} as a layer. */
 export const exchangeRates: Layer.Layer<ExchangeRates, never, Frankfurter> = Layer.effect(ExchangeRates, make)

@@ -1,0 +1,153 @@
+/** The meter of one operation: how its attempts and calls have ended, counted as plain numbers. */
+import type * as Context from "effect/Context"
+import { type Metric, metrics } from "./Metrics.ts"
+import { Count, getOrMake, Histogram, type Labels, type Shared, shared } from "./Series.ts"
+
+/** The counts of one operation: its attempts, its calls, its refusals. */
+export interface OperationMeter {
+  /** An attempt ended. `errorType` is the reason's tag or the status, as the conventions want it; absent on success. */
+  attempt(durationMillis: number, status: number | undefined, errorType: string | undefined): void
+  /**
+   * The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. A `key`
+   * is counted apart, unless it is empty.
+   */
+  operation(durationMillis: number, outcome: string, key?: string): void
+  retry(): void
+  hedge(): void
+  refusal(gate: string): void
+}
+
+/** Where the attempts of an operation go, in the conventions' words. */
+export interface OperationLabels {
+  readonly vendor: string
+  readonly operation: string
+  readonly method: string
+  readonly address: string
+  readonly port: number
+}
+
+/** The events of an operation besides its outcomes, so that each has a series before its first one. */
+export interface MeterOptions {
+  /** The names of the gates that may refuse it. @default none */
+  readonly gates?: ReadonlyArray<string> | undefined
+  /** Whether it may be hedged. @default false */
+  readonly hedged?: boolean | undefined
+}
+
+/** How many keys of a vendor are told apart, so that a client with many tenants does not flood its exporter. */
+export const shownKeys = 200
+/** The `key` of all that are not told apart. */
+export const otherKeys = "(other)"
+
+export class Meter implements OperationMeter, Shared {
+  users = 0
+  private readonly context: Context.Context<never>
+  private readonly labels: OperationLabels
+  private readonly attempts = new Map<number | undefined, Map<string | undefined, Histogram>>()
+  private readonly operations = new Map<string, Histogram>()
+  // Attempts and operations mostly end as the one before did.
+  private lastAttempt: Histogram | undefined = undefined
+  private lastStatus: number | undefined = undefined
+  private lastErrorType: string | undefined = undefined
+  private lastOperation: Histogram | undefined = undefined
+  private lastOutcome = ""
+  private readonly refusals = new Map<string, Count>()
+  private retries: Count | undefined = undefined
+  private hedges: Count | undefined = undefined
+  private byKey: Map<string, Map<string, Count>> | undefined = undefined
+
+  constructor(context: Context.Context<never>, labels: OperationLabels) {
+    this.context = context
+    this.labels = labels
+  }
+
+  /** Makes the series that are known beforehand, at 0. */
+  begin({ gates = [], hedged = false }: MeterOptions): this {
+    for (const outcome of metrics.operationDuration.values.outcome) this.operationOf(outcome)
+    for (const gate of gates) this.refusalOf(gate)
+    this.retries ??= this.count(metrics.retries)
+    if (hedged) this.hedges ??= this.count(metrics.hedges)
+    return this
+  }
+  leave(): boolean {
+    this.lastOperation = undefined
+    for (const [outcome, series] of this.operations) if (series.leave()) this.operations.delete(outcome)
+    for (const [gate, series] of this.refusals) if (series.leave()) this.refusals.delete(gate)
+    if (this.retries?.leave() === true) this.retries = undefined
+    if (this.hedges?.leave() === true) this.hedges = undefined
+    return this.attempts.size === 0 && this.operations.size === 0 && this.refusals.size === 0 &&
+      this.retries === undefined && this.hedges === undefined
+  }
+
+  attempt(durationMillis: number, status: number | undefined, errorType: string | undefined) {
+    let series = this.lastAttempt
+    if (series === undefined || status !== this.lastStatus || errorType !== this.lastErrorType) {
+      const byType = getOrMake(this.attempts, status, () => new Map<string | undefined, Histogram>())
+      series = getOrMake(
+        byType,
+        errorType,
+        () => new Histogram(this.context, metrics.requestDuration, this.http(status, errorType))
+      )
+      this.lastAttempt = series
+      this.lastStatus = status
+      this.lastErrorType = errorType
+    }
+    series.record(durationMillis)
+  }
+  operation(durationMillis: number, outcome: string, key = "") {
+    let series = this.lastOperation
+    if (series === undefined || outcome !== this.lastOutcome) {
+      series = this.operationOf(outcome)
+      this.lastOperation = series
+      this.lastOutcome = outcome
+    }
+    series.record(durationMillis)
+    if (key !== "") this.countKey(key, outcome)
+  }
+  retry() {
+    this.retries ??= this.count(metrics.retries)
+    this.retries.count++
+  }
+  hedge() {
+    this.hedges ??= this.count(metrics.hedges)
+    this.hedges.count++
+  }
+  refusal(gate: string) {
+    this.refusalOf(gate).count++
+  }
+
+  private operationOf(outcome: string): Histogram {
+    return getOrMake(
+      this.operations,
+      outcome,
+      () => new Histogram(this.context, metrics.operationDuration, { ...this.own(), outcome })
+    )
+  }
+  private refusalOf(gate: string): Count {
+    return getOrMake(this.refusals, gate, () => this.count(metrics.refusals, { gate }))
+  }
+  private count(row: Metric, more: Labels = {}): Count {
+    return new Count(this.context, row, { ...this.own(), ...more })
+  }
+  private countKey(key: string, outcome: string): void {
+    const { vendor } = this.labels
+    const byKey = this.byKey ??= shared(this.context, `${metrics.keyOperations.name} ${vendor}`, () => new Map())
+    const shown = byKey.has(key) || byKey.size < shownKeys ? key : otherKeys
+    const byOutcome = getOrMake(byKey, shown, () => new Map<string, Count>())
+    getOrMake(byOutcome, outcome, () => new Count(this.context, metrics.keyOperations, { vendor, key: shown, outcome }))
+      .count++
+  }
+  private own(): Labels {
+    return { vendor: this.labels.vendor, operation: this.labels.operation }
+  }
+  private http(status: number | undefined, errorType: string | undefined): Labels {
+    return {
+      "http.request.method": this.labels.method,
+      "server.address": this.labels.address,
+      "server.port": String(this.labels.port),
+      ...(status === undefined ? {} : { "http.response.status_code": String(status) }),
+      ...(errorType === undefined ? {} : { "error.type": errorType }),
+      ...this.own()
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** An operation whose answers are remembered: its cache stands before its stack. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { hash } from "node:crypto"
+import type { CacheOptions } from "../caching/CacheOptions.ts"
+import * as ResponseCache from "../caching/ResponseCache.ts"
+import * as Provenance from "../Provenance.ts"
+import * as Trace from "../stack/Trace.ts"
+import type { CompiledOperation, Encoded } from "./Contract.ts"
+
+/** Makes a call whose answer is to be kept; it asks for what has changed since the answer of this `ETag`. */
+type Call = (validator: string | undefined) => Effect.Effect<unknown, unknown>
+
+/** One operation with a cache before its stack. */
+export class CachedOperation {
+  /** Makes the cache of an operation. Throws when an option is out of its range. */
+  static make(
+    options: CacheOptions,
+    vendor: string,
+    { codec, id: operation }: CompiledOperation
+  ): Effect.Effect<CachedOperation, never, Scope.Scope> {
+    const name = `${vendor}/${operation}/${options.version ?? "1"}`
+    return Effect.map(
+      ResponseCache.make<unknown, unknown>({ ...options, vendor, operation }, codec && { name, codec }),
+      (cache) => new CachedOperation(cache, options, vendor, operation)
+    )
+  }
+
+  readonly cache: ResponseCache.ResponseCache<unknown, unknown>
+  readonly options: CacheOptions
+  private readonly spanName: string
+  private readonly attributes: Trace.Attributes
+
+  private constructor(
+    cache: ResponseCache.ResponseCache<unknown, unknown>,
+    options: CacheOptions,
+    vendor: string,
+    operation: string
+  ) {
+    this.cache = cache
+    this.options = options
+    this.spanName = `${vendor} ${operation}`
+    this.attributes = { "breakwater.vendor": vendor, "breakwater.operation": operation }
+  }
+
+  lookup(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    partition: string,
+    request: Encoded,
+    call: Call
+  ): Effect.Effect<unknown, unknown> {
+    const found = this.cache.lookup(
+      keyOf(partition, request),
+      (known) => call(known?.validator) as Effect.Effect<ResponseCache.Loaded<unknown>, unknown>
+    )
+    return fiber.cache.tracer === undefined ? found : this.traced(fiber, found)
+  }
+
+  /** A call has spans of its own; an answer without a call gets one here, which says where it comes from. */
+  private traced<A, E>(fiber: Fiber.Fiber<unknown, unknown>, found: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const acceptance = fiber.getRef(Provenance.Acceptance)
+    let provenance: Provenance.Provenance | undefined
+    const listening: Provenance.Acceptance = {
+      maxAgeMillis: acceptance?.maxAgeMillis,
+      tell(told) {
+        provenance = told
+        acceptance?.tell(told)
+      }
+    }
+    return Effect.onExitPrimitive(Effect.provideService(found, Provenance.Acceptance, listening), (exit) => {
+      if (provenance?._tag !== "Cached" && provenance?._tag !== "Stale") return
+      const span = Trace.open(fiber, undefined, this.spanName, "internal", {
+        ...this.attributes,
+        "breakwater.provenance": provenance._tag,
+        "breakwater.age": Duration.toSeconds(provenance.age),
+        ...(provenance._tag === "Stale" ? { "breakwater.because": provenance.because } : {})
+      })
+      if (span !== undefined) Trace.close(fiber, span, exit)
+    })
+  }
+}
+
+/** Path, headers and body may hold what is nobody else's business: of all of them only a digest is kept. */
+const keyOf = (partition: string, { body, headers, path }: Encoded): string =>
+  hash("sha256", JSON.stringify([partition, path, headers, String(body)]), "base64")

@@ -1,0 +1,42 @@
+/**
+ * The step of an operation whose answers are remembered. It asks for what has changed (`If-None-Match`, RFC 9110, section
+ * 13.1.2), and makes of an answer what a cache keeps.
+ */
+import * as Duration from "effect/Duration"
+import * as Exit from "effect/Exit"
+import type { CacheOptions } from "../../caching/CacheOptions.ts"
+import type * as ResponseCache from "../../caching/ResponseCache.ts"
+import { header } from "../../transport/Headers.ts"
+import { freshnessOf } from "../Freshness.ts"
+import { type Response, unchanged } from "./Response.ts"
+import type { Meaning, Step } from "./Step.ts"
+
+/** Makes requests conditional; succeeds with {@link ResponseCache.Loaded}. */
+export const step = (options: CacheOptions, next: Step): Step => (request, attempt, settle) =>
+  next(
+    request.validator === undefined ? request : request.with("if-none-match", request.validator),
+    attempt,
+    (meaning, response) => settle(response === undefined ? meaning : kept(options, meaning, response), response)
+  )
+
+const kept = (options: CacheOptions, meaning: Meaning, response: Response): Meaning => {
+  if (!Exit.isExit(meaning) || Exit.isFailure(meaning)) return meaning
+  const { at, body, headers } = response
+  const said = options.obeyVendor === true ? freshnessOf(headers, at) : undefined
+  const fresh = said?.millis === undefined ? undefined : Duration.millis(said.millis)
+  if (meaning === unchanged) return Exit.succeed<ResponseCache.NotModified>({ notModified: true, fresh })
+  const value = meaning.value as never
+  try {
+    return Exit.succeed<ResponseCache.Answer<unknown>>({
+      value,
+      fresh: options.life?.(value, at) ?? fresh,
+      validator: header(headers, "etag"),
+      bytes: body.byteLength,
+      tags: options.tags?.(value),
+      isKept: said?.isKept
+    })
+  } catch (defect) {
+    // The options' own functions may throw; the call must end all the same.
+    return Exit.die(defect)
+  }
+}

@@ -1,0 +1,108 @@
+/** A response, read off the transport: the vendor's `classify`, the contract and the operation's check say what it means. */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Exit from "effect/Exit"
+import type * as HttpApi from "effect/http-api/HttpApi"
+import type { Quota } from "../../Outcome.ts"
+import type { Reason } from "../../Reason.ts"
+import type { Attempt } from "../../stack/Leaf.ts"
+import * as Json from "../../transport/Json.ts"
+import * as RetryAfter from "../../transport/RetryAfter.ts"
+import type { Receiver, ResponseHeaders } from "../../transport/Transport.ts"
+import { type Answer, quotaOf } from "../Answer.ts"
+import type { CompiledOperation } from "../Contract.ts"
+import type { Declaration } from "../Declaration.ts"
+import type { Request } from "./Request.ts"
+import type { Meaning, Settle } from "./Step.ts"
+
+/** A whole response. */
+export class Response implements Answer {
+  readonly status: number
+  readonly headers: ResponseHeaders
+  readonly body: Uint8Array
+  /** Unix time in milliseconds at which it was there. */
+  readonly at: number
+  readonly retryAfterMillis: number | undefined
+  readonly quota: Quota | undefined
+  private parsed: unknown
+  private isParsed = false
+
+  constructor(status: number, headers: ResponseHeaders, body: Uint8Array, at: number) {
+    this.status = status
+    this.headers = headers
+    this.body = body
+    this.at = at
+    this.retryAfterMillis = RetryAfter.millis(headers, at)
+    this.quota = quotaOf(headers, at)
+  }
+  get json(): unknown {
+    if (!this.isParsed) {
+      this.isParsed = true
+      this.parsed = Json.parse(this.body)
+    }
+    return this.parsed
+  }
+}
+
+/**
+ * The meaning of a 304 (RFC 9110, section 15.4.5): the answer that is known still holds. Only a request with a validator
+ * can get it.
+ */
+export const unchanged: Meaning = Exit.succeed("unchanged")
+
+/** Hears the response of one request. */
+export class AttemptReceiver implements Receiver {
+  private readonly declaration: Declaration<HttpApi.Constraint>
+  private readonly operation: CompiledOperation
+  private readonly request: Request
+  private readonly attempt: Attempt<unknown, unknown>
+  private readonly settle: Settle
+  private status = 0
+  private headers: ResponseHeaders = {}
+
+  constructor(
+    declaration: Declaration<HttpApi.Constraint>,
+    operation: CompiledOperation,
+    request: Request,
+    attempt: Attempt<unknown, unknown>,
+    settle: Settle
+  ) {
+    this.declaration = declaration
+    this.operation = operation
+    this.request = request
+    this.attempt = attempt
+    this.settle = settle
+  }
+  onSent() {
+    this.attempt.phase("Headers")
+  }
+  onHeaders(status: number, headers: ResponseHeaders) {
+    this.status = this.attempt.status = status
+    this.headers = headers
+    this.attempt.phase("Body")
+  }
+  onProgress() {
+    this.attempt.progress()
+  }
+  onError(reason: Reason) {
+    this.settle(reason)
+  }
+  onEnd(body: Uint8Array) {
+    const at = Context.get(this.attempt.context, Clock.Clock).currentTimeMillisUnsafe()
+    const response = new Response(this.status, this.headers, body, at)
+    this.settle(this.meaningOf(response), response)
+  }
+
+  private meaningOf(response: Response): Meaning {
+    const { declaration, operation, request } = this
+    if (response.status === 304 && request.validator !== undefined) return unchanged
+    try {
+      const meaning = declaration.classify?.(response, operation) ?? operation.decode(response, response.body)
+      if (operation.check === undefined || !Exit.isExit(meaning) || Exit.isFailure(meaning)) return meaning
+      return operation.check(meaning.value, request.input) ?? meaning
+    } catch (defect) {
+      // What throws here is a mistake of the declaration; the call must end all the same.
+      return Exit.die(defect)
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** Issues, told without the values that they are about. */
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as Sample from "../Sample.ts"
+
+/** A body that is not JSON where JSON is declared. */
+export const notJson = new Error("Expected a JSON body")
+
+/** What is wrong, and where; a schema's issue holds no value unless `reportInput` asks for it, which nobody does here. */
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** An error of a codec as a sentence of at most 500 characters. */
+export const issueOf = (error: unknown): string => {
+  const message = Schema.isSchemaError(error)
+    ? formatIssues(error.issue).issues.map(({ message, path = [] }) => message + placeOf(path)).join(" ")
+    : error === notJson
+    ? notJson.message
+    : describe(error)
+  return message.replaceAll(/\s*\n\s*/g, " ").slice(0, 500)
+}
+
+/** The keys that lead to a value, as far as they are names: the keys of a record are values themselves. */
+const placeOf = (path: ReadonlyArray<unknown>): string =>
+  path.length === 0
+    ? ""
+    : ` at ${path.map((key) => `[${typeof key === "number" ? key : nameOf(String(key))}]`).join("")}`
+
+const nameOf = (key: string): string => Sample.isName(key) ? `"${key}"` : "<key>"
+
+/** A path parameter that is missing, empty or `..`: the message names the parameter. Anything else is a codec that threw. */
+const describe = (error: unknown): string =>
+  error instanceof Error && /^(?:Invalid|Missing) path parameter: \w+$/.test(error.message)
+    ? error.message
+    : "a codec of the contract failed"

@@ -1,0 +1,209 @@
+/**
+ * The order in which a call meets its gates, as data: one row for each, with the reason for its place. Everything that needs
+ * the policies together is derived from it: the gates of a policy, the overrides of an operation, the arrays of the stack,
+ * gauges, sharing, {@link explain}.
+ *
+ * @example
+ * ```ts
+ * import { Order } from "@breakwater/core"
+ *
+ * for (const { gate, ring } of Order.explain({ rateLimit: { limit: 5 } })) console.log(ring, gate)
+ * // => operation bulkhead
+ * // => attempt rateLimit
+ * // => attempt breaker
+ * ```
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { Gate } from "../Gate.ts"
+import * as AdaptiveLimit from "../policies/AdaptiveLimit.ts"
+import * as Breaker from "../policies/Breaker.ts"
+import * as Bulkhead from "../policies/Bulkhead.ts"
+import * as Hedge from "../policies/Hedge.ts"
+import * as RateLimit from "../policies/RateLimit.ts"
+import * as Retry from "../policies/Retry.ts"
+import * as RetryBudget from "../policies/RetryBudget.ts"
+import * as Throttle from "../policies/Throttle.ts"
+import type { Safety } from "../Safety.ts"
+import { metrics } from "../Telemetry.ts"
+import type { Client, Kind, OptionsOf, Setting } from "./Kind.ts"
+import { derive, type GatesOf, type Order, type Row } from "./Order/Derived.ts"
+import { limits, type Policy } from "./Policy.ts"
+
+export type { Explained, Order, Rings, Row } from "./Order/Derived.ts"
+
+const isGate = (option: unknown): boolean => typeof option === "object" && option !== null && "admit" in option
+
+const gate = <Name extends keyof Policy, G extends Gate>(
+  kind: Omit<Kind<Name, OptionsOf<Name, G>, G>, "isMade">
+): Kind<Name, OptionsOf<Name, G>, G> => ({ ...kind, isMade: isGate })
+
+export const rows = [
+  {
+    ring: "operation",
+    gate: gate<"bulkhead", Bulkhead.Bulkhead>({
+      option: "bulkhead",
+      per: "vendor",
+      byDefault: "64 calls at once, 64 waiting, 1 s; none beside an adaptive limit",
+      // The queue of an adaptive limit bounds what waits, and a bulkhead's 64 would bound what it can learn.
+      fallback: ({ adaptiveLimit }) => adaptiveLimit ? false : {},
+      dependsOn: { fallback: ["adaptiveLimit"] },
+      make: Bulkhead.make,
+      gauges: [
+        { metric: metrics.bulkheadRunning, read: (bulkhead, vendor) => bulkhead.inUse(vendor).running },
+        { metric: metrics.bulkheadWaiting, read: (bulkhead, vendor) => bulkhead.inUse(vendor).waiting }
+      ]
+    }),
+    because: "one place for the whole operation: a call that retries must not take a second one"
+  },
+  {
+    ring: "attempt",
+    gate: gate<"throttle", Throttle.Throttle>({
+      option: "throttle",
+      per: "vendor and key",
+      byDefault: "none",
+      fallback: () => false,
+      make: Throttle.make,
+      gauges: [
+        { metric: metrics.throttleProbability, read: (throttle, vendor, now) => throttle.worst(vendor, now) }
+      ]
+    }),
+    because: "outermost: an attempt that will not be sent should not wait first"
+  },
+  {
+    ring: "attempt",
+    gate: gate<"rateLimit", RateLimit.RateLimit>({
+      option: "rateLimit",
+      per: "vendor and key",
+      byDefault: "the vendor's own, where it declares one",
+      fallback: () => false,
+      make: RateLimit.make,
+      gauges: [{ metric: metrics.rateLimitWaiting, read: (rateLimit, vendor) => rateLimit.waitingIn(vendor) }],
+      share: (rateLimit, name) => rateLimit.share(name)
+    }),
+    because: "every attempt costs quota, so every attempt asks"
+  },
+  {
+    ring: "attempt",
+    gate: gate<"adaptiveLimit", AdaptiveLimit.AdaptiveLimit>({
+      option: "adaptiveLimit",
+      per: "vendor",
+      byDefault: "none",
+      fallback: () => false,
+      make: AdaptiveLimit.make,
+      gauges: [
+        { metric: metrics.adaptiveLimit, read: (limit, vendor) => limit.inUse(vendor).limit },
+        { metric: metrics.adaptiveLimitRunning, read: (limit, vendor) => limit.inUse(vendor).running },
+        { metric: metrics.adaptiveLimitWaiting, read: (limit, vendor) => limit.inUse(vendor).waiting }
+      ]
+    }),
+    because:
+      "inside the rate limit, or a call that waits for a permit would hold a place; around the attempt, because it " +
+      "learns from how long the vendor takes"
+  },
+  {
+    ring: "attempt",
+    gate: gate<"breaker", Breaker.Breaker>({
+      option: "breaker",
+      per: "vendor, operation and key",
+      byDefault: "half of at least 20 calls in 30 s failed or slow; open 5 s, growing to 60 s; probes 1, 4, 16",
+      fallback: () => ({}),
+      make: (options, policy) =>
+        Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options }),
+      dependsOn: { make: ["attemptTimeout"] },
+      gauges: [
+        {
+          metric: metrics.breakerState,
+          read: (breaker, scope, now) => {
+            let worst = "closed"
+            for (const state of breaker.notClosed(scope, now)) {
+              if (state === "Open") return "open"
+              worst = "half_open"
+            }
+            return worst
+          }
+        },
+        {
+          metric: metrics.breakerCircuits,
+          read: (breaker, vendor, now) => {
+            const circuits = { closed: breaker.size, half_open: 0, open: 0 }
+            for (const state of breaker.notClosed(vendor, now)) {
+              circuits.closed--
+              circuits[state === "Open" ? "open" : "half_open"]++
+            }
+            return circuits
+          }
+        }
+      ],
+      watch: (breaker, client) => watchBreaker(breaker, client),
+      share: (breaker) => breaker.share
+    }),
+    because:
+      "inside the limits, or a waiting call would hold a probe's place; inside the retry, which stops when it opens"
+  }
+] as const satisfies ReadonlyArray<Row>
+
+/** Counts the changes of a breaker by operation, and logs them. */
+const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, vendor }: Client): void => {
+  for (const operation of operations) {
+    const counters = Object.fromEntries(
+      metrics.breakerTransitions.values.to.map((to) =>
+        [to, series.counter(metrics.breakerTransitions.name, { vendor, operation, to })] as const
+      )
+    )
+    series.atEnd(breaker.onTransition(({ to }) => {
+      counters[to]!.count++
+    }, `${vendor}/${operation}`))
+  }
+  series.atEnd(breaker.onTransition(({ from, key, to }) => {
+    Effect.runForkWith(context)(Effect.logWarning(`circuit breaker of ${key}: ${from} → ${to}`))
+  }))
+}
+
+/** The settings between the rings. They are not gates: they repeat attempts, join them, or pay for that. */
+export const between = [
+  {
+    option: "retry",
+    byDefault: "3, exponential from 500 ms with full jitter, never before `Retry-After`, never past the deadline",
+    fallback: () => ({}),
+    isMade: Schedule.isSchedule,
+    make: Retry.backoff
+  } satisfies Setting<"retry", Retry.BackoffOptions, Retry.RetrySchedule>,
+  {
+    option: "retryBudget",
+    byDefault: "10 % of the calls, so a dead vendor is asked at most 1.1 times per call",
+    fallback: () => ({}),
+    isMade: (option: unknown): boolean => typeof option === "object" && option !== null && "withdraw" in option,
+    make: RetryBudget.make,
+    gauges: [{ metric: metrics.retryBudget, read: (budget, _vendor, now) => budget.balance(now) }]
+  } satisfies Setting<"retryBudget", RetryBudget.RetryBudgetOptions, RetryBudget.RetryBudget>,
+  {
+    option: "hedge",
+    byDefault: "none",
+    // It learns from each operation alone.
+    perOperation: true,
+    fallback: (): Hedge.HedgeOptions | false => false,
+    isMade: () => false,
+    make: Hedge.make
+  } satisfies Setting<"hedge", Hedge.HedgeOptions, Hedge.Hedge>
+] as const
+
+/** The gates that the operations of a vendor share, unless one has its own; the hedge is always an operation's own. */
+export interface Gates extends GatesOf<typeof rows, typeof between> {}
+
+/** Derives everything from other rows, with the same settings between the rings. */
+export const of = <const Rows extends ReadonlyArray<Row>>(rows: Rows): Order<GatesOf<Rows, typeof between>> =>
+  derive(rows, between)
+
+const order = of(rows)
+
+/** {@link Order.makeGates} */
+export const makeGates: (policy: Policy) => Gates = order.makeGates
+/** {@link Order.overrideGates} */
+export const overrideGates: (shared: Gates, vendor: Policy, own: Policy | undefined) => Gates = order.overrideGates
+export const { explain, observe, rings, share } = order
+
+/** The hedge of an operation, where sending it twice at the same time is allowed. */
+export const hedgeFor = (safety: Safety, { hedge }: Gates): Hedge.Hedge | undefined =>
+  safety === "Idempotent" || (safety === "Keyed" && hedge?.keyed === true) ? hedge : undefined

@@ -1,0 +1,160 @@
+/** The functions that follow from an order of gates: they make, override, arrange, explain, show and share. */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Gate } from "../../Gate.ts"
+import type { Client, Kind, Setting } from "../Kind.ts"
+import type { Policy } from "../Policy.ts"
+
+/** One gate and its place. The rows of a ring are asked in their order, the outermost first. */
+export interface Row {
+  /** `operation`: asked once for a call. `attempt`: asked for each of its attempts, inside the retry and the hedge. */
+  readonly ring: "operation" | "attempt"
+  readonly gate: Kind<string, unknown, Gate>
+  /** The reason for its place. */
+  readonly because: string
+}
+
+export type AnySetting = Setting<string, unknown, unknown>
+
+type MadeOf<S extends { readonly option: string; make(...args: ReadonlyArray<never>): unknown }> = {
+  readonly [One in S as One["option"]]: ReturnType<One["make"]> | undefined
+}
+
+/** The gates of some rows, and the products of the settings between their rings. */
+export type GatesOf<Rows extends ReadonlyArray<Row>, Between extends ReadonlyArray<AnySetting>> =
+  & MadeOf<Rows[number]["gate"]>
+  & MadeOf<Between[number]>
+
+/** The gates of both rings, in their order. */
+export interface Rings {
+  readonly operation: ReadonlyArray<Gate>
+  readonly attempt: ReadonlyArray<Gate>
+}
+
+/** A gate's place in words. */
+export interface Explained {
+  readonly ring: Row["ring"]
+  /** The option's name, or that of a gate of your own. */
+  readonly gate: string
+  readonly because: string
+}
+
+/** Everything that follows from an order of gates. */
+export interface Order<Made> {
+  /** Makes the gates of a policy. Throws when an option is out of its range. */
+  readonly makeGates: (policy: Policy) => Made
+  /** The gates of one operation: the vendor's, but for those whose settings it has changed. */
+  readonly overrideGates: (shared: Made, vendor: Policy, own: Policy | undefined) => Made
+  /** The arrays of the stack; gates of your own come after ours. */
+  readonly rings: (gates: Made, policy: Policy) => Rings
+  /** The gates that a policy has, in their order, each with the reason for its place. */
+  readonly explain: (policy: Policy) => ReadonlyArray<Explained>
+  /** Shows the gates of a client among the metrics, until its series end. */
+  readonly observe: (
+    client: Omit<Client, "operations">,
+    gates: Made,
+    operations: ReadonlyMap<string, Made>,
+    now: () => number
+  ) => void
+  /** Lets the gates of a client count together with those of the fleet. To be run before the first call. */
+  readonly share: (
+    vendor: string,
+    gates: Made,
+    operations: ReadonlyMap<string, Made>
+  ) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** Derives everything from the rows of the gates, and from the settings between their rings. */
+export const derive = <const Rows extends ReadonlyArray<Row>, const Between extends ReadonlyArray<AnySetting>>(
+  rows: Rows,
+  between: Between
+): Order<GatesOf<Rows, Between>> => {
+  type Made = GatesOf<Rows, Between>
+  const settings: ReadonlyArray<AnySetting> = [...rows.map((row) => row.gate), ...between]
+  const combined = (made: (setting: AnySetting) => unknown) =>
+    Object.fromEntries(settings.map((setting) => [setting.option, made(setting)])) as Made
+  const productsOf = (gates: Made) => gates as Readonly<Record<string, object | undefined>>
+
+  const makeGates = (policy: Policy) => combined((setting) => madeOf(setting, policy))
+  const rings = (gates: Made, policy: Policy): Rings => {
+    const ring = (name: Row["ring"]) =>
+      rows.filter((row) => row.ring === name)
+        .map((row) => productsOf(gates)[row.gate.option] as Gate | undefined)
+        .filter((gate) => gate !== undefined)
+        .concat(policy.gates?.[name] ?? [])
+    return { operation: ring("operation"), attempt: ring("attempt") }
+  }
+
+  /** Each product once, under the name of the first that uses it, and the operations that it stands before. */
+  const placed = (vendor: string, gates: Made, operations: ReadonlyMap<string, Made>) =>
+    settings.flatMap((setting) => {
+      const places = new Map<object, Placed>()
+      const place = (made: object | undefined, name: string): Placed | undefined => {
+        if (made !== undefined && !places.has(made)) places.set(made, { setting, made, name, operations: [] })
+        return made && places.get(made)
+      }
+      place(productsOf(gates)[setting.option], vendor)
+      for (const [id, own] of operations) place(productsOf(own)[setting.option], `${vendor}/${id}`)?.operations.push(id)
+      return [...places.values()]
+    })
+
+  return {
+    makeGates,
+    overrideGates: (shared, vendor, own = {}) =>
+      combined((setting) =>
+        isOwn(setting, vendor, own) ? madeOf(setting, { ...vendor, ...own }) : productsOf(shared)[setting.option]
+      ),
+    rings,
+    explain: (policy) => {
+      const gates = productsOf(makeGates(policy))
+      return (["operation", "attempt"] as const).flatMap((ring): ReadonlyArray<Explained> => [
+        ...rows.filter((row) => row.ring === ring && gates[row.gate.option] !== undefined)
+          .map(({ because, gate }) => ({ ring, gate: gate.option, because })),
+        ...(policy.gates?.[ring] ?? []).map(({ name }) => ({
+          ring,
+          gate: name,
+          because: "a gate of your own, after ours"
+        }))
+      ])
+    },
+    observe: ({ context, series, vendor }, gates, operations, now) => {
+      for (const { made, operations: ids, setting } of placed(vendor, gates, operations)) {
+        for (const gauge of setting.gauges ?? []) {
+          const { metric } = gauge
+          const labels = metric.labels.includes("operation")
+            ? ids.map((operation) => [{ vendor, operation }, `${vendor}/${operation}`] as const)
+            : [[{ vendor }, vendor] as const]
+          for (const [own, scope] of labels) series.observe(metric, own, made, () => gauge.read(made, scope, now()))
+        }
+        setting.watch?.(made, { vendor, operations: ids, series, context })
+      }
+    },
+    share: (vendor, gates, operations) =>
+      Effect.forEach(
+        placed(vendor, gates, operations),
+        // A gate that no operation uses has nothing to tell the others.
+        ({ made, name, operations, setting }) =>
+          operations.length === 0 ? Effect.void : setting.share?.(made, name) ?? Effect.void,
+        { discard: true }
+      )
+  }
+}
+
+interface Placed {
+  readonly setting: AnySetting
+  readonly made: object
+  readonly name: string
+  readonly operations: Array<string>
+}
+
+const madeOf = (setting: AnySetting, policy: Policy): unknown => {
+  const option = policy[setting.option as keyof Policy] ?? setting.fallback(policy)
+  if (option === false) return undefined
+  return setting.isMade(option) ? option : setting.make(option, policy)
+}
+
+const isOwn = ({ dependsOn = {}, option, perOperation = false }: AnySetting, vendor: Policy, own: Policy): boolean => {
+  const isChanged = (name: string) => own[name as keyof Policy] !== undefined
+  return perOperation || isChanged(option) || (dependsOn.make ?? []).some(isChanged) ||
+    (vendor[option as keyof Policy] === undefined && (dependsOn.fallback ?? []).some(isChanged))
+}

@@ -1,0 +1,26 @@
+/**
+ * Header fields (RFC 9110, section 5): reading one of a response, and which names and values are safe to send.
+ */
+import type { ResponseHeaders } from "./Transport.ts"
+
+/** The value of a header, by its name in lower case; the first, when it came several times. */
+export const header = (headers: ResponseHeaders, name: string): string | undefined => {
+  const value = headers[name]
+  return value === undefined || typeof value === "string" ? value : value[0]
+}
+
+/** Whether a text is a token (section 5.6.2): the name of a header (section 5.1) or a method (section 9.1). */
+export const isToken = (text: string): boolean => token.test(text)
+
+/**
+ * Whether a value is sent and read as it is. Stricter than section 5.5, which leaves bytes beyond ASCII to each reader and
+ * lets every reader strip spaces: visible ASCII with spaces and tabs inside, none at either end.
+ */
+export const isFieldValue = (value: string): boolean =>
+  !invisible.test(value) && !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1))
+
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+const invisible = /[^\t\x20-\x7e]/
+
+const isBlank = (code: number): boolean => code === 0x20 || code === 0x09

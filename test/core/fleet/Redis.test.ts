@@ -1,0 +1,116 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { json, serve } from "../../fakes/ScriptedServer.ts"
+import * as Fleet from "../../processes/Fleet.ts"
+import * as RealRedis from "../../processes/RealRedis.ts"
+import { until } from "../../watches/Until.ts"
+
+/** What every process takes ahead and may not use: a tenth of the limit of sixty. */
+const unused = 3 * 6
+
+const everywhere = <X>(members: ReadonlyArray<Fleet.Member>, tell: (member: Fleet.Member) => Effect.Effect<X>) =>
+  Effect.forEach(members, tell, { concurrency: "unbounded" })
+
+/** Calls until a call is answered. */
+const isBack = (member: Fleet.Member) =>
+  member.calls("frail", 1).pipe(
+    Effect.repeat({ until: ({ counts }) => counts["Answered"] === 1 }),
+    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error("a process stays away")) })
+  )
+
+describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () => {
+  it.live(
+    "keep to one limit; when it is killed under load no call fails and each keeps to the limit; and to one again",
+    () =>
+      Effect.gen(function*() {
+        const vendor = yield* serve(() => json({ rate: 1.0842 }))
+        const reached = (operation: string) => vendor.seen.filter(({ url }) => url === `/${operation}`).length
+        const redis = yield* RealRedis.start()
+        const fleet = yield* Fleet.start(vendor.baseUrl, redis.url)
+
+        const together = yield* everywhere(fleet, (member) => member.calls("before", 100))
+        assert.isAtMost(reached("before"), 60)
+        assert.isAtLeast(reached("before"), 60 - unused)
+        for (const { counts } of together) {
+          assert.strictEqual((counts["Answered"] ?? 0) + (counts["RateLimitExceeded"] ?? 0), 100)
+        }
+
+        yield* everywhere(fleet, (member) => member.load("busy"))
+        yield* until("the load has begun", () => reached("busy") > 100)
+        yield* redis.kill
+        const killedAt = reached("busy")
+        const apart = yield* everywhere(fleet, (member) => member.calls("during", 100))
+        assert.strictEqual(reached("during"), 3 * 60)
+        for (const { counts } of apart) assert.strictEqual(counts["RateLimitExceeded"], 40)
+        yield* until("the load goes on", () => reached("busy") > killedAt + 100)
+
+        const found = everywhere(fleet, (member) => member.says("is there again"))
+        yield* Effect.all([found, RealRedis.start(redis.port)], { concurrency: 2 })
+        for (const { counts } of yield* everywhere(fleet, ({ rest }) => rest)) {
+          assert.hasAllKeys(counts, ["Answered"])
+        }
+
+        yield* everywhere(fleet, (member) => member.calls("after", 100))
+        assert.isAtMost(reached("after"), 60)
+        assert.isAtLeast(reached("after"), 60 - unused)
+      }),
+    60_000
+  )
+
+  it.live(
+    "each probe for themselves when Redis is killed, and come back",
+    () =>
+      Effect.gen(function*() {
+        let isDown = false
+        const vendor = yield* serve(() => isDown ? json({}, 503) : json({ rate: 1.0842 }))
+        const redis = yield* RealRedis.start()
+        const fleet = yield* Fleet.start(vendor.baseUrl, redis.url)
+        yield* everywhere(fleet, (member) => member.calls("frail", 1))
+        isDown = true
+        yield* everywhere(fleet, (member) => member.calls("frail", 2))
+        yield* redis.kill
+        for (const { counts } of yield* everywhere(fleet, (member) => member.calls("frail", 5))) {
+          assert.deepStrictEqual(counts, { CircuitOpen: 5 })
+        }
+        isDown = false
+        yield* everywhere(fleet, isBack)
+      }),
+    60_000
+  )
+
+  it.live(
+    "probe a vendor that is down one at a time, and come back together",
+    () =>
+      Effect.gen(function*() {
+        let isDown = false
+        const probes: Array<number> = []
+        const vendor = yield* serve(() => {
+          if (isDown) probes.push(performance.now())
+          return isDown ? json({}, 503) : json({ rate: 1.0842 })
+        })
+        const redis = yield* RealRedis.start()
+        const fleet = yield* Fleet.start(vendor.baseUrl, redis.url)
+        yield* everywhere(fleet, (member) => member.load("frail"))
+        yield* until("all have called", () => vendor.seen.length > 30)
+
+        isDown = true
+        // Each opens after two failures of its own.
+        const opening = 3 * 2
+        yield* until("the fleet has probed", () => probes.length >= opening + 5)
+        const gaps = probes.slice(opening + 1).map((at, index) => at - probes[opening + index]!)
+        for (const gap of gaps) assert.isAtLeast(gap, 0.9 * 500)
+
+        isDown = false
+        for (const { counts } of yield* everywhere(fleet, ({ rest }) => rest)) {
+          const { Answered = 0, CircuitOpen = 0, Unavailable = 0, ...others } = counts
+          assert.deepStrictEqual(others, {})
+          assert.isTrue(Answered > 0 && CircuitOpen > 0 && Unavailable >= 2)
+        }
+        yield* everywhere(fleet, isBack)
+        for (const { counts } of yield* everywhere(fleet, (member) => member.calls("frail", 10))) {
+          assert.deepStrictEqual(counts, { Answered: 10 })
+        }
+      }),
+    60_000
+  )
+})

@@ -1,0 +1,63 @@
+import * as Headers from "@breakwater/core/transport/Headers"
+import { assert, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { validateHeaderName, validateHeaderValue } from "node:http"
+
+const passes = (check: () => void): boolean => {
+  try {
+    check()
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe("headers", () => {
+  it("have the first of their values", () => {
+    const headers = { etag: "\"1\"", "set-cookie": ["a=1", "b=2"], age: [], date: undefined }
+    assert.strictEqual(Headers.header(headers, "etag"), "\"1\"")
+    assert.strictEqual(Headers.header(headers, "set-cookie"), "a=1")
+    for (const name of ["age", "date", "vary", "ETag"]) assert.isUndefined(Headers.header(headers, name))
+  })
+
+  it.each<readonly [name: string, isToken: boolean]>([
+    ["content-type", true],
+    ["X-Request-Id", true],
+    ["!#$%&'*+-.^_`|~0aZ", true],
+    ["", false],
+    ["two words", false],
+    ["colon:", false],
+    ["\"quoted\"", false],
+    ["a(b)", false],
+    ["a/b", false],
+    ["line\nbreak", false],
+    ["tökén", false]
+  ])("are named by a token (RFC 9110, sections 5.1 and 5.6.2); %j is one: %s", (name, isToken) => {
+    assert.strictEqual(Headers.isToken(name), isToken)
+  })
+
+  it.each<readonly [value: string, isValue: boolean]>([
+    ["", true],
+    ["Bearer t.o-k_e~n", true],
+    ["two words\tand a tab", true],
+    [" leading", false],
+    ["trailing\t", false],
+    ["line\r\nx-admin: 1", false],
+    ["bare\rreturn", false],
+    ["nul\u0000", false],
+    ["del\u007f", false],
+    ["obs-text \u00e9", false],
+    ["\u4e2d", false]
+  ])("hold visible ASCII (RFC 9110, section 5.5, and stricter); %j passes: %s", (value, isValue) => {
+    assert.strictEqual(Headers.isFieldValue(value), isValue)
+  })
+
+  it.prop("are named as Node checks it, for any text", { text: Schema.String }, ({ text }) => {
+    assert.strictEqual(Headers.isToken(text), passes(() => validateHeaderName(text)))
+  })
+
+  it.prop("hold no value that Node would not write", { text: Schema.String }, ({ text }) => {
+    if (Headers.isFieldValue(text)) validateHeaderValue("x", text)
+    assert.isFalse(Headers.isFieldValue(`${text}\n`))
+  })
+})

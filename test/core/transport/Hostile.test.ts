@@ -1,0 +1,282 @@
+import * as Operation from "@breakwater/core/client/Operation"
+import * as Vendor from "@breakwater/core/client/Vendor"
+import * as Credential from "@breakwater/core/credentials/Credential"
+import type * as Policy from "@breakwater/core/stack/Policy"
+import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
+import { isVendorError, type VendorError } from "@breakwater/core/VendorError"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Exit, Layer, Redacted, Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { randomUUID } from "node:crypto"
+import { inspect } from "node:util"
+import { expect } from "vitest"
+import { type Behaviour, listen } from "../../fakes/HostileServer.ts"
+import { clockStops, counted, held, noMoreThan } from "../../watches/Held.ts"
+import { peakOf } from "../../watches/Memory.ts"
+import { bodies } from "./hostile/Bodies.ts"
+import { connecting } from "./hostile/Connecting.ts"
+import { framing } from "./hostile/Framing.ts"
+import { heads } from "./hostile/Heads.ts"
+import { hints } from "./hostile/Hints.ts"
+import { http2 } from "./hostile/Http2.ts"
+import { packedBodies } from "./hostile/Packed.ts"
+import { addresses, proxies } from "./hostile/Reach.ts"
+import { redirects } from "./hostile/Redirects.ts"
+import { reuse } from "./hostile/Reuse.ts"
+import { answering, named, type Row, type Section, type World } from "./hostile/Row.ts"
+import { slow } from "./hostile/Slow.ts"
+import { tls } from "./hostile/Tls.ts"
+
+const sections: ReadonlyArray<Section> = [
+  connecting,
+  addresses,
+  proxies,
+  tls,
+  heads,
+  framing,
+  slow,
+  bodies,
+  packedBodies,
+  redirects,
+  hints,
+  reuse,
+  http2
+]
+
+const Named = Schema.Struct({ name: Schema.String })
+
+const Api = HttpApi.make("acme").add(
+  HttpApiGroup.make("items", { topLevel: true }).add(
+    HttpApiEndpoint.get("find", "/item", { success: Named }),
+    HttpApiEndpoint.head("probe", "/item", { success: HttpApiSchema.NoContent.pipe(HttpApiSchema.status(200)) }),
+    HttpApiEndpoint.post("order", "/orders", { payload: Schema.Struct({ amount: Schema.Int }), success: Named })
+      .annotate(Operation.Safety, "Keyed"),
+    HttpApiEndpoint.post("ship", "/ship", { success: Named }).annotate(Operation.Safety, "Unsafe")
+  )
+)
+
+/** Says who we are to the vendor, and is nobody else's business. */
+const account = randomUUID()
+
+/** Patient, so that what ends a call is what the row is about; and told to try once. */
+const patient: Policy.Policy = {
+  deadline: "5 seconds",
+  attemptTimeout: "5 seconds",
+  connectTimeout: "5 seconds",
+  maxResponseSize: 64 * 1024,
+  retry: false
+}
+
+/** Beyond the limit that ends a call, for a busy machine. */
+const slackMillis = 3_000
+
+/** How much more memory may be held while a call meets a flood or a bomb. */
+const maxGrowthBytes = 32 * 1024 * 1024
+
+const transportOf = ({ transport }: Row, world: World) =>
+  UndiciTransport.layer({
+    loopback: true,
+    proxy: false,
+    ...(typeof transport === "function" ? transport(world) : transport)
+  })
+
+const makeClient = (row: Row, baseUrl: string) =>
+  Vendor.make({
+    name: "acme",
+    api: Api,
+    baseUrl: "https://acme.example",
+    auth: { _tag: "Bearer" },
+    headers: { "x-acme-account": account },
+    idempotencyHeader: "Idempotency-Key",
+    redirects: row.redirects ?? 0,
+    policy: { ...patient, ...(row.limit === undefined ? {} : { [row.limit[0]]: row.limit[1] }), ...row.policy }
+  }).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ACME_BASE_URL: baseUrl }))))
+
+type Client = Effect.Success<ReturnType<typeof makeClient>>
+
+const calls: Record<NonNullable<Row["call"]>, (client: Client) => Effect.Effect<unknown, VendorError>> = {
+  find: (client) => client.find(),
+  probe: (client) => Effect.as(client.probe(), { name: "probed" }),
+  order: (client) => client.order({ payload: { amount: 7 } }, { idempotencyKey: "order-7" }),
+  ship: (client) => client.ship()
+}
+
+/** undici gives a connection back one turn of the event loop after its answer. */
+const nextTurn = Effect.callback<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+/** Plays a row. Returns what the caller got. */
+const play = (row: Row) => {
+  const secret = randomUUID()
+  return Effect.gen(function*() {
+    let isHostile = row.whileIdle === undefined
+    const elsewhere = yield* listen(row.elsewhere ?? answering(named("elsewhere")))
+    const world = { self: "", other: elsewhere.origin }
+    let behaviour: Behaviour = {}
+    let hostileRequests = 0
+    const server = yield* listen({
+      onConnection: (connection, index) => {
+        if (isHostile) behaviour.onConnection?.(connection, index)
+      },
+      onRequest: (connection) => {
+        if (!isHostile) return connection.write(named("healthy"))
+        hostileRequests++
+        behaviour.onRequest?.(connection, hostileRequests - 1)
+      },
+      onBytes: (connection) => {
+        if (isHostile) behaviour.onBytes?.(connection)
+      }
+    }, row.tls)
+    world.self = server.origin
+    behaviour = typeof row.server === "function" ? row.server(world) : row.server ?? {}
+
+    const baseUrl = row.at === undefined ? row.goesTo?.(world) ?? server.origin : yield* row.at
+    const transport = yield* Layer.build(transportOf(row, world))
+    const client = yield* Effect.provideContext(makeClient(row, baseUrl), transport)
+    const call = calls[row.call ?? "find"](client)
+    if (row.whileIdle !== undefined) {
+      yield* call
+      yield* nextTurn
+      row.whileIdle(server.connections[0]!)
+      isHostile = true
+    }
+    const connectionsBefore = server.connections.length
+
+    const from = performance.now()
+    const [exit, growth] = yield* row.isLarge === true
+      ? peakOf(Effect.exit(call), row.limit === undefined)
+      : Effect.map(Effect.exit(call), (exit) => [exit, 0] as const)
+    const elapsed = performance.now() - from
+    assert.isBelow(growth, maxGrowthBytes, "memory")
+
+    const limit = row.limit?.[1] ?? 0
+    assert.isAtLeast(elapsed, limit - 1, "it was not cut off too soon")
+    assert.isAtMost(elapsed, limit + slackMillis, "it was cut off in time")
+    if (row.at === undefined) {
+      const requests = row.requests ?? 1
+      yield* server.until(`${requests} requests have come`, () => hostileRequests >= requests)
+      assert.strictEqual(hostileRequests, requests, "requests")
+      assert.strictEqual(
+        elsewhere.connections.reduce((sum, { requests }) => sum + requests, 0),
+        row.requestsElsewhere ?? 0,
+        "requests elsewhere"
+      )
+    }
+    for (const { received } of elsewhere.connections) {
+      assert.notInclude(received, secret, "no secret crosses an origin")
+      assert.notInclude(received, account, "no header of the vendor's own crosses an origin")
+      assert.notInclude(received, "order-7", "no idempotency key crosses an origin")
+      assert.notInclude(received, "amount", "no body crosses an origin")
+    }
+
+    const connection = row.connection ?? "closed"
+    if (connection !== "none") {
+      if (connection === "closed") yield* server.untilNoneOpen
+      else yield* nextTurn
+      const connectionsThen = server.connections.length
+      isHostile = false
+      assert.deepStrictEqual(yield* client.find(), { name: "healthy" }, "the next call has its own answer")
+      assert.strictEqual(
+        server.connections.length,
+        connectionsThen + (connection === "kept" ? 0 : 1),
+        `connections after it, of which there were ${connectionsBefore} before it`
+      )
+    }
+    const shown = inspect(exit, { depth: 20, showHidden: true }) + JSON.stringify(exit)
+    assert.notInclude(shown, secret, "no secret is shown")
+    return exit
+  }).pipe(
+    Effect.provideService(Credential.Credentials, { read: () => Effect.succeed(Redacted.make(secret)) }),
+    Effect.scoped
+  )
+}
+
+/** What a caller got, without the sample of the body: its form is told elsewhere. */
+const told = (exit: Exit.Exit<unknown, unknown>): unknown => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
+  if (!isVendorError(failure?.error)) return exit
+  return plain(failure.error.reason)
+}
+
+const plain = (gets: Row["gets"]): unknown =>
+  "_tag" in gets
+    ? Object.fromEntries([
+      ...Object.entries(gets).filter(([field]) => field !== "sample"),
+      ["message", gets.message]
+    ])
+    : gets
+
+/** What has been played, as the table shows it. */
+const played = new Map<Row, string>()
+
+describe("a call to a hostile vendor", () => {
+  it("has a row for each behaviour, and each only once", () => {
+    const names = sections.flatMap(({ rows }) => rows.map(({ does }) => does))
+    assert.isAtLeast(names.length, 60)
+    assert.deepStrictEqual(names.filter((name, index) => names.indexOf(name) !== index), [])
+  })
+
+  for (const { rows, title } of sections) {
+    describe(title, () => {
+      it.live.each(rows.map((row) => [row.does, row] as const))("%s", ([, row]) =>
+        counted(Effect.gen(function*() {
+          const before = yield* held
+          const exit = yield* play(row)
+          assert.deepStrictEqual(told(exit), plain(row.gets))
+          yield* noMoreThan(before)
+          played.set(row, line(row, exit))
+        })))
+    })
+  }
+
+  it.live("leaves undici without a timer", () => clockStops)
+
+  it("meets what docs/hostile-behaviours.md says, which `vitest -u` writes anew", async () => {
+    const all = sections.flatMap(({ rows }) => rows)
+    assert.deepStrictEqual(all.filter((row) => !played.has(row)).map(({ does }) => does), [], "every row was played")
+    await expect(document()).toMatchFileSnapshot("../../../docs/hostile-behaviours.md")
+  })
+})
+
+const mayHaveHappened: Record<VendorError["fate"], string> = {
+  NotSent: "nothing was sent",
+  Rejected: "it was refused",
+  Unknown: "perhaps"
+}
+
+const cell = (text: string) => text.replaceAll("|", "\\|").replaceAll(/[<>]/g, (sign) => `\\${sign}`)
+
+const line = (row: Row, exit: Exit.Exit<unknown, unknown>): string => {
+  const failure = Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+  const error = isVendorError(failure?.error) ? failure.error : undefined
+  const gets = error === undefined ? "an answer" : `\`${error.reason._tag}\`: ${cell(error.reason.message)}`
+  const happened = error === undefined ? "yes" : mayHaveHappened[error.fate]
+  const within = row.limit === undefined ? "at once" : `${row.limit[1]} ms (\`${row.limit[0]}\`)`
+  const connection = row.connection ?? "closed"
+  return `| ${cell(row.does)} | ${gets} | ${happened} | ${within} | ${connection === "none" ? "–" : connection} |`
+}
+
+const document = () =>
+  [
+    "# Hostile behaviours",
+    "",
+    "What a server, or whoever stands in its place, does to a call, and what becomes of it. Written by",
+    "[`test/core/transport/Hostile.test.ts`](../test/core/transport/Hostile.test.ts), which plays every row over real",
+    "sockets; change the rows there, and run `npx vitest run test/core/transport/Hostile.test.ts -u`.",
+    "",
+    "*Happened* says whether the vendor may have done what it was asked. *Within* names the limit that ended the call; where",
+    "there is none, the call ended by itself. *Connection* says what became of it: after every row the next call got its own",
+    "answer, over the same connection where it was kept, and over a new one where it was closed. After every row no socket,",
+    "timer, unpacker or fibre was left over, and after a flood or a bomb no memory beyond 32 MiB, garbage included.",
+    "",
+    ...sections.flatMap(({ rows, title }) => [
+      `## ${title}`,
+      "",
+      "| the server | the caller gets | happened | within | connection |",
+      "| --- | --- | --- | --- | --- |",
+      ...rows.map((row) => played.get(row)!),
+      ""
+    ])
+  ].join("\n")

@@ -1,0 +1,118 @@
+import * as RetryAfter from "@breakwater/core/transport/RetryAfter"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Schema } from "effect"
+import { examples, formats } from "../../drivers/HttpDates.ts"
+import { intBetween } from "../../drivers/IntBetween.ts"
+
+/** Some moment; wrong on purpose where an answer has a `Date` of its own. */
+const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
+
+const Format = Schema.Literals(["IMF-fixdate", "RFC 850", "asctime"])
+
+describe("Retry-After (RFC 9110, section 10.2.3)", () => {
+  // A server whose local time is not UTC: a date without a zone must not be read in it.
+  const zone = process.env["TZ"]
+  beforeAll(() => {
+    process.env["TZ"] = "America/New_York"
+    assert.strictEqual(new Date(0).getTimezoneOffset(), 300)
+  })
+  afterAll(() => {
+    if (zone === undefined) delete process.env["TZ"]
+    else process.env["TZ"] = zone
+  })
+
+  it("is absent when there is no such header", () => {
+    assert.isUndefined(RetryAfter.millis({}, wallClock))
+    assert.isUndefined(
+      RetryAfter.millis({ "retry-after": undefined, date: "Sun, 06 Nov 1994 08:49:37 GMT" }, wallClock)
+    )
+  })
+
+  it("is a number of seconds, whole or with decimals", () => {
+    const cases: ReadonlyArray<readonly [string, number]> = [
+      ["0", 0],
+      ["1", 1_000],
+      ["120", 120_000],
+      [" 7 ", 7_000],
+      ["007", 7_000],
+      ["0.5", 500],
+      ["1.25", 1_250],
+      ["86400", 86_400_000]
+    ]
+    for (const [value, millis] of cases) {
+      assert.strictEqual(RetryAfter.millis({ "retry-after": value }, wallClock), millis, value)
+    }
+  })
+
+  it("is the first value, when the header came more than once", () => {
+    assert.strictEqual(RetryAfter.millis({ "retry-after": ["5", "60"] }, wallClock), 5_000)
+  })
+
+  it("is a date in each of the three formats of section 5.6.7, in its own examples", () => {
+    const noon = "Sun, 06 Nov 1994 08:49:00 GMT"
+    for (const value of examples) {
+      assert.strictEqual(RetryAfter.millis({ "retry-after": value, date: noon }, wallClock), 37_000, value)
+      assert.strictEqual(RetryAfter.millis({ "retry-after": value }, Date.UTC(1994, 10, 6, 8, 49, 30)), 7_000, value)
+    }
+    for (const date of examples) {
+      const headers = { "retry-after": "Sun, 06 Nov 1994 08:50:00 GMT", date }
+      assert.strictEqual(RetryAfter.millis(headers, wallClock), 23_000, date)
+    }
+  })
+
+  it.prop(
+    "is how much later than the answer's own date it lies, in whichever formats, and never less than nothing",
+    {
+      // From 1970 to 2049: the years that two digits can say today.
+      seconds: intBetween(0, Date.UTC(2049, 11, 31) / 1_000),
+      later: Schema.Union([intBetween(-10, 100), intBetween(-100_000, 10_000_000)]),
+      format: Format,
+      dateFormat: Format
+    },
+    ({ dateFormat, format, later, seconds }) => {
+      const date = new Date(seconds * 1_000)
+      const until = new Date(Math.min(Math.max(0, seconds + later), Date.UTC(2049, 11, 31, 23, 59, 59) / 1_000) * 1_000)
+      const headers = { "retry-after": formats[format](until), date: formats[dateFormat](date) }
+      assert.strictEqual(RetryAfter.millis(headers, wallClock), Math.max(0, until.getTime() - date.getTime()))
+      // Without a date of its own, or with one that is none, the wall clock has to do.
+      const expected = Math.max(0, until.getTime() - wallClock)
+      assert.strictEqual(RetryAfter.millis({ "retry-after": headers["retry-after"] }, wallClock), expected)
+      assert.strictEqual(RetryAfter.millis({ ...headers, date: "yesterday, about 5" }, wallClock), expected)
+    }
+  )
+
+  it("is absent when it is neither: not even what a lenient parser of dates would make of it", () => {
+    const garbage = [
+      "",
+      " ",
+      "soon",
+      "-1",
+      "+5",
+      ".5",
+      "5.",
+      "1e3",
+      "0x10",
+      "NaN",
+      "Infinity",
+      "10, 20",
+      "60s",
+      "in 60 seconds",
+      "try again in 9999",
+      "apples 9999",
+      "2026-11-23",
+      "11/23/2026",
+      "Sun, 99 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994",
+      "06 Nov 1994 08:49:37 GMT",
+      "Sun, 06 Nov 1994 08:49:37 PST"
+    ]
+    for (const value of garbage) {
+      assert.isUndefined(RetryAfter.millis({ "retry-after": value }, wallClock), value)
+    }
+  })
+
+  it.prop("is absent or a number of at least 0 for any text at all", { value: Schema.String }, ({ value }) => {
+    const millis = RetryAfter.millis({ "retry-after": value }, wallClock)
+    if (millis !== undefined) assert.isAtLeast(millis, 0)
+  })
+})

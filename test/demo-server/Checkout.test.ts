@@ -1,0 +1,207 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import * as DemoServer from "../processes/DemoServer.ts"
+import { request } from "../processes/DemoServer.ts"
+
+interface Provenance {
+  readonly kind: string
+  readonly source: string
+  readonly age?: number
+  readonly warning?: string
+  readonly because?: string
+}
+
+interface Part {
+  readonly status: "present" | "gap"
+  readonly reason?: string
+  readonly provenance?: Provenance
+  readonly [field: string]: unknown
+}
+
+interface Page {
+  readonly country: Part
+  readonly rate: Part
+  readonly shipping: Part
+}
+
+// Nothing is remembered, so that each page asks again.
+class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Server") {
+  static readonly layer = Layer.effect(Server, DemoServer.start({ RATES_FRESH: "0", COUNTRIES_FRESH: "0" }))
+}
+
+const pageOf = ({ url }: DemoServer.DemoServer, query: string, headers: Record<string, string> = {}) =>
+  Effect.map(request("GET", `${url}/checkout-context?${query}`, { headers }), ({ json, status }) => {
+    assert.strictEqual(status, 200)
+    return json as Page
+  })
+
+const page = (query: string) => Effect.flatMap(Server, (server) => pageOf(server, query))
+
+const setFaults = ({ control }: DemoServer.DemoServer, vendors: ReadonlyArray<string>, fault?: object) =>
+  Effect.forEach(vendors, (vendor) =>
+    Effect.map(
+      request(fault === undefined ? "DELETE" : "PUT", `${control}/_faults/${vendor}`, { body: fault }),
+      ({ status }) => assert.strictEqual(status, 204)
+    ))
+
+/** Kills vendors while an effect runs. */
+const without = (vendors: ReadonlyArray<string>) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Server, (server) =>
+    Effect.acquireUseRelease(
+      setFaults(server, vendors, { kind: "refuse" }),
+      () => self,
+      () => setFaults(server, vendors)
+    ))
+
+const rateVendors = ["frankfurter", "open-exchange-rates"]
+const countryVendors = ["rest-countries", "country-state-city"]
+const vendors = [...countryVendors, ...rateVendors]
+
+const statuses = ({ country, rate, shipping }: Page) => [country.status, rate.status, shipping.status]
+const allPresent = ["present", "present", "present"]
+const allButRate = ["present", "gap", "present"]
+
+/** Where a part comes from, and why it warns. */
+const originOf = ({ provenance }: Part) => {
+  assert.strictEqual(provenance?.warning === undefined, provenance?.because === undefined)
+  return [provenance?.kind, provenance?.source, provenance?.because]
+}
+const fallback = (source: string) => ["Fallback", source, "ConnectFailed"]
+const fresh = (source: string) => ["Fresh", source, undefined]
+
+layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the checkout page", (it) => {
+  it.effect("shows the country, the rate of its currency, and what shipping would take", () =>
+    Effect.gen(function*() {
+      const { country, rate, shipping } = yield* page("country=US")
+      assert.deepInclude(country, { status: "present", name: "United States" })
+      assert.deepInclude(rate, { base: "EUR", quote: "USD", rate: 1.0842 })
+      assert.deepInclude(shipping, { zone: "far", days: [7, 14], cost: { amount: 2490, currency: "EUR" } })
+      assert.deepStrictEqual(country.provenance, { kind: "Fresh", source: "rest-countries" })
+      assert.deepStrictEqual(rate.provenance, { kind: "Fresh", source: "frankfurter" })
+      assert.deepStrictEqual(shipping.provenance, country.provenance)
+      assert.deepInclude((yield* page("country=DE")).rate, { base: "EUR", quote: "EUR", rate: 1 })
+      assert.deepInclude((yield* page("country=US&base=GBP")).rate, { base: "GBP", quote: "USD" })
+    }))
+
+  for (
+    const [vendor, ofCountry, ofRate] of [
+      ["rest-countries", fallback("country-state-city"), fresh("frankfurter")],
+      ["country-state-city", fresh("rest-countries"), fresh("frankfurter")],
+      ["frankfurter", fresh("rest-countries"), fallback("open-exchange-rates")],
+      ["open-exchange-rates", fresh("rest-countries"), fresh("frankfurter")]
+    ] as const
+  ) {
+    it.effect(`is whole without ${vendor}, and says who stood in`, () =>
+      Effect.gen(function*() {
+        const whole = yield* page("country=US")
+        assert.deepStrictEqual(statuses(whole), allPresent)
+        assert.deepStrictEqual(originOf(whole.country), ofCountry)
+        assert.deepStrictEqual(originOf(whole.shipping), ofCountry)
+        assert.deepStrictEqual(originOf(whole.rate), ofRate)
+      }).pipe(without([vendor])))
+  }
+
+  it.effect("is whole without any vendor of countries, by what the server brought along", () =>
+    Effect.gen(function*() {
+      const whole = yield* page("country=US")
+      assert.deepStrictEqual(statuses(whole), allPresent)
+      assert.deepStrictEqual(originOf(whole.country), fallback("world-countries"))
+      assert.deepStrictEqual(originOf(whole.shipping), fallback("world-countries"))
+    }).pipe(without(countryVendors)))
+
+  it.effect("has a gap that says why, and all the rest, without any vendor of rates", () =>
+    Effect.gen(function*() {
+      const rest = yield* page("country=US")
+      assert.deepStrictEqual(statuses(rest), allButRate)
+      assert.deepStrictEqual(rest.rate, {
+        status: "gap",
+        failed: "open-exchange-rates",
+        reason: "ConnectFailed",
+        message: "External service temporarily unavailable",
+        retryAfter: 5
+      })
+    }).pipe(without(rateVendors)))
+
+  it.effect("is useful without any vendor at all", () =>
+    Effect.gen(function*() {
+      const rest = yield* page("country=US")
+      assert.deepStrictEqual(statuses(rest), allButRate)
+      assert.deepInclude(rest.country, { name: "United States" })
+      // Nobody needs to be asked for it.
+      const home = yield* page("country=DE")
+      assert.deepInclude(home.rate, {
+        status: "present",
+        rate: 1,
+        provenance: { kind: "Fresh", source: "breakwater-demo" }
+      })
+    }).pipe(without(vendors)))
+
+  it.effect("says so where nothing is paid with, and nothing sent to", () =>
+    Effect.gen(function*() {
+      const { rate, shipping } = yield* page("country=AQ")
+      assert.strictEqual(rate.reason, "NoCurrency")
+      assert.strictEqual(shipping.reason, "NotShipped")
+    }))
+
+  it.effect("is none of a country that is not there, and refuses what it cannot read", () =>
+    Effect.gen(function*() {
+      const { url } = yield* Server
+      const ask = (query: string) => request("GET", `${url}/checkout-context?${query}`)
+      assert.strictEqual((yield* ask("country=ZZ")).status, 404)
+      for (const [query, field] of [["", "country"], ["country=usa", "country"], ["country=US&base=XXX", "base"]]) {
+        const { json, status } = yield* ask(query!)
+        assert.strictEqual(status, 400)
+        assert.deepInclude(json, { error: "INVALID_REQUEST", field })
+      }
+    }))
+})
+
+describe("the checkout page of a server", () => {
+  it.live("that remembers is whole without any vendor at all, and says how old it is", () =>
+    Effect.gen(function*() {
+      const server = yield* DemoServer.start({ RATES_FRESH: "1 second", COUNTRIES_FRESH: "1 second" })
+      const ask = pageOf(server, "country=US")
+      assert.strictEqual((yield* ask).rate.provenance?.kind, "Fresh")
+      yield* setFaults(server, vendors, { kind: "refuse" })
+      const isStale = ({ provenance }: Part) => provenance?.kind === "Stale"
+      const old = yield* ask.pipe(
+        Effect.tap(() => Effect.sleep("50 millis")),
+        Effect.repeat({ until: ({ country, rate }) => isStale(country) && isStale(rate) }),
+        Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("nothing becomes stale")) })
+      )
+      assert.deepStrictEqual(statuses(old), allPresent)
+      for (const [{ provenance }, source] of [[old.country, "rest-countries"], [old.rate, "frankfurter"]] as const) {
+        const { age, because, ...rest } = provenance!
+        assert.deepStrictEqual<object>(rest, {
+          kind: "Stale",
+          source,
+          warning: "Past its time: there is nothing newer for now"
+        })
+        assert.isAtLeast(age!, 1)
+        assert.include(["ConnectFailed", "CircuitOpen"], because)
+      }
+      assert.deepStrictEqual(old.shipping.provenance, old.country.provenance)
+    }), 30_000)
+
+  it.live(
+    "whose vendors are all slow comes in the time that its caller gives it, and without that in five seconds",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* DemoServer.start({ RATES_FRESH: "0", COUNTRIES_FRESH: "0" })
+        yield* setFaults(server, vendors, { kind: "latency", millis: 20_000 })
+        const rows = [[{ "request-timeout": "1" }, 500, 1_000], [{}, 2_500, 5_500]] as const
+        for (const [headers, atLeast, atMost] of rows) {
+          const begin = performance.now()
+          const rest = yield* pageOf(server, "country=US", headers)
+          const took = performance.now() - begin
+          assert.deepStrictEqual(statuses(rest), allButRate)
+          assert.deepStrictEqual(originOf(rest.country), ["Fallback", "world-countries", "DeadlineExceeded"])
+          assert.include(["DeadlineExceeded", "Timeout"], rest.rate.reason)
+          // It was waited for, and no longer.
+          assert.isAtLeast(took, atLeast)
+          assert.isAtMost(took, atMost)
+        }
+      }),
+    30_000
+  )
+})
