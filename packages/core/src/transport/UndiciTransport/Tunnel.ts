@@ -36,7 +36,7 @@ export const open = (
   const fail = () => end(undefined)
   socket.on("error", fail).on("close", fail)
   socket.once(proxy.isTls ? "secureConnect" : "connect", () => {
-    // An `import` of `node:http` would have Node load its own copy of undici, for names that nobody asks for: 14 ms at start.
+    // As an ES module, `node:http` makes Node load its own copy of undici for names that nobody asks for: 14 ms at start.
     process.getBuiltinModule("node:http").request({
       method: "CONNECT",
       path: authority,
