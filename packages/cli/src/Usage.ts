@@ -4,7 +4,7 @@
  */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
-import * as Effect from "effect/Effect"
+import * as Console from "effect/Console"
 import type * as Layer from "effect/Layer"
 
 const formatter = CliOutput.defaultFormatter({ colors: false })
@@ -33,19 +33,18 @@ const mistakeOf = (error: CliError.NonShowHelpErrors): string => {
 }
 
 export const layer: Layer.Layer<never> = CliOutput.layerPresenter({
-  present: (event) =>
-    Effect.sync(() => {
-      switch (event._tag) {
-        case "Version":
-          return void process.stdout.write(`${event.version}\n`)
-        case "Help": {
-          const output = event.reason === "Requested" ? process.stdout : process.stderr
-          return void output.write(`${formatter.formatHelpDoc(event.helpDoc)}\n`)
-        }
-        case "InvalidInvocation": {
-          const mistakes = event.errors.map((error) => `${event.commandPath.join(" ")}: ${mistakeOf(error)}\n`)
-          return void process.stderr.write(`${formatter.formatHelpDoc(event.helpDoc)}\n\n${mistakes.join("")}`)
-        }
+  present: (event) => {
+    switch (event._tag) {
+      case "Version":
+        return Console.log(event.version)
+      case "Help":
+        return event.reason === "Requested"
+          ? Console.log(formatter.formatHelpDoc(event.helpDoc))
+          : Console.error(formatter.formatHelpDoc(event.helpDoc))
+      case "InvalidInvocation": {
+        const mistakes = event.errors.map((error) => `${event.commandPath.join(" ")}: ${mistakeOf(error)}`)
+        return Console.error(`${formatter.formatHelpDoc(event.helpDoc)}\n\n${mistakes.join("\n")}`)
       }
-    })
+    }
+  }
 })

@@ -1,16 +1,20 @@
+import * as Breakwater from "@breakwater/cli/Breakwater"
+import { StandardInput } from "@breakwater/cli/secrets/StandardInput"
 import { EncryptedFile } from "@breakwater/core/sources"
 import { assert, describe, it } from "@effect/vitest"
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption"
-import { Effect, Redacted, type Scope } from "effect"
+import { ConfigProvider, Console, Effect, Redacted, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { format } from "node:util"
 import * as SecretFiles from "../../fakes/SecretFiles.ts"
+import * as Effort from "../../setup/Effort.ts"
 import { until } from "../../watches/Until.ts"
 
-const command = fileURLToPath(new URL("../../../packages/cli/src/main.ts", import.meta.url))
+const command = fileURLToPath(import.meta.resolve("@breakwater/cli/main"))
 /** Node keeps the compiled modules here from one process to the next: loading them is most of what each process costs. */
 const compileCache = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url))
 
@@ -43,14 +47,35 @@ const start = (
     child.stdout.on("data", (chunk: Buffer) => printed.out += chunk.toString())
     child.stderr.on("data", (chunk: Buffer) => printed.error += chunk.toString())
     child.stdin.on("error", () => {})
-    if (input === "endless") child.stdin.write("x".repeat(400_000))
-    else if (input !== undefined) child.stdin.end(input)
+    if (input !== undefined) child.stdin.end(input)
     const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, ...printed })))
     return { pid: child.pid!, ended: Effect.promise(() => ended) }
   })
 
-const run = (words: ReadonlyArray<string>, env: Environment, input = "") =>
+const runApart = (words: ReadonlyArray<string>, env: Environment, input = "") =>
   Effect.scoped(Effect.flatMap(start(words, env, input), ({ ended }) => ended))
+
+/** Runs the command in this process: an environment, standard input, and what is printed are its own. */
+const run = (words: ReadonlyArray<string>, env: Environment, input = ""): Effect.Effect<Ended> =>
+  Effect.suspend(() => {
+    const printed = { out: "", error: "" }
+    const console: Console.Console = {
+      ...globalThis.console,
+      log: (...values: ReadonlyArray<unknown>) => printed.out += `${format(...values)}\n`,
+      error: (...values: ReadonlyArray<unknown>) => printed.error += `${format(...values)}\n`
+    }
+    return Breakwater.run(["secrets", ...words]).pipe(
+      Effect.map((code) => ({ code, ...printed })),
+      Effect.provideService(Console.Console, console),
+      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env)),
+      Effect.provideService(StandardInput, { isTerminal: input === "a terminal", chunks: chunksOf(input) })
+    )
+  })
+
+async function* chunksOf(input: string) {
+  do yield Buffer.from(input === "endless" ? "x".repeat(65_536) : input)
+  while (input === "endless")
+}
 
 const succeeded = (out = ""): Ended => ({ code: 0, out, error: "" })
 const failed = (error: string): Ended => ({ code: 1, out: "", error: `breakwater secrets: ${error}\n` })
@@ -153,7 +178,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       const script = `stat -c %a "$1" "$(dirname "$1")" > ${seen}; echo "$1" >> ${seen}; env >> ${seen}
         touch "$1~"; echo EDITED=yes > "$1"`
       const secret = { CREDENTIALS_KEY: key, ...editor(directory, script) }
-      assert.deepStrictEqual(yield* run(["edit", file], secret), succeeded())
+      assert.deepStrictEqual(yield* runApart(["edit", file], secret), succeeded())
       assert.strictEqual(yield* text, "EDITED=yes\n")
       const [mode, modeOfDirectory, draft, ...environment] = readFileSync(seen, "utf8").split("\n")
       assert.deepStrictEqual([mode, modeOfDirectory], ["600", "700"])
@@ -193,7 +218,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
     }).pipe(Effect.scoped))
 
-  it.live.each<["SIGINT" | "SIGTERM" | "SIGHUP"]>([["SIGINT"], ["SIGTERM"], ["SIGHUP"]])(
+  it.live.each<[NodeJS.Signals]>(Effort.everyNth(3, [["SIGINT"], ["SIGTERM"], ["SIGHUP"]]))(
     "removes what it has decrypted, ends the editor and changes nothing on %s",
     ([signal]) =>
       Effect.gen(function*() {
@@ -245,7 +270,10 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     Effect.gen(function*() {
       const { bytes, env, file, keyFile } = yield* made
       const writing = { isOver: false }
-      const set = Effect.suspend(() => run(["set", file, "STRIPE_API_KEY"], env, randomUUID()))
+      const set = Effect.map(
+        Effect.suspend(() => runApart(["set", file, "STRIPE_API_KEY"], env, randomUUID())),
+        (ended) => assert.deepStrictEqual(ended, succeeded())
+      )
       const writer = Effect.ensuring(
         Effect.repeat(set, { times: 4 }),
         Effect.sync(() => {
@@ -307,6 +335,12 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
         [["reencrypt", file], env, "", newKey],
         [["list", `${file}.not`], env, "", `${file}.not is not there`],
         [["set", file, "A"], env, "\n", "standard input has no value"],
+        [
+          ["set", file, "A"],
+          env,
+          "a terminal",
+          "the value would be seen: give it by a pipe, as in `< value.txt`, or use edit"
+        ],
         [["set", file, "A"], env, "endless", "standard input has more than 262144 bytes"],
         [["set", file, "A"], env, "x".repeat(262_144), `${file} would be larger than 262144 bytes`],
         [["set", file, "A=B"], env, secret, "that is not a name that a secret can have"],

@@ -3,6 +3,7 @@
  * Both are removed at the end, also when a signal stops the command. The editor does not see the keys of the environment.
  */
 import { NearFile } from "@breakwater/core/sources"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -33,22 +34,24 @@ export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> 
 
 const unchanged = (issue: string) => refused(`nothing is changed: ${issue}`)
 
-const privateDirectory = Effect.suspend(() => {
-  for (const parent of [process.env["XDG_RUNTIME_DIR"], "/dev/shm", tmpdir()]) {
-    if (parent === undefined) continue
+const variable = (name: string): Effect.Effect<string> => Effect.orElseSucceed(Config.String(name), () => "")
+
+const privateDirectory = Effect.gen(function*() {
+  for (const parent of [yield* variable("XDG_RUNTIME_DIR"), "/dev/shm", tmpdir()]) {
+    if (parent === "") continue
     try {
-      return Effect.succeed(mkdtempSync(join(parent, "breakwater-secrets-")))
+      return mkdtempSync(join(parent, "breakwater-secrets-"))
     } catch {
       // The next place.
     }
   }
-  return Effect.fail(refused("there is no place for a private directory"))
+  return yield* refused("there is no place for a private directory")
 })
 
 /** Stops the editor when the command is stopped, and waits for its end: an editor writes into the directory until then. */
-const inEditor = (draft: string): Effect.Effect<void, Refused> =>
-  Effect.callback((resume) => {
-    const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi"
+const inEditor = Effect.fnUntraced(function*(draft: string) {
+  const editor = (yield* variable("VISUAL")) || (yield* variable("EDITOR")) || "vi"
+  yield* Effect.callback<void, Refused>((resume) => {
     const { CREDENTIALS_KEY: _, CREDENTIALS_NEW_KEY: __, ...env } = process.env
     const child = spawn("/bin/sh", ["-c", `exec ${editor} "$1"`, "sh", draft], { stdio: "inherit", env })
     child.once("error", () => resume(Effect.fail(unchanged("there is no shell for the editor"))))
@@ -58,6 +61,7 @@ const inEditor = (draft: string): Effect.Effect<void, Refused> =>
     )
     return ended(child)
   })
+})
 
 const ended = (child: ChildProcess): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {

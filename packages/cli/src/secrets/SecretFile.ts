@@ -1,7 +1,6 @@
 /** The encrypted file and its key: opened with the key of the environment, sealed, and put in place of the old one. */
 import { Given } from "@breakwater/core/credentials"
 import { EncryptedFile, NearFile } from "@breakwater/core/sources"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { Refused } from "../Refused.ts"
@@ -43,8 +42,7 @@ export const seal = (
 
 const keyOf = (variable: string): Effect.Effect<Redacted.Redacted, Refused> =>
   Effect.gen(function*() {
-    const given = yield* EncryptedFile.keyConfig(variable).parse(ConfigProvider.fromEnv())
-    return yield* Given.read(given)
+    return yield* Given.read(yield* EncryptedFile.keyConfig(variable))
   }).pipe(Effect.mapError((error) =>
     refused(
       error._tag === "ConfigError" ? `exactly one of ${variable} and ${variable}_FILE must be there` : error.issue
