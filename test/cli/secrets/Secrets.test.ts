@@ -73,8 +73,8 @@ const run = (words: ReadonlyArray<string>, env: Environment, input = ""): Effect
   })
 
 async function* chunksOf(input: string) {
-  do yield Buffer.from(input === "endless" ? "x".repeat(65_536) : input)
-  while (input === "endless")
+  if (input !== "endless") return yield Buffer.from(input)
+  for (;;) yield Buffer.from("x".repeat(65_536))
 }
 
 const succeeded = (out = ""): Ended => ({ code: 0, out, error: "" })
