@@ -72,7 +72,7 @@ const run = (words: ReadonlyArray<string>, env: Environment, input = ""): Effect
     )
   })
 
-async function* chunksOf(input: string) {
+async function* chunksOf(input: string): AsyncGenerator<Buffer> {
   if (input !== "endless") return yield Buffer.from(input)
   for (;;) yield Buffer.from("x".repeat(65_536))
 }
