@@ -1,11 +1,11 @@
 /** How rates and countries degrade, as the environment wants it: how long they are fresh, and how old they may be shown. */
-import * as CountriesLayers from "@breakwater/vendors/countries/layers"
-import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/layers"
+import * as CountriesLayers from "@breakwater/vendors/countries/Layers"
+import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/Layers"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { span } from "./Span.ts"
+import { span } from "./DurationConfig.ts"
 
 const fresh = {
   rates: span("RATES_FRESH", Duration.minutes(5)),
