@@ -1,6 +1,6 @@
 /** How rates and countries degrade, as the environment wants it: how long they are fresh, and how old they may be shown. */
-import * as CountriesLayers from "@breakwater/vendors/countries/Layers"
-import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/Layers"
+import * as CountriesLayers from "@breakwater/vendors/countries/layers"
+import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/layers"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -6,7 +6,7 @@
  * ```ts
  * import { UndiciTransport } from "@breakwater/core/transport"
  * import * as Countries from "@breakwater/vendors/countries"
- * import * as CountriesLayers from "@breakwater/vendors/countries/Layers"
+ * import * as CountriesLayers from "@breakwater/vendors/countries/layers"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
  * // Nobody listens at these.

@@ -8,7 +8,7 @@
  * import { UndiciTransport } from "@breakwater/core/transport"
  * import * as ExchangeRates from "@breakwater/vendors/exchange-rates"
  * import * as FrankfurterSimulator from "@breakwater/vendors/exchange-rates/frankfurter/simulator"
- * import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/Layers"
+ * import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/layers"
  * import * as OpenExchangeRatesSimulator from "@breakwater/vendors/exchange-rates/open-exchange-rates/simulator"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
