@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config"
+import { isAtLeast } from "./test/setup/Effort.ts"
 
-/** Packing and installing takes minutes: `.ci/run` and `npm run release` ask for it. */
-const slow = process.env["CONSUMER"] === "1" ? [] : ["test/consumer/**"]
+/** Packs, and installs from the registry: a minute, and a network. */
+const slow = isAtLeast("ci") ? [] : ["test/consumer/**"]
 
 export default defineConfig({
   test: {

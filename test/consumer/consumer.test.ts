@@ -6,7 +6,7 @@ import { dirname, join } from "node:path"
 import { afterAll } from "vitest"
 import * as Project from "./project.ts"
 
-/** Minutes: it packs, and installs from the registry. `.ci/run` runs it, and `npm run release`. */
+/** It packs, and installs from the registry. `.ci/run` (`EFFORT=ci`) and `npm run release` run it. */
 const patience = 300_000
 
 describe("a project that installs the tarballs", { timeout: patience }, () => {

@@ -45,12 +45,10 @@ export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisco
 let known: ReadonlyArray<Country> | undefined
 
 /** A bundler goes on without the package for the `catch`. */
-const data = Effect.flatMap(
+const data = Effect.filterOrFail(
   Effect.promise(() => import("world-countries").catch(() => undefined)),
-  (data) =>
-    data === undefined
-      ? Effect.fail(new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries" }))
-      : Effect.succeed(data)
+  (data) => data !== undefined,
+  () => new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries" })
 )
 
 const parse = (records: unknown): ReadonlyArray<Country> =>

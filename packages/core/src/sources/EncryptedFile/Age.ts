@@ -64,9 +64,10 @@ export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly r
   )
 
 /** Loaded at first use: only a service with an encrypted file needs the package. A bundler goes on without it for the `catch`. */
-const library = Effect.flatMap(
+const library = Effect.filterOrFail(
   Effect.promise(() => import("age-encryption").catch(() => undefined)),
-  (age) => age === undefined ? Effect.fail(notInstalled) : Effect.succeed(age)
+  (age) => age !== undefined,
+  () => notInstalled
 )
 
 const identitiesOf = (key: Redacted.Redacted): ReadonlyArray<string> =>

@@ -3,7 +3,6 @@
  * passed on.
  */
 import * as Redacted from "effect/Redacted"
-import { request } from "node:http"
 import { connect as connectPlain, type Socket } from "node:net"
 import { connect as connectTls, type ConnectionOptions } from "node:tls"
 import type { Proxy } from "../Proxy.ts"
@@ -37,7 +36,8 @@ export const open = (
   const fail = () => end(undefined)
   socket.on("error", fail).on("close", fail)
   socket.once(proxy.isTls ? "secureConnect" : "connect", () => {
-    request({
+    // As an ES module, `node:http` makes Node load its own copy of undici for names that nobody asks for: 14 ms at start.
+    process.getBuiltinModule("node:http").request({
       method: "CONNECT",
       path: authority,
       headers: {
