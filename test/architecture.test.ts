@@ -145,7 +145,7 @@ const rules: ReadonlyArray<Rule> = [
     says: "a vendor is imported by itself and by the layers of its capability alone",
     broken: (file, target) => {
       const [[capability, vendor], [to, other]] = [vendorOf(file), vendorOf(target)]
-      const isComposed = file === `packages/vendors/src/${capability}/layers.ts`
+      const isComposed = file === `packages/vendors/src/${capability}/Layers.ts`
       return capability !== undefined && capability === to && other !== undefined && vendor !== other && !isComposed
     },
     wrong: ["packages/vendors/src/payments/stripe/Stripe.ts", "../adyen/Adyen.ts"]

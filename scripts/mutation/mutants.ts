@@ -217,12 +217,12 @@ const ofRules: ReadonlyArray<Mutant> = [
 
 const issues = `${core}/client/Contract/Issues.ts`
 const requests = `${core}/client/Contract/Requests.ts`
-const sample = `${core}/client/Sample.ts`
+const sample = `${core}/client/ResponseShape.ts`
 const client = `${core}/client/Client.ts`
 const send = `${core}/client/Client/Send.ts`
 const vendor = `${core}/client/Vendor.ts`
 const trace = `${core}/stack/Trace.ts`
-const exchange = `${core}/transport/UndiciTransport/Exchange.ts`
+const exchange = `${core}/transport/UndiciTransport/UndiciExchange.ts`
 const check = `${core}/transport/RequestCheck.ts`
 const httpUrl = `${core}/transport/HttpUrl.ts`
 const recorder = `${core}/testing/Recorder.ts`
@@ -236,7 +236,7 @@ const ofCalls: ReadonlyArray<Mutant> = [
     "({ value: Redacted.make(value) })",
     "({ value: Redacted.make(value, { label: value }) })"
   ),
-  change(issues, "an issue says which key it was", "Sample.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
+  change(issues, "an issue says which key it was", "ResponseShape.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
   change(
     issues,
     "an issue says what a codec said",

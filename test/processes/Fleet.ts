@@ -30,7 +30,7 @@ export interface Member {
   readonly says: (words: string) => Effect.Effect<void>
 }
 
-const script = fileURLToPath(new URL("fleetProcess.ts", import.meta.url))
+const script = fileURLToPath(new URL("./FleetProcess.ts", import.meta.url))
 
 /** Starts three processes, and ends them with the scope. */
 export const start = (baseUrl: string, redisUrl: string): Effect.Effect<ReadonlyArray<Member>, never, Scope.Scope> =>

@@ -5,7 +5,7 @@
 import * as Operation from "@breakwater/core/client/Operation"
 import * as Vendor from "@breakwater/core/client/Vendor"
 import * as CacheStore from "@breakwater/core/fleet/CacheStore"
-import * as LateRedis from "@breakwater/core/fleet/LateRedis"
+import * as LazyRedis from "@breakwater/core/fleet/LazyRedis"
 import * as SharedState from "@breakwater/core/fleet/SharedState"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
@@ -81,7 +81,7 @@ const program = Effect.gen(function*() {
   }
 })
 
-const redis = LateRedis.layer(NodeRedis.layer({
+const redis = LazyRedis.layer(NodeRedis.layer({
   url: redisUrl,
   disableOfflineQueue: true,
   socket: { reconnectStrategy: () => 50 }

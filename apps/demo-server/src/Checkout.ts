@@ -2,7 +2,7 @@
  * `GET /checkout-context?country=…`: what a checkout page shows around the order, in one answer and within one deadline.
  * What cannot be had is a gap that says why, and the rest is there all the same.
  */
-import { Deadline, Partial, type Provenance as Core } from "@breakwater/core"
+import { Deadline, Parts, type Provenance as Core } from "@breakwater/core"
 import type { Currency } from "@breakwater/vendors"
 import { Countries, type Country, type Iso2, type UnknownCountry } from "@breakwater/vendors/countries"
 import * as BundledCountries from "@breakwater/vendors/countries/bundled"
@@ -14,8 +14,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { HttpApiBuilder } from "effect/http-api"
 import { DemoApi, type Gap } from "./Api.ts"
+import { countriesShown, ratesShown } from "./Capabilities.ts"
 import { toView } from "./Countries.ts"
-import { countriesShown, ratesShown } from "./Degradation.ts"
 import { type FeatureOff, Features } from "./Features.ts"
 import * as Problem from "./Problem.ts"
 import * as Provenance from "./Provenance.ts"
@@ -76,7 +76,7 @@ export const layer = HttpApiBuilder.group(
         const country = Fiber.join(asked)
         // Where countries are switched off, only the page's own part is missing.
         const there = Effect.catchTag(country, "FeatureOff", () => broughtAlong(iso2, "FeatureOff"))
-        const parts = yield* Partial.all({
+        const parts = yield* Parts.all({
           country,
           rate: Effect.flatMap(there, ({ value }) => rateOf(base, value)),
           shipping: Effect.flatMap(there, shippingTo)
@@ -112,7 +112,7 @@ const broughtAlong = (iso2: Iso2, because: string): Effect.Effect<Core.Sourced<C
 
 const viewOf = <A, B extends object>(
   name: string,
-  part: Partial.Part<A, FeatureOff | Missing | UnknownCountry | UnknownPair>,
+  part: Parts.Part<A, FeatureOff | Missing | UnknownCountry | UnknownPair>,
   toView: (value: A) => B
 ): { readonly status: "present" } & B | typeof Gap.Type => {
   if (part._tag === "Present") return { status: "present", ...toView(part.value) }

@@ -4,7 +4,7 @@
  * written without the environment. A core dump holds the memory of the process: whoever allows those has to guard them.
  */
 import { inspect } from "node:util"
-import { printed } from "./Printed.ts"
+import { printed } from "./RedactedOutput.ts"
 
 /** Takes over what happens to an error that nobody caught; the process still ends, with exit code 1. */
 export const guard = (): void => {

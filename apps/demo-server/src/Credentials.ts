@@ -1,6 +1,6 @@
 /** Where the keys of the vendors come from: what `CREDENTIALS` says, and for a simulated vendor that has none there, its simulator. */
 import { Chain, Credential } from "@breakwater/core/credentials"
-import { Configured } from "@breakwater/core/sources"
+import { FromEnvironment } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
 import { FetchHttpClient } from "effect/http"
 import * as Layer from "effect/Layer"
@@ -11,4 +11,4 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     return Chain.make([yield* Credential.Credentials, yield* Simulators.keys])
   })
-).pipe(Layer.provide(Configured.layer), Layer.provide(FetchHttpClient.layer))
+).pipe(Layer.provide(FromEnvironment.layer), Layer.provide(FetchHttpClient.layer))

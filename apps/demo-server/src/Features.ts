@@ -11,7 +11,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { FeatureReport } from "./Api.ts"
-import { span } from "./Span.ts"
+import { span } from "./DurationConfig.ts"
 
 const names = ["rates", "countries", "payments"] as const
 type Name = typeof names[number]

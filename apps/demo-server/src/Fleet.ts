@@ -2,7 +2,7 @@
  * What this server shares with others like it in Redis, where `REDIS_URL` names one: answers, rate limits and breakers.
  * Redis may be down when the server starts and at any time later; the server then goes on by itself.
  */
-import { CacheStore, LateRedis, SharedState } from "@breakwater/core/fleet"
+import { CacheStore, LazyRedis, SharedState } from "@breakwater/core/fleet"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -32,6 +32,6 @@ export const layer = Layer.unwrap(
         reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) + Math.random() * 200
       }
     })
-    return Layer.provide(Layer.mergeAll(CacheStore.layerRedis, SharedState.layerRedis()), LateRedis.layer(redis))
+    return Layer.provide(Layer.mergeAll(CacheStore.layerRedis, SharedState.layerRedis()), LazyRedis.layer(redis))
   })
 )

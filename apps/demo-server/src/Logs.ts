@@ -3,7 +3,7 @@ import * as Config from "effect/Config"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
-import { printed } from "./Printed.ts"
+import { printed } from "./RedactedOutput.ts"
 
 export const layer = Logger.layer([Logger.withConsoleLog(Logger.map(Logger.formatLogFmt, printed))])
 

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { PrometheusMetrics } from "effect/observability"
 import * as Option from "effect/Option"
-import { printed } from "./Printed.ts"
+import { printed } from "./RedactedOutput.ts"
 
 /** `GET /metrics` */
 export const layerMetrics = PrometheusMetrics.layerHttp({

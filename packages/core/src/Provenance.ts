@@ -78,7 +78,7 @@ export const Acceptance: Context.Reference<Acceptance | undefined> = Context.Ref
  * cache's own makes it ask the vendor sooner. It is for one call: of several within, the last to end is told of.
  */
 export const acceptStale = (maxAge: Duration.Input) => {
-  const maxAgeMillis = Range.pause("Provenance: maxAge", maxAge)
+  const maxAgeMillis = Range.durationOrZero("Provenance: maxAge", maxAge)
   return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> => told(self, maxAgeMillis)
 }
 

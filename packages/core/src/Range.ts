@@ -35,14 +35,14 @@ export const share = (name: string, n: number): number => {
 }
 
 /** A finite span of time, in milliseconds. */
-export const span = (name: string, input: Duration.Input): number => {
+export const duration = (name: string, input: Duration.Input): number => {
   const millis = Duration.toMillis(input)
   if (!(millis > 0 && millis < Infinity)) throw outOfRange(name, "longer than 0 and finite", `${millis} ms`)
   return millis
 }
 
 /** A finite span of time that can be nothing, in milliseconds. */
-export const pause = (name: string, input: Duration.Input): number => {
+export const durationOrZero = (name: string, input: Duration.Input): number => {
   const millis = Duration.toMillis(input)
   if (!(millis >= 0 && millis < Infinity)) throw outOfRange(name, "at least 0 and finite", `${millis} ms`)
   return millis

@@ -9,8 +9,8 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import { soon } from "./Timeline/Soon.ts"
 import * as Wheel from "./Timeline/Wheel.ts"
+import { soon } from "./Timeline/YieldQueue.ts"
 
 export interface Timer {
   cancel(): void

@@ -355,7 +355,7 @@ describe("ResponseCache", () => {
   it.effect("is as fresh as the answer says, and asks with its validator whether it has changed", () =>
     Effect.gen(function*() {
       const cache = yield* make<never>({ fresh: "1 hour" })
-      const known: Array<ResponseCache.Answer<number> | undefined> = []
+      const known: Array<ResponseCache.CachedAnswer<number> | undefined> = []
       const lookup = seen(
         cache.lookup("EUR", (answer) => {
           known.push(answer)

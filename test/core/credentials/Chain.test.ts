@@ -1,6 +1,6 @@
 import * as Chain from "@breakwater/core/credentials/Chain"
 import * as Credential from "@breakwater/core/credentials/Credential"
-import * as Keeper from "@breakwater/core/credentials/Keeper"
+import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -10,7 +10,7 @@ const stripe = { vendor: "stripe", key: "" }
 /** A source that has a secret, has none, or is down, and counts how often it is asked. */
 const scripted = (name: string, has: string | undefined) => {
   const state = { has, isDown: false, asked: 0, refused: [] as Array<string> }
-  const source: Keeper.Source = {
+  const source: RefreshingCredentials.Source = {
     name,
     fetch: (_, refused) =>
       Effect.suspend(() => {
@@ -70,7 +70,10 @@ describe("Chain", () => {
   it.effect("asks a near part for every attempt, and a kept one as its keeper does", () =>
     Effect.gen(function*() {
       const [near, far] = [scripted("near", undefined), scripted("far", "far 1")]
-      const { read } = Chain.make([near.source, yield* Keeper.make(far.source, { maxAge: "1 minute", jitter: 0 })])
+      const { read } = Chain.make([
+        near.source,
+        yield* RefreshingCredentials.make(far.source, { maxAge: "1 minute", jitter: 0 })
+      ])
       assert.strictEqual(yield* told(read(stripe)), "far 1")
       far.state.has = "far 2"
       assert.strictEqual(yield* told(read(stripe)), "far 1")
@@ -87,7 +90,10 @@ describe("Chain", () => {
   it.effect("does not ask a kept part for every attempt that it has none", () =>
     Effect.gen(function*() {
       const [far, near] = [scripted("far", undefined), scripted("near", "near")]
-      const { read } = Chain.make([yield* Keeper.make(far.source, { retryPause: "1 second" }), near.source])
+      const { read } = Chain.make([
+        yield* RefreshingCredentials.make(far.source, { retryPause: "1 second" }),
+        near.source
+      ])
       for (let call = 0; call < 10; call++) assert.strictEqual(yield* told(read(stripe)), "near")
       assert.strictEqual(far.state.asked, 1)
       far.state.has = "far"
@@ -98,7 +104,7 @@ describe("Chain", () => {
   it.effect("asks the part that had a refused secret for another, and a part before it that may have one now", () =>
     Effect.gen(function*() {
       const [near, far] = [scripted("near", undefined), scripted("far", "refused")]
-      const keeper = yield* Keeper.make(far.source)
+      const keeper = yield* RefreshingCredentials.make(far.source)
       const { read, renew } = Chain.make([near.source, keeper])
       const refused = yield* read(stripe)
       far.state.has = "renewed"

@@ -1,4 +1,4 @@
-import * as Keeper from "@breakwater/core/credentials/Keeper"
+import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
 import * as AwsSecretsManager from "@breakwater/core/sources/AwsSecretsManager"
 import * as OAuth from "@breakwater/core/sources/OAuth"
 import * as Vault from "@breakwater/core/sources/Vault"
@@ -22,7 +22,7 @@ const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export
 
 interface Planted {
   readonly name: string
-  readonly make: Effect.Effect<Keeper.Source, never, HttpClient.HttpClient | Scope.Scope>
+  readonly make: Effect.Effect<RefreshingCredentials.Source, never, HttpClient.HttpClient | Scope.Scope>
   /** What the service answers when all is well. */
   readonly body: object
 }
@@ -145,7 +145,7 @@ describe.each(planted.map((one) => [one.name, one] as const))("what is secret of
       yield* Effect.gen(function*() {
         const source = yield* make
         shown.push(source, yield* Effect.exit(source.fetch(request)))
-        const credentials = yield* Keeper.make(source, { retryPause: 0 })
+        const credentials = yield* RefreshingCredentials.make(source, { retryPause: 0 })
         const exit = yield* Effect.exit(credentials.read(request))
         shown.push(credentials, exit)
         if (Exit.isFailure(exit)) shown.push(Cause.pretty(exit.cause), Cause.squash(exit.cause))

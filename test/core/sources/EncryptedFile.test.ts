@@ -1,4 +1,4 @@
-import type * as Given from "@breakwater/core/credentials/Given"
+import type * as SourceSecret from "@breakwater/core/credentials/SourceSecret"
 import * as EncryptedFile from "@breakwater/core/sources/EncryptedFile"
 import { assert, describe, it } from "@effect/vitest"
 import { armor, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption"
@@ -313,7 +313,7 @@ describe("EncryptedFile", () => {
       writeFileSync(join(directory, "key"), key, { mode: 0o600 })
       const configured = (env: Record<string, string>) =>
         EncryptedFile.keyConfig().parse(ConfigProvider.fromEnv({ env }))
-      const revealed = (given: Given.Given) =>
+      const revealed = (given: SourceSecret.SourceSecret) =>
         Effect.map(Redacted.isRedacted(given) ? Effect.succeed(given) : given, Redacted.value)
       assert.strictEqual(yield* revealed(yield* configured({ CREDENTIALS_KEY: key })), key)
       assert.strictEqual(yield* revealed(yield* configured({ CREDENTIALS_KEY_FILE: join(directory, "key") })), key)

@@ -1,6 +1,6 @@
 import * as Credential from "@breakwater/core/credentials/Credential"
-import * as Given from "@breakwater/core/credentials/Given"
 import type { Secret, SourceUnavailable } from "@breakwater/core/credentials/Source"
+import * as SourceSecret from "@breakwater/core/credentials/SourceSecret"
 import * as OAuth from "@breakwater/core/sources/OAuth"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Redacted } from "effect"
@@ -213,7 +213,10 @@ describe("OAuth 2 for the client itself, at a real server", () => {
         name: "files",
         fetch: () => Effect.sync(() => current === undefined ? undefined : { value: Redacted.make(current) })
       }
-      const source = yield* make({ ...basic, secret: Given.fromSource(files, { vendor: "hubspot", key: "client" }) })
+      const source = yield* make({
+        ...basic,
+        secret: SourceSecret.fromSource(files, { vendor: "hubspot", key: "client" })
+      })
       yield* Effect.flip(source.fetch(hubspot))
       current = clientSecret
       assert.isDefined(yield* source.fetch(hubspot))

@@ -1,5 +1,5 @@
 import * as Vendor from "@breakwater/core/client/Vendor"
-import * as Inquiry from "@breakwater/core/sources/Inquiry"
+import * as SecretRequest from "@breakwater/core/sources/SecretRequest"
 import * as Loopback from "@breakwater/core/transport/Loopback"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import { InvalidRequest } from "@breakwater/core/VendorError"
@@ -57,7 +57,7 @@ describe("this machine", () => {
       const client = yield* Effect.result(
         Effect.provide(Vendor.make({ ...declaration, baseUrl: url }), UndiciTransport.layer(transport))
       )
-      const source = Result.try(() => Inquiry.endpointUrl("address", url))
+      const source = Result.try(() => SecretRequest.endpointUrl("address", url))
       const outcome = yield* Wire.once(transport, new URL(url).origin)
       assert.deepStrictEqual(
         {

@@ -2,7 +2,7 @@
  * Writes a file whole, readable by its owner alone, and only then gives it its name: a reader finds the old one or the new
  * one, also after a loss of power. A new file replaces no other.
  */
-import { NearFile } from "@breakwater/core/sources"
+import { LocalFile } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
 import { closeSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs"
@@ -43,7 +43,7 @@ const named = (draft: string, file: string) => attempted(file, () => linkSync(dr
 const exchanged = (draft: string, target: string, before: Buffer): Effect.Effect<void, Refused> =>
   Effect.gen(function*() {
     const now = yield* Effect.mapError(
-      NearFile.read(target, { maxBytes: before.length }),
+      LocalFile.read(target, { maxBytes: before.length }),
       () => changedMeanwhile(target)
     )
     if (now?.bytes.equals(before) !== true) return yield* changedMeanwhile(target)

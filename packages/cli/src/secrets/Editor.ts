@@ -2,7 +2,7 @@
  * Edits a text in the user's editor, in a private file of a private directory: in memory where the machine has such a place.
  * Both are removed at the end, also when a signal stops the command. The editor does not see the keys of the environment.
  */
-import { NearFile } from "@breakwater/core/sources"
+import { LocalFile } from "@breakwater/core/sources"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -23,11 +23,13 @@ export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> 
     const draft = join(directory, text.trimStart().startsWith("{") ? "secrets.json" : "secrets.env")
     yield* AtomicFile.writeNew(draft, Buffer.from(text), draft)
     yield* inEditor(draft)
-    const edited = yield* NearFile.read(draft, { maxBytes }).pipe(
+    const edited = yield* LocalFile.read(draft, { maxBytes }).pipe(
       Effect.flatMap((found) =>
-        found === undefined ? Effect.fail(NearFile.trouble("is gone")) : NearFile.textOf(found)
+        found === undefined ? Effect.fail(LocalFile.trouble("is gone")) : LocalFile.textOf(found)
       ),
-      Effect.mapError(({ issue }) => unchanged(`the edited file ${issue}`))
+      Effect.mapError(({ issue }) =>
+        unchanged(`the edited file ${issue}`)
+      )
     )
     return `${edited}\n`
   })

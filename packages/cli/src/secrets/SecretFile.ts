@@ -1,6 +1,6 @@
 /** The encrypted file and its key: opened with the key of the environment, sealed, and put in place of the old one. */
-import { Given } from "@breakwater/core/credentials"
-import { EncryptedFile, NearFile } from "@breakwater/core/sources"
+import { SourceSecret } from "@breakwater/core/credentials"
+import { EncryptedFile, LocalFile } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { Refused } from "../Refused.ts"
@@ -18,8 +18,8 @@ export interface Opened {
 
 export const open = (file: string): Effect.Effect<Opened, Refused> =>
   Effect.gen(function*() {
-    const found = yield* NearFile.read(file, { maxBytes })
-    if (found === undefined) return yield* Effect.fail(NearFile.trouble("is not there"))
+    const found = yield* LocalFile.read(file, { maxBytes })
+    if (found === undefined) return yield* Effect.fail(LocalFile.trouble("is not there"))
     const text = yield* EncryptedFile.decrypt(found.bytes, yield* key)
     return { bytes: found.bytes, text, secrets: yield* EncryptedFile.parse(text) }
   }).pipe(Effect.mapError((error) => error._tag === "Trouble" ? refused(`${file} ${error.issue}`) : error))
@@ -42,7 +42,7 @@ export const seal = (
 
 const keyOf = (variable: string): Effect.Effect<Redacted.Redacted, Refused> =>
   Effect.gen(function*() {
-    return yield* Given.read(yield* EncryptedFile.keyConfig(variable))
+    return yield* SourceSecret.read(yield* EncryptedFile.keyConfig(variable))
   }).pipe(Effect.mapError((error) =>
     refused(
       error._tag === "ConfigError" ? `exactly one of ${variable} and ${variable}_FILE must be there` : error.issue

@@ -75,9 +75,9 @@ export interface ResponseCacheOptions {
 }
 
 /** What a load brings: an answer, or that the one which is known still holds. */
-export type Loaded<A> = Answer<A> | NotModified
+export type Loaded<A> = CachedAnswer<A> | NotModified
 
-export interface Answer<A> {
+export interface CachedAnswer<A> {
   readonly value: A
   /** How long it is fresh, where the answer says so; at least 0. @default the option */
   readonly fresh?: Duration.Input | undefined
@@ -129,7 +129,7 @@ export interface ResponseCache<A, E> {
    */
   lookup<R>(
     key: string,
-    load: (known: Answer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
+    load: (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
   ): Effect.Effect<A, E | VendorError, R>
   /** Forgets what is known under a key. A call in flight is not kept. */
   invalidate(key: string): void
@@ -157,9 +157,9 @@ export const make = <A, E>(
 ): Effect.Effect<ResponseCache<A, E>, never, Scope.Scope> => {
   const settings = settingsOf(options)
   const second = {
-    timeoutMillis: Range.span("ResponseCache: storeTimeout", options.storeTimeout ?? 50),
-    pauseMillis: Range.pause("ResponseCache: storePause", options.storePause ?? Duration.seconds(5)),
-    leadMillis: Range.span("ResponseCache: leadFor", options.leadFor ?? Duration.seconds(10))
+    timeoutMillis: Range.duration("ResponseCache: storeTimeout", options.storeTimeout ?? 50),
+    pauseMillis: Range.durationOrZero("ResponseCache: storePause", options.storePause ?? Duration.seconds(5)),
+    leadMillis: Range.duration("ResponseCache: leadFor", options.leadFor ?? Duration.seconds(10))
   }
   return Effect.gen(function*() {
     const store = yield* CacheStore
@@ -177,16 +177,16 @@ export const make = <A, E>(
 const settingsOf = (options: Parameters<typeof make>[0]): Settings => ({
   vendor: options.vendor,
   operation: options.operation,
-  freshMillis: Range.span("ResponseCache: fresh", options.fresh),
-  revalidateMillis: Range.pause("ResponseCache: staleWhileRevalidate", options.staleWhileRevalidate ?? 0),
-  errorMillis: Range.pause("ResponseCache: staleIfError", options.staleIfError ?? 0),
+  freshMillis: Range.duration("ResponseCache: fresh", options.fresh),
+  revalidateMillis: Range.durationOrZero("ResponseCache: staleWhileRevalidate", options.staleWhileRevalidate ?? 0),
+  errorMillis: Range.durationOrZero("ResponseCache: staleIfError", options.staleIfError ?? 0),
   softMillis: options.softTimeout === undefined
     ? Infinity
-    : Range.span("ResponseCache: softTimeout", options.softTimeout),
-  negativeMillis: Range.pause("ResponseCache: negative", options.negative ?? 0),
+    : Range.duration("ResponseCache: softTimeout", options.softTimeout),
+  negativeMillis: Range.durationOrZero("ResponseCache: negative", options.negative ?? 0),
   eager: options.eager === undefined ? Infinity : Range.share("ResponseCache: eager", options.eager),
   jitter: Range.between("ResponseCache: jitter", options.jitter ?? 0.1, 0, 1),
   maxEntries: Range.whole("ResponseCache: maxEntries", options.maxEntries ?? 10_000, 1),
   maxBytes: Range.atLeast("ResponseCache: maxBytes", options.maxBytes ?? 64 * 1024 * 1024, 1),
-  failurePauseMillis: Range.pause("ResponseCache: failurePause", options.failurePause ?? Duration.seconds(1))
+  failurePauseMillis: Range.durationOrZero("ResponseCache: failurePause", options.failurePause ?? Duration.seconds(1))
 })

@@ -12,7 +12,7 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as Range from "../Range.ts"
 import type { InvalidRequest, Reason } from "../Reason.ts"
-import type * as SafetyModule from "../Safety.ts"
+import type { Safety } from "../Safety.ts"
 import type * as Policy from "../stack/Policy.ts"
 import type { Answer } from "./Answer.ts"
 import { codecOf, makeDecoder, type Schemas } from "./Contract/Answers.ts"
@@ -47,7 +47,7 @@ export interface CompiledOperation {
   readonly method: string
   /** The path as declared, with its parameters' names. */
   readonly template: string
-  readonly safety: SafetyModule.Safety
+  readonly safety: Safety
   readonly cost: number
   readonly policy: Policy.Policy | undefined
   encode(input: Input | undefined): Encoded | InvalidRequest
@@ -101,7 +101,7 @@ const safetyOf = (
   id: string,
   endpoint: HttpApiEndpoint.Top,
   annotations: Context.Context<never>
-): SafetyModule.Safety => {
+): Safety => {
   const declared = Context.getOrUndefined(annotations, Operation.Safety)
   if (declared !== undefined) return declared
   if (endpoint.method === "GET" || endpoint.method === "HEAD") return "Idempotent"

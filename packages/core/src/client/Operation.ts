@@ -29,14 +29,16 @@ import type * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type { Simplify } from "effect/Types"
 import type { Reason } from "../Reason.ts"
-import type * as SafetyModule from "../Safety.ts"
-import type * as PolicyModule from "../stack/Policy.ts"
+import type { Safety } from "../Safety.ts"
+import type { Policy } from "../stack/Policy.ts"
 
 /** What sending it twice means. @default "Idempotent" for GET and HEAD; every other method must say it */
-export class Safety extends Context.Service<Safety, SafetyModule.Safety>()("breakwater/client/Operation/Safety") {}
+class OperationSafety extends Context.Service<OperationSafety, Safety>()("breakwater/client/Operation/Safety") {}
 
 /** Settings laid over the vendor's policy. @default none */
-export class Policy extends Context.Service<Policy, PolicyModule.Policy>()("breakwater/client/Operation/Policy") {}
+class OperationPolicy extends Context.Service<OperationPolicy, Policy>()("breakwater/client/Operation/Policy") {}
+
+export { OperationPolicy as Policy, OperationSafety as Safety }
 
 /** Permits of the vendor's quota that one call costs; at least 0. @default 1 */
 export class Cost extends Context.Service<Cost, number>()("breakwater/client/Operation/Cost") {}

@@ -72,7 +72,7 @@ export const make = <Api extends HttpApi.Constraint>(
     overrides
   )
   const { name, policy = Policy.read } = declaration
-  const refusedMillis = Range.span(`Vendor ${name}: refusedFor`, declaration.refusedFor ?? Duration.seconds(30))
+  const refusedMillis = Range.duration(`Vendor ${name}: refusedFor`, declaration.refusedFor ?? Duration.seconds(30))
   for (const operation of operations) {
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)

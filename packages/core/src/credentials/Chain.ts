@@ -29,7 +29,7 @@ import { CredentialUnavailable } from "../Reason.ts"
 import { type CredentialRequest, Credentials, environmentName, fromSource } from "./Credential.ts"
 import type { Source } from "./Source.ts"
 
-/** A source that is near, asked for every attempt; or one that is kept: `Keeper.make(source)`. */
+/** A source that is near, asked for every attempt; or one that is kept: `RefreshingCredentials.make(source)`. */
 export type Part = Source | Credentials
 
 export interface ChainOptions {

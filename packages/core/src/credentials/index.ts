@@ -1,6 +1,6 @@
 /** A vendor's secret: read for every attempt, kept fresh, replaced while calls run. `@breakwater/core/credentials`. */
 export * as Chain from "./Chain.ts"
 export * as Credential from "./Credential.ts"
-export * as Given from "./Given.ts"
-export * as Keeper from "./Keeper.ts"
+export * as RefreshingCredentials from "./RefreshingCredentials.ts"
 export type * as Source from "./Source.ts"
+export * as SourceSecret from "./SourceSecret.ts"

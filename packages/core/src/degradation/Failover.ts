@@ -61,7 +61,7 @@ export interface Failover {
 export const make = (options: FailoverOptions = {}): Failover =>
   new Order({
     failures: Range.whole("Failover: failures", options.failures ?? 3, 1),
-    stayAwayMillis: Range.pause("Failover: stayAway", options.stayAway ?? Duration.seconds(30)),
+    stayAwayMillis: Range.durationOrZero("Failover: stayAway", options.stayAway ?? Duration.seconds(30)),
     answers: Range.whole("Failover: answers", options.answers ?? 2, 1),
     order: options.order ?? ((vendors) => vendors)
   })

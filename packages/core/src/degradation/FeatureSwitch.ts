@@ -135,7 +135,7 @@ export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch
 }
 
 const settingsOf = (options: FeatureSwitchOptions): SwitchSettings => {
-  const offForMillis = Range.span("FeatureSwitch: offFor", options.offFor ?? Duration.seconds(30))
+  const offForMillis = Range.duration("FeatureSwitch: offFor", options.offFor ?? Duration.seconds(30))
   const shares = options.shares ?? [0.05, 0.25, 0.5]
   shares.forEach((share, i) => {
     Range.share("FeatureSwitch: shares", share)
@@ -143,14 +143,14 @@ const settingsOf = (options: FeatureSwitchOptions): SwitchSettings => {
   })
   if (shares.length === 0) throw new Error("FeatureSwitch: shares must have at least one step, got none")
   return {
-    offAfterMillis: Range.pause("FeatureSwitch: offAfter", options.offAfter ?? Duration.seconds(10)),
+    offAfterMillis: Range.durationOrZero("FeatureSwitch: offAfter", options.offAfter ?? Duration.seconds(10)),
     offForMillis,
     growth: Range.atLeast("FeatureSwitch: growth", options.growth ?? 2, 1),
     maxOffForMillis: options.maxOffFor === undefined
       ? Math.max(600_000, offForMillis)
       : Range.atLeast("FeatureSwitch: maxOffFor (ms)", Duration.toMillis(options.maxOffFor), offForMillis),
     shares,
-    stepMillis: Range.span("FeatureSwitch: step", options.step ?? Duration.seconds(30))
+    stepMillis: Range.duration("FeatureSwitch: step", options.step ?? Duration.seconds(30))
   }
 }
 
@@ -177,7 +177,7 @@ const evidenceMaker = (rule: Rule): (now: number) => Evidence => {
   }
   const share = Range.share("FeatureSwitch: share", rule.share ?? 0.5)
   const minimumCalls = Range.whole("FeatureSwitch: minimumCalls", rule.minimumCalls ?? 20, 1)
-  const windowMillis = Range.span("FeatureSwitch: window", rule.window ?? Duration.seconds(30))
+  const windowMillis = Range.duration("FeatureSwitch: window", rule.window ?? Duration.seconds(30))
   return () => {
     const window = new TimeWindow(windowMillis, 10, { minimumCalls, failureRate: share, slowCallRate: 1 })
     return {

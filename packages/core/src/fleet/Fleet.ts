@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Timeline from "../Timeline.ts"
-import type { Bypass } from "./Bypass.ts"
+import type { FailOpen } from "./FailOpen.ts"
 
 /** The stores of a fleet, and how they are asked. */
 export interface Fleet {
@@ -15,7 +15,7 @@ export interface Fleet {
   readonly breakers: CircuitBreaker.CircuitBreakerStore["Service"]
   readonly timeoutMillis: number
   readonly pollMillis: number
-  readonly bypass: Bypass
+  readonly bypass: FailOpen
 }
 
 /** The fleet that this process belongs to. @default none: each process for itself */

@@ -38,7 +38,7 @@ import * as RateLimiter from "effect/persistence/RateLimiter"
 import type * as Redis from "effect/persistence/Redis"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
-import { Bypass } from "./Bypass.ts"
+import { FailOpen } from "./FailOpen.ts"
 import { SharedState } from "./Fleet.ts"
 
 export interface SharedStateOptions {
@@ -56,14 +56,14 @@ export { type Fleet, SharedState } from "./Fleet.ts"
 export const layer = (
   options: SharedStateOptions = {}
 ): Layer.Layer<never, never, RateLimiter.RateLimiterStore | CircuitBreaker.CircuitBreakerStore> => {
-  const timeoutMillis = Range.span("SharedState: timeout", options.timeout ?? Duration.millis(100))
-  const pauseMillis = Range.pause("SharedState: pause", options.pause ?? Duration.seconds(1))
-  const pollMillis = Range.span("SharedState: poll", options.poll ?? Duration.seconds(1))
+  const timeoutMillis = Range.duration("SharedState: timeout", options.timeout ?? Duration.millis(100))
+  const pauseMillis = Range.durationOrZero("SharedState: pause", options.pause ?? Duration.seconds(1))
+  const pollMillis = Range.duration("SharedState: poll", options.poll ?? Duration.seconds(1))
   return Layer.effect(
     SharedState,
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
-      const bypass = new Bypass({ what: "the state that the fleet shares", timeoutMillis, pauseMillis })
+      const bypass = new FailOpen({ what: "the state that the fleet shares", timeoutMillis, pauseMillis })
       Telemetry.show(context, Telemetry.sharedStateBypassed, {}, () => bypass.count)
       return {
         rateLimits: yield* RateLimiter.RateLimiterStore,

@@ -119,7 +119,7 @@ class AdaptiveGate implements AdaptiveLimit {
   readonly fairBy: (call: Call) => string
   private readonly initial: number
   private readonly by: ((call: Call) => string) | undefined
-  private readonly rooms: Keyed<Room>
+  private readonly states: Keyed<AdaptiveLimitState>
 
   constructor(options: AdaptiveLimitOptions) {
     const min = Range.whole("AdaptiveLimit: minLimit", options.minLimit ?? 1, 1)
@@ -131,43 +131,43 @@ class AdaptiveGate implements AdaptiveLimit {
     )
     Range.between("AdaptiveLimit: initialLimit", initial, min, max)
     this.maxQueue = Range.whole("AdaptiveLimit: queue", options.queue ?? 64, 0)
-    this.maxWaitMillis = Range.pause("AdaptiveLimit: maxWait", options.maxWait ?? Duration.seconds(1))
+    this.maxWaitMillis = Range.durationOrZero("AdaptiveLimit: maxWait", options.maxWait ?? Duration.seconds(1))
     this.criticalShare = Range.between("AdaptiveLimit: criticalShare", options.criticalShare ?? 0.1, 0, 1)
     if (this.criticalShare === 1) throw new Error("AdaptiveLimit: criticalShare must be less than 1, got 1")
     this.by = options.by
     this.fairBy = options.fairBy ?? ((call) => call.key)
     this.initial = initial
     const makeLearner = learnerMaker(options.algorithm ?? { _tag: "Gradient" }, { initial, min, max })
-    this.rooms = new Keyed(
+    this.states = new Keyed(
       settingsOf("AdaptiveLimit", options),
-      (_key, now) => new Room(this, makeLearner(), now),
-      (room) => room.running > 0
+      (_key, now) => new AdaptiveLimitState(this, makeLearner(), now),
+      (state) => state.running > 0
     )
   }
 
   get size() {
-    return this.rooms.size
+    return this.states.size
   }
   limit(key: string) {
-    return this.rooms.peek(key)?.learner.limit ?? this.initial
+    return this.states.peek(key)?.learner.limit ?? this.initial
   }
   running(key: string) {
-    return this.rooms.peek(key)?.running ?? 0
+    return this.states.peek(key)?.running ?? 0
   }
   waiting(key: string) {
-    return this.rooms.peek(key)?.waiting ?? 0
+    return this.states.peek(key)?.waiting ?? 0
   }
   inUse(vendor: string) {
     let [limit, running, waiting] = [0, 0, 0]
-    for (const room of this.rooms.under(this.by === undefined ? vendor : undefined)) {
-      limit += room.learner.limit
-      running += room.running
-      waiting += room.waiting
+    for (const state of this.states.under(this.by === undefined ? vendor : undefined)) {
+      limit += state.learner.limit
+      running += state.running
+      waiting += state.waiting
     }
     return { limit: limit || this.initial, running, waiting }
   }
   admit(call: Call): Admission {
-    return this.rooms.get(this.by === undefined ? call.vendor : this.by(call), call.now).admit(call)
+    return this.states.get(this.by === undefined ? call.vendor : this.by(call), call.now).admit(call)
   }
 }
 
@@ -179,7 +179,7 @@ const learnerMaker = (algorithm: Algorithm, bounds: Bounds): () => Learner => {
         queueSize: Range.atLeast("AdaptiveLimit: queueSize", algorithm.queueSize ?? 4, 0),
         longWindow: Range.whole("AdaptiveLimit: longWindow", algorithm.longWindow ?? 600, 1),
         tolerance: Range.atLeast("AdaptiveLimit: tolerance", algorithm.tolerance ?? 1.5, 1),
-        windowMillis: Range.span("AdaptiveLimit: window", algorithm.window ?? Duration.seconds(1)),
+        windowMillis: Range.duration("AdaptiveLimit: window", algorithm.window ?? Duration.seconds(1)),
         minimumCalls: Range.whole("AdaptiveLimit: minimumCalls", algorithm.minimumCalls ?? 10, 1)
       }
       return () => new Gradient(bounds, settings)
@@ -200,7 +200,7 @@ const learnerMaker = (algorithm: Algorithm, bounds: Bounds): () => Learner => {
     case "Aimd": {
       const backoff = Range.between("AdaptiveLimit: backoff", algorithm.backoff ?? 0.9, 0.5, 1)
       if (backoff === 1) throw new Error("AdaptiveLimit: backoff must be less than 1, got 1")
-      const timeoutMillis = Range.span("AdaptiveLimit: timeout", algorithm.timeout ?? Duration.seconds(5))
+      const timeoutMillis = Range.duration("AdaptiveLimit: timeout", algorithm.timeout ?? Duration.seconds(5))
       return () => new Aimd(bounds, { backoff, timeoutMillis })
     }
   }
@@ -209,14 +209,14 @@ const learnerMaker = (algorithm: Algorithm, bounds: Bounds): () => Learner => {
 const full = refuse(new BulkheadFull())
 
 /** The calls of one key. */
-class Room implements Cell {
+class AdaptiveLimitState implements Cell {
   readonly learner: Learner
   running = 0
   touchedAt: number
   placedAt: number
   private readonly gate: AdaptiveGate
-  private readonly critical = new FairQueue<Place>()
-  private readonly normal = new FairQueue<Place>()
+  private readonly critical = new FairQueue<AdaptiveLimitWaiter>()
+  private readonly normal = new FairQueue<AdaptiveLimitWaiter>()
   private hasCritical = false
 
   constructor(gate: AdaptiveGate, learner: Learner, now: number) {
@@ -233,16 +233,16 @@ class Room implements Cell {
     if (priority === "Critical") this.hasCritical = true
     const queue = priority === "Critical" ? this.critical : this.normal
     // Nobody is overtaken: whoever waits has been called up as soon as there was a place.
-    if (this.hasPlace(queue)) return new Ticket(this, call.now, ++this.running)
+    if (this.hasPlace(queue)) return new AdaptiveLimitPermit(this, call.now, ++this.running)
     if (priority === "Sheddable") return full
-    const place = new Place(this, this.gate.fairBy(call), queue, this.gate.maxWaitMillis)
+    const place = new AdaptiveLimitWaiter(this, this.gate.fairBy(call), queue, this.gate.maxWaitMillis)
     if (this.waiting >= this.gate.maxQueue && !this.makeWayFor(place)) return full
     queue.push(place)
     return place
   }
   /** One less is running: its sample is taken first, if it is one. */
-  leave(call: Call, ticket: Ticket, outcome: Outcome.Outcome | undefined): void {
-    if (outcome !== undefined) this.learn(call, ticket, outcome)
+  leave(call: Call, permit: AdaptiveLimitPermit, outcome: Outcome.Outcome | undefined): void {
+    if (outcome !== undefined) this.learn(call, permit, outcome)
     this.running--
     this.callUp()
   }
@@ -252,22 +252,22 @@ class Room implements Cell {
     }
   }
 
-  private hasPlace(queue: FairQueue<Place>): boolean {
+  private hasPlace(queue: FairQueue<AdaptiveLimitWaiter>): boolean {
     const { limit } = this.learner
     const kept = queue === this.normal && this.hasCritical ? Math.floor(limit * this.gate.criticalShare) : 0
     return this.running < limit - kept
   }
-  private learn(call: Call, ticket: Ticket, outcome: Outcome.Outcome): void {
+  private learn(call: Call, permit: AdaptiveLimitPermit, outcome: Outcome.Outcome): void {
     const dropped = Outcome.load(outcome) === "Overloaded"
     // An answer of the contract says how fast the vendor is; a refusal, or something broken, can be faster than any.
     if (!dropped && (outcome._tag !== "Success" || outcome.reason !== undefined)) return
-    const isInUse = ticket.inflight * 2 >= this.learner.limit
+    const isInUse = permit.inflight * 2 >= this.learner.limit
     if (!isInUse && (dropped || !this.learner.learnsAtRest)) return
-    const { inflight, startedAt } = ticket
+    const { inflight, startedAt } = permit
     this.learner.update({ startedAt, rttMillis: outcome.durationMillis, inflight, dropped }, () => call.random())
   }
   /** In a full queue, who comes takes the place of the last of a longer line, or of one that matters less. */
-  private makeWayFor({ key, waitsIn }: Place): boolean {
+  private makeWayFor({ key, waitsIn }: AdaptiveLimitWaiter): boolean {
     const from = this.normal.length > 0 ? this.normal : this.critical
     const longest = from.longest
     if (longest === undefined) return false
@@ -277,38 +277,38 @@ class Room implements Cell {
   }
 }
 
-class Ticket implements Permit {
+class AdaptiveLimitPermit implements Permit {
   readonly _tag = "Permit"
   readonly startedAt: number
   /** How many were running when it was given out, with itself. */
   readonly inflight: number
-  private readonly room: Room
+  private readonly state: AdaptiveLimitState
 
-  constructor(room: Room, startedAt: number, inflight: number) {
-    this.room = room
+  constructor(state: AdaptiveLimitState, startedAt: number, inflight: number) {
+    this.state = state
     this.startedAt = startedAt
     this.inflight = inflight
   }
   settle(call: Call, outcome: Outcome.Outcome) {
-    this.room.leave(call, this, outcome)
+    this.state.leave(call, this, outcome)
   }
   cancel(call: Call) {
-    this.room.leave(call, this, undefined)
+    this.state.leave(call, this, undefined)
   }
 }
 
-class Place extends FairWaiter implements Wait {
+class AdaptiveLimitWaiter extends FairWaiter implements Wait {
   readonly _tag = "Wait"
   readonly limitMillis: number
-  readonly waitsIn: FairQueue<Place>
-  private readonly room: Room
+  readonly waitsIn: FairQueue<AdaptiveLimitWaiter>
+  private readonly state: AdaptiveLimitState
   private inflight = 0
   private isLost = false
   private turn: ((delayMillis: number) => void) | undefined = undefined
 
-  constructor(room: Room, key: string, waitsIn: FairQueue<Place>, limitMillis: number) {
+  constructor(state: AdaptiveLimitState, key: string, waitsIn: FairQueue<AdaptiveLimitWaiter>, limitMillis: number) {
     super(key)
-    this.room = room
+    this.state = state
     this.waitsIn = waitsIn
     this.limitMillis = limitMillis
   }
@@ -327,13 +327,13 @@ class Place extends FairWaiter implements Wait {
   }
   claim(call: Call): Permit | Refusal | number {
     if (this.isLost) return full
-    return this.inflight > 0 ? new Ticket(this.room, call.now, this.inflight) : Infinity
+    return this.inflight > 0 ? new AdaptiveLimitPermit(this.state, call.now, this.inflight) : Infinity
   }
   cancel() {
     if (this.isLost) return
     if (this.inflight === 0) return this.waitsIn.remove(this)
-    this.room.running--
-    this.room.callUp()
+    this.state.running--
+    this.state.callUp()
   }
   expired(): Refusal {
     return full

@@ -159,13 +159,13 @@ class BreakerGate implements Breaker, CircuitSettings {
   constructor(options: BreakerOptions) {
     const trip = options.trip ?? { _tag: "TimeWindow" }
     this.slowCallMillis = slowCallOf(options.slowCall)
-    this.openForMillis = Range.pause("Breaker: openFor", options.openFor ?? Duration.seconds(5))
+    this.openForMillis = Range.durationOrZero("Breaker: openFor", options.openFor ?? Duration.seconds(5))
     this.growth = Range.atLeast("Breaker: growth", options.growth ?? 2, 1)
     this.maxOpenForMillis = options.maxOpenFor === undefined
       ? Math.max(60_000, this.openForMillis)
       : Range.atLeast("Breaker: maxOpenFor (ms)", Duration.toMillis(options.maxOpenFor), this.openForMillis)
     this.probes = options.probes ?? [1, 4, 16]
-    this.probeTimeoutMillis = Range.span("Breaker: probeTimeout", options.probeTimeout ?? Duration.seconds(60))
+    this.probeTimeoutMillis = Range.duration("Breaker: probeTimeout", options.probeTimeout ?? Duration.seconds(60))
     this.probeFailureRate = trip._tag === "Consecutive" ? 0 : trip.failureRate ?? 0.5
     this.by = options.by
     if (this.probes.length === 0 || !this.probes.every((n) => Number.isInteger(n) && n > 0)) {
@@ -300,7 +300,7 @@ const windowMaker = (trip: Trip): () => Window => {
       return () => new CountWindow(size, thresholds)
     }
     case "TimeWindow": {
-      const windowMillis = Range.span("Breaker: window", trip.window ?? Duration.seconds(30))
+      const windowMillis = Range.duration("Breaker: window", trip.window ?? Duration.seconds(30))
       const buckets = Range.whole("Breaker: buckets", trip.buckets ?? 10, 1)
       const thresholds = thresholdsOf(trip)
       return () => new TimeWindow(windowMillis, buckets, thresholds)
@@ -315,4 +315,4 @@ const thresholdsOf = (options: RateOptions): Thresholds => ({
 })
 
 const slowCallOf = (input: Duration.Input = Duration.seconds(2)): number =>
-  Duration.toMillis(input) === Infinity ? Infinity : Range.span("Breaker: slowCall", input)
+  Duration.toMillis(input) === Infinity ? Infinity : Range.duration("Breaker: slowCall", input)

@@ -52,43 +52,47 @@ class BulkheadGate implements Bulkhead {
   readonly maxQueue: number
   readonly maxWaitMillis: number
   private readonly by: ((call: Call) => string) | undefined
-  private readonly rooms: Keyed<Room>
+  private readonly states: Keyed<BulkheadState>
 
   constructor(options: BulkheadOptions) {
     this.limit = Range.whole("Bulkhead: limit", options.limit ?? 64, 1)
     this.maxQueue = Range.whole("Bulkhead: queue", options.queue ?? 64, 0)
-    this.maxWaitMillis = Range.pause("Bulkhead: maxWait", options.maxWait ?? Duration.seconds(1))
+    this.maxWaitMillis = Range.durationOrZero("Bulkhead: maxWait", options.maxWait ?? Duration.seconds(1))
     this.by = options.by
-    this.rooms = new Keyed(settingsOf("Bulkhead", options), (_key, now) => new Room(now), (room) => room.running > 0)
+    this.states = new Keyed(
+      settingsOf("Bulkhead", options),
+      (_key, now) => new BulkheadState(now),
+      (state) => state.running > 0
+    )
   }
 
   running(key: string) {
-    return this.rooms.peek(key)?.running ?? 0
+    return this.states.peek(key)?.running ?? 0
   }
 
   waiting(key: string) {
-    return this.rooms.peek(key)?.queue.length ?? 0
+    return this.states.peek(key)?.queue.length ?? 0
   }
 
   inUse(vendor: string) {
     let running = 0
     let waiting = 0
-    for (const room of this.rooms.under(this.by === undefined ? vendor : undefined)) {
-      running += room.running
-      waiting += room.queue.length
+    for (const state of this.states.under(this.by === undefined ? vendor : undefined)) {
+      running += state.running
+      waiting += state.queue.length
     }
     return { running, waiting }
   }
 
   admit(call: Call): Admission {
-    const room = this.rooms.get(this.by === undefined ? call.vendor : this.by(call), call.now)
-    if (room.running < this.limit) {
-      room.running++
-      return room
+    const state = this.states.get(this.by === undefined ? call.vendor : this.by(call), call.now)
+    if (state.running < this.limit) {
+      state.running++
+      return state
     }
-    if (room.queue.length >= this.maxQueue) return full
-    const place = new Place(room, this.maxWaitMillis)
-    room.queue.push(place)
+    if (state.queue.length >= this.maxQueue) return full
+    const place = new BulkheadWaiter(state, this.maxWaitMillis)
+    state.queue.push(place)
     return place
   }
 }
@@ -96,9 +100,9 @@ class BulkheadGate implements Bulkhead {
 const full = refuse(new BulkheadFull())
 
 /** The calls of one key. It is the permit of each: leaving is the same whoever leaves. */
-class Room implements Permit, Cell {
+class BulkheadState implements Permit, Cell {
   readonly _tag = "Permit"
-  readonly queue = new WaitQueue<Place>()
+  readonly queue = new WaitQueue<BulkheadWaiter>()
   running = 0
   declare touchedAt: number
   declare placedAt: number
@@ -120,16 +124,16 @@ class Room implements Permit, Cell {
   }
 }
 
-class Place extends Waiter implements Wait {
+class BulkheadWaiter extends Waiter implements Wait {
   readonly _tag = "Wait"
   readonly limitMillis: number
-  private readonly room: Room
+  private readonly state: BulkheadState
   private granted = false
   private turn: ((delayMillis: number) => void) | undefined = undefined
 
-  constructor(room: Room, limitMillis: number) {
+  constructor(state: BulkheadState, limitMillis: number) {
     super()
-    this.room = room
+    this.state = state
     this.limitMillis = limitMillis
   }
   grant() {
@@ -141,11 +145,11 @@ class Place extends Waiter implements Wait {
     if (this.granted) turn(0)
   }
   claim(): Permit | number {
-    return this.granted ? this.room : Infinity
+    return this.granted ? this.state : Infinity
   }
   cancel() {
-    if (this.granted) this.room.leave()
-    else this.room.queue.remove(this)
+    if (this.granted) this.state.leave()
+    else this.state.queue.remove(this)
   }
   expired(): Refusal {
     return full

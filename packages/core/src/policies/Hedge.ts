@@ -70,15 +70,15 @@ export const make = (options: HedgeOptions = {}): Hedge => {
   Range.between("Hedge: hedges", hedges, 1, 10)
   const plain = (delay: (hedge: number) => number): Hedge => ({ hedges, keyed, delay, record() {} })
   if (after === "OnFailure") return plain(() => Infinity)
-  if (typeof after === "function") return plain((hedge) => Range.pause("Hedge: after", after(hedge)))
+  if (typeof after === "function") return plain((hedge) => Range.durationOrZero("Hedge: after", after(hedge)))
   if (!isQuantile(after)) {
-    const millis = Range.pause("Hedge: after", after)
+    const millis = Range.durationOrZero("Hedge: after", after)
     return plain(() => millis)
   }
   const quantile = Range.share("Hedge: quantile", after.quantile ?? 0.95)
   if (quantile === 1) throw new Error("Hedge: quantile must be less than 1, got 1")
   const minimumAnswers = Range.whole("Hedge: minimumAnswers", after.minimumAnswers ?? 50, 1)
-  const latencies = new Latencies(Range.span("Hedge: window", after.window ?? Duration.minutes(1)))
+  const latencies = new Latencies(Range.duration("Hedge: window", after.window ?? Duration.minutes(1)))
   return {
     hedges,
     keyed,

@@ -24,9 +24,9 @@ import * as Range from "../Range.ts"
 import { RateLimitExceeded } from "../Reason.ts"
 import { Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
 import * as Timeline from "../Timeline.ts"
-import { Lane, type LaneSettings, Place } from "./RateLimit/Lane.ts"
 import { Lease, type LeaseSettings } from "./RateLimit/Lease.ts"
 import type { Meter } from "./RateLimit/Meter.ts"
+import { RateLimitState, type RateLimitStateSettings, RateLimitWaiter } from "./RateLimit/RateLimitState.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
 
@@ -75,19 +75,19 @@ export interface RateLimit extends Gate {
 /** Makes a rate limit. Throws when an option is out of its range. */
 export const make = (options: RateLimitOptions): RateLimit => new RateLimitGate(options)
 
-class RateLimitGate implements RateLimit, LaneSettings {
+class RateLimitGate implements RateLimit, RateLimitStateSettings {
   readonly name = "ratelimit"
   readonly maxQueue: number
   readonly maxWaitMillis: number
   private readonly by: ((call: Call) => string) | undefined
-  private readonly lanes: Keyed<Lane>
+  private readonly states: Keyed<RateLimitState>
   private readonly capacity: number
   private readonly interval: number
   private shared: (LeaseSettings & { readonly name: string }) | undefined = undefined
 
   constructor(options: RateLimitOptions) {
     const limit = Range.positive("RateLimit: limit", options.limit)
-    const windowMillis = Range.span("RateLimit: window", options.window ?? Duration.seconds(1))
+    const windowMillis = Range.duration("RateLimit: window", options.window ?? Duration.seconds(1))
     const algorithm = options.algorithm ?? (limit <= 1000 ? "SlidingWindow" : "TokenBucket")
     const burst = algorithm === "TokenBucket"
       ? Range.atLeast("RateLimit: burst", options.burst ?? limit, 1)
@@ -96,13 +96,13 @@ class RateLimitGate implements RateLimit, LaneSettings {
       ? () => new TokenBucket(limit, windowMillis, burst)
       : () => new SlidingWindow(limit, windowMillis)
     this.maxQueue = Range.whole("RateLimit: queue", options.queue ?? 256, 0)
-    this.maxWaitMillis = Range.pause("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
+    this.maxWaitMillis = Range.durationOrZero("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
     this.by = options.by
     this.capacity = burst
     this.interval = windowMillis / limit
     const keys = settingsOf("RateLimit", options)
-    const makeLane = (key: string, now: number) => new Lane(makeMeter(), now, this, key)
-    this.lanes = new Keyed(
+    const makeLane = (key: string, now: number) => new RateLimitState(makeMeter(), now, this, key)
+    this.states = new Keyed(
       { ...keys, idleMillis: Math.max(burst * windowMillis / limit, keys.idleMillis) },
       makeLane,
       (lane) => lane.queue.length > 0 || lane.running > 0,
@@ -120,27 +120,27 @@ class RateLimitGate implements RateLimit, LaneSettings {
   }
 
   waiting(key: string) {
-    return this.lanes.peek(key)?.queue.length ?? 0
+    return this.states.peek(key)?.queue.length ?? 0
   }
   waitingIn(vendor: string) {
     let waiting = 0
     // A key with a queue never rests.
-    for (const lane of this.lanes.under(this.by === undefined ? vendor : undefined)) waiting += lane.queue.length
+    for (const lane of this.states.under(this.by === undefined ? vendor : undefined)) waiting += lane.queue.length
     return waiting
   }
   get size() {
-    return this.lanes.size
+    return this.states.size
   }
 
   admit(call: Call): Admission {
-    const lane = this.lanes.get(this.by === undefined ? keyOf(call) : this.by(call), call.now)
+    const lane = this.states.get(this.by === undefined ? keyOf(call) : this.by(call), call.now)
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
     const delay = lane.expected(call.now, lane.queuedCost + call.cost)
     // For all that is known the permits are there: how many may wait for the fleet's answer, our own limit says.
     const isForTheFleet = delay === 0 && lane.lease !== undefined
     if (!isForTheFleet && this.isTooMuch(lane.queue.length, delay, call)) return refuse(new RateLimitExceeded(delay))
-    const place = new Place(lane, call, this.limitMillis)
+    const place = new RateLimitWaiter(lane, call, this.limitMillis)
     lane.join(place, call.now)
     return place
   }

@@ -46,9 +46,9 @@ export interface BackoffOptions {
  */
 export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
   const retries = Range.whole("Retry: retries", options.retries ?? 3, 0)
-  const baseMillis = Range.pause("Retry: base", options.base ?? Duration.millis(500))
+  const baseMillis = Range.durationOrZero("Retry: base", options.base ?? Duration.millis(500))
   const factor = Range.atLeast("Retry: factor", options.factor ?? 2, 1)
-  const capMillis = Range.pause("Retry: cap", options.cap ?? Duration.seconds(20))
+  const capMillis = Range.durationOrZero("Retry: cap", options.cap ?? Duration.seconds(20))
   return Schedule.exponential(Duration.millis(baseMillis), factor).pipe(
     Schedule.modifyDelay(({ duration }) =>
       Effect.map(Random.next, (random) => Duration.millis(random * Math.min(capMillis, Duration.toMillis(duration))))

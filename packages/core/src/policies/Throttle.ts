@@ -74,38 +74,38 @@ class ThrottleGate implements Throttle {
   readonly minimumCalls: number
   readonly floor: number
   private readonly by: ((call: Call) => string) | undefined
-  private readonly tallies: Keyed<Tally>
+  private readonly states: Keyed<ThrottleState>
 
   constructor(options: ThrottleOptions) {
-    const windowMillis = Range.span("Throttle: window", options.window ?? Duration.minutes(2))
+    const windowMillis = Range.duration("Throttle: window", options.window ?? Duration.minutes(2))
     const buckets = Range.whole("Throttle: buckets", options.buckets ?? 24, 1)
     this.k = Range.atLeast("Throttle: k", options.k ?? 2, 1)
     this.minimumCalls = Range.whole("Throttle: minimumCalls", options.minimumCalls ?? 10, 1)
     this.floor = Range.share("Throttle: floor", options.floor ?? 0.1)
     this.by = options.by
-    this.tallies = new Keyed(
+    this.states = new Keyed(
       settingsOf("Throttle", options),
-      (_key, now) => new Tally(this, new Counts(windowMillis, buckets), now),
-      (tally) => tally.running > 0
+      (_key, now) => new ThrottleState(this, new Counts(windowMillis, buckets), now),
+      (state) => state.running > 0
     )
   }
 
   get size() {
-    return this.tallies.size
+    return this.states.size
   }
   probability(key: string, now: number, priority?: Priority) {
-    return this.tallies.peek(key)?.probability(now, priority) ?? 0
+    return this.states.peek(key)?.probability(now, priority) ?? 0
   }
   worst(vendor: string, now: number) {
     let worst = 0
-    for (const tally of this.tallies.under(this.by === undefined ? vendor : undefined)) {
-      worst = Math.max(worst, tally.probability(now))
+    for (const state of this.states.under(this.by === undefined ? vendor : undefined)) {
+      worst = Math.max(worst, state.probability(now))
     }
     return worst
   }
   admit(call: Call): Admission {
     const key = this.by === undefined ? keyOf(call) : this.by(call)
-    return this.tallies.get(key, call.now).admit(call)
+    return this.states.get(key, call.now).admit(call)
   }
 }
 
@@ -114,7 +114,7 @@ const keyOf = (call: Call): string => call.key === "" ? call.vendor : `${call.ve
 const throttled = refuse(new Throttled())
 
 /** The calls of one key. It is the permit of each. */
-class Tally implements Permit, Cell {
+class ThrottleState implements Permit, Cell {
   readonly _tag = "Permit"
   running = 0
   touchedAt: number

@@ -46,11 +46,11 @@ import type * as Scope from "effect/Scope"
 import * as Contract from "../client/Contract.ts"
 import { type Fault, Faults } from "./Simulator/Fault.ts"
 import { Journal } from "./Simulator/Journal.ts"
-import * as Wire from "./Simulator/Wire.ts"
+import * as SimulatorServer from "./Simulator/SimulatorServer.ts"
 
 export { Fault, seededRandom } from "./Simulator/Fault.ts"
 export type { JournalEntry } from "./Simulator/Journal.ts"
-export type { WireRequest, WireResponse } from "./Simulator/Wire.ts"
+export type { WireRequest, WireResponse } from "./Simulator/SimulatorServer.ts"
 
 /** Why an endpoint of the contract gave no answer. */
 export type Unserved =
@@ -63,9 +63,9 @@ export type Unserved =
 
 /** What a vendor does in front of its endpoints: who may call, what was asked before, how a refusal reads. */
 export type Front = (
-  request: Wire.WireRequest,
-  next: Effect.Effect<Wire.WireResponse, Unserved>
-) => Effect.Effect<Wire.WireResponse>
+  request: SimulatorServer.WireRequest,
+  next: Effect.Effect<SimulatorServer.WireResponse, Unserved>
+) => Effect.Effect<SimulatorServer.WireResponse>
 
 export interface SimulatorOptions<Id extends string, Groups extends HttpApiGroup.Constraint> {
   /** The vendor's name, as declared. */
@@ -75,7 +75,7 @@ export interface SimulatorOptions<Id extends string, Groups extends HttpApiGroup
   readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>>
   readonly front: Front
   /** How the vendor says that its rate limit is reached. @default 429 and a message */
-  readonly limited?: Wire.WireResponse | undefined
+  readonly limited?: SimulatorServer.WireResponse | undefined
   /** The path of the vendor's base URL. @default "" */
   readonly basePath?: string | undefined
   /** The port to listen at, from 0 to 65535. @default 0, for any free one */
@@ -104,7 +104,7 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
     const faults = new Faults(options.seed ?? 1)
     const journal = new Journal()
     const endpoints = yield* endpointsOf(options)
-    const wire = yield* Wire.serve({
+    const wire = yield* SimulatorServer.serve({
       port: options.port ?? 0,
       faults,
       journal,
@@ -131,21 +131,25 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
   })
 
 /** A response with a JSON body. */
-export const json = (status: number, body: unknown, headers?: Readonly<Record<string, string>>): Wire.WireResponse => ({
+export const json = (
+  status: number,
+  body: unknown,
+  headers?: Readonly<Record<string, string>>
+): SimulatorServer.WireResponse => ({
   status,
   headers: { "content-type": "application/json", ...headers },
   body: Buffer.from(JSON.stringify(body))
 })
 
 /** The request as the contract knows it; `undefined` for what is outside the vendor's base URL. */
-const withoutBase = (request: Wire.WireRequest, basePath: string): Wire.WireRequest | undefined =>
+const withoutBase = (request: SimulatorServer.WireRequest, basePath: string): SimulatorServer.WireRequest | undefined =>
   request.path.startsWith(`${basePath}/`) ? { ...request, path: request.path.slice(basePath.length) } : undefined
 
 /** The contract's endpoints as a function of a request. */
 const endpointsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   { api, handlers }: SimulatorOptions<Id, Groups>
 ): Effect.Effect<
-  (request: Wire.WireRequest) => Effect.Effect<Wire.WireResponse, Unserved>,
+  (request: SimulatorServer.WireRequest) => Effect.Effect<SimulatorServer.WireResponse, Unserved>,
   never,
   Scope.Scope
 > =>
@@ -183,7 +187,7 @@ const endpointsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
     }
   })
 
-const toWire = (response: HttpServerResponse.HttpServerResponse): Effect.Effect<Wire.WireResponse> =>
+const toWire = (response: HttpServerResponse.HttpServerResponse): Effect.Effect<SimulatorServer.WireResponse> =>
   Effect.gen(function*() {
     const web = HttpServerResponse.toWeb(response)
     return {
@@ -207,6 +211,6 @@ const matcher = (api: HttpApi.Top, basePath: string) => {
     method,
     pattern: new RegExp(`^${basePath}${template.replaceAll(/:\w+/g, "[^/]+")}$`)
   }))
-  return (request: Wire.WireRequest): string | undefined =>
+  return (request: SimulatorServer.WireRequest): string | undefined =>
     operations.find(({ method, pattern }) => method === request.method && pattern.test(request.path))?.id
 }

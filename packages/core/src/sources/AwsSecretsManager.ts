@@ -40,8 +40,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as Keeper from "../credentials/Keeper.ts"
 import * as Naming from "../credentials/Naming.ts"
+import * as RefreshingCredentials from "../credentials/RefreshingCredentials.ts"
 import {
   type Secret,
   type Source,
@@ -52,12 +52,12 @@ import {
 import * as HttpDate from "../transport/HttpDate.ts"
 import * as Keys from "./AwsSecretsManager/Keys.ts"
 import { sign } from "./AwsSecretsManager/Signature.ts"
-import * as Inquiry from "./Inquiry.ts"
-import * as Variables from "./Variables.ts"
+import * as EnvironmentOptions from "./EnvironmentOptions.ts"
+import * as SecretRequest from "./SecretRequest.ts"
 
 export type { AwsKeyProvider } from "./AwsSecretsManager/Keys.ts"
 
-export interface AwsSecretsManagerOptions extends Inquiry.InquiryOptions {
+export interface AwsSecretsManagerOptions extends SecretRequest.SecretRequestOptions {
   /** Such as `eu-central-1`. */
   readonly region: string
   /** The name or ARN of a secret: a template with `{vendor}` and `{key}`. @default `{vendor}/{key}` */
@@ -83,7 +83,7 @@ export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, n
     const stage = options.stage ?? "AWSCURRENT"
     const whenRefused = options.whenRefused ?? ["AWSPENDING", "AWSPREVIOUS"]
     const endpoint = endpointOf(options.endpoint ?? publicEndpoint(region))
-    const inquiry = yield* Inquiry.make(Keys.sourceName, options)
+    const inquiry = yield* SecretRequest.make(Keys.sourceName, options)
     const readKeys = Keys.reading(options.credentials, region)
     /** Of each secret, the version that the vendor has refused. */
     const refusedVersions = new Map<string, string>()
@@ -94,7 +94,7 @@ export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, n
     const ask = (
       body: string,
       mended?: "Clock" | "Keys"
-    ): Effect.Effect<Inquiry.Reply, SourceUnavailable> =>
+    ): Effect.Effect<SecretRequest.Reply, SourceUnavailable> =>
       Effect.gen(function*() {
         const keys = yield* readKeys(mended === "Keys")
         const headers = {
@@ -157,11 +157,11 @@ export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, n
     }
   })
 
-/** Credentials from AWS Secrets Manager, kept by a {@link Keeper}. */
+/** Credentials from AWS Secrets Manager, kept by a {@link RefreshingCredentials}. */
 export const layer = (
   options: AwsSecretsManagerOptions,
-  keeper?: Keeper.KeeperOptions
-): Layer.Layer<never, never, HttpClient> => Keeper.layer(make(options), keeper)
+  keeper?: RefreshingCredentials.RefreshingCredentialsOptions
+): Layer.Layer<never, never, HttpClient> => RefreshingCredentials.layer(make(options), keeper)
 
 /**
  * `AWS_REGION` or `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_SECRETS_MANAGER`, and `AWS_ACCESS_KEY_ID` with
@@ -169,16 +169,16 @@ export const layer = (
  * finds some. `AWS_SECRET_ID` is the template of the names, `AWS_SECRET_FIELD` the field. Absent without a region.
  */
 export const config: Config.Config<AwsSecretsManagerOptions> = Config.flatMap(
-  Variables.or(Variables.text("AWS_REGION"), Variables.required("AWS_DEFAULT_REGION")),
+  EnvironmentOptions.or(EnvironmentOptions.text("AWS_REGION"), EnvironmentOptions.required("AWS_DEFAULT_REGION")),
   (region) =>
     Config.all({
-      region: Variables.checked("AWS_REGION", Config.succeed(region), checkRegion),
-      secretId: Variables.checked("AWS_SECRET_ID", Variables.text("AWS_SECRET_ID"), (template) =>
+      region: EnvironmentOptions.checked("AWS_REGION", Config.succeed(region), checkRegion),
+      secretId: EnvironmentOptions.checked("AWS_SECRET_ID", EnvironmentOptions.text("AWS_SECRET_ID"), (template) =>
         Naming.checked("AWS_SECRET_ID", template)),
-      field: Variables.text("AWS_SECRET_FIELD"),
-      endpoint: Variables.checked(
+      field: EnvironmentOptions.text("AWS_SECRET_FIELD"),
+      endpoint: EnvironmentOptions.checked(
         "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-        Variables.text("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+        EnvironmentOptions.text("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
         (url) =>
           endpointOf(url)
       ),
@@ -188,7 +188,7 @@ export const config: Config.Config<AwsSecretsManagerOptions> = Config.flatMap(
 
 /** Credentials from AWS Secrets Manager by {@link config}. */
 export const layerConfig = (
-  keeper?: Keeper.KeeperOptions
+  keeper?: RefreshingCredentials.RefreshingCredentialsOptions
 ): Layer.Layer<never, Config.ConfigError, HttpClient> =>
   Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
 
@@ -197,7 +197,7 @@ const checkRegion = (region: string): void => {
 }
 
 const endpointOf = (url: string): URL => {
-  const endpoint = new URL(Inquiry.baseUrl("endpoint", url))
+  const endpoint = new URL(SecretRequest.baseUrl("endpoint", url))
   if (endpoint.pathname !== "/") throw new Error("endpoint must have no path")
   return endpoint
 }
@@ -207,7 +207,7 @@ const publicEndpoint = (region: string) =>
   `https://secretsmanager.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`
 
 /** docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html */
-const secretValue = Inquiry.decoder(
+const secretValue = SecretRequest.decoder(
   Schema.Struct({
     SecretString: Schema.optional(Schema.String),
     SecretBinary: Schema.optional(Schema.String),
@@ -215,17 +215,17 @@ const secretValue = Inquiry.decoder(
   })
 )
 
-const errorAnswer = Inquiry.decoder(Schema.Struct({ __type: Schema.String }))
+const errorAnswer = SecretRequest.decoder(Schema.Struct({ __type: Schema.String }))
 
 /** The name of an error: after a `#`, before a `:`. One that does not look like a name is not repeated. */
-const errorOf = (reply: Inquiry.Reply): string => {
+const errorOf = (reply: SecretRequest.Reply): string => {
   const type = reply.headers["x-amzn-errortype"] ?? errorAnswer(reply)?.__type ?? ""
   return /^(?:[\w.]+#)?([A-Z]\w{0,63})(?::.*)?$/.exec(type)?.[1] ?? ""
 }
 
 /** docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html; throttling comes with status 400. */
-const verdict = (reply: Inquiry.Reply): Inquiry.Verdict =>
-  /^(?:Throttl|TooManyRequests|RequestLimitExceeded)/.test(errorOf(reply)) ? "Busy" : Inquiry.byStatus(reply)
+const verdict = (reply: SecretRequest.Reply): SecretRequest.Verdict =>
+  /^(?:Throttl|TooManyRequests|RequestLimitExceeded)/.test(errorOf(reply)) ? "Busy" : SecretRequest.byStatus(reply)
 
 /** Errors that a wrong clock can be the reason of: those of the AWS SDK for JavaScript (@smithy/service-error-classification). */
 const clockErrors: ReadonlySet<string> = new Set([
@@ -243,7 +243,7 @@ const tolerance = 240_000
 const refusals =
   /^(?:AccessDenied|UnrecognizedClient|InvalidClientTokenId|ExpiredToken|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|NotAuthorized|OptInRequired)/
 
-const failed = (error: string, { status }: Inquiry.Reply): SourceUnavailable =>
+const failed = (error: string, { status }: SecretRequest.Reply): SourceUnavailable =>
   refusals.test(error)
     ? sourceRefusal(Keys.sourceName, `it does not let us in (${error})`)
     : sourceUnavailable(Keys.sourceName, `it does not answer as expected (${error || "no error"}, status ${status})`)

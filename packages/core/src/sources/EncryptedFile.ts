@@ -35,15 +35,15 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { Credentials, fromSource } from "../credentials/Credential.ts"
-import * as Given from "../credentials/Given.ts"
 import * as Naming from "../credentials/Naming.ts"
 import { type Source, type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
+import * as SourceSecret from "../credentials/SourceSecret.ts"
 import * as Range from "../Range.ts"
 import * as Timeline from "../Timeline.ts"
 import * as Age from "./EncryptedFile/Age.ts"
 import * as Document from "./EncryptedFile/Document.ts"
-import * as NearFile from "./NearFile.ts"
-import * as Variables from "./Variables.ts"
+import * as EnvironmentOptions from "./EnvironmentOptions.ts"
+import * as LocalFile from "./LocalFile.ts"
 
 export { decrypt, encrypt, newKey } from "./EncryptedFile/Age.ts"
 export { change, isName, parse, type Secrets } from "./EncryptedFile/Document.ts"
@@ -55,7 +55,7 @@ export interface EncryptedFileOptions {
    * An identity of age (`AGE-SECRET-KEY-1…`), or several, a line each, any of which may open it; or else a passphrase,
    * which takes half a second of another thread at every change. {@link keyFile} reads one from a file.
    */
-  readonly key: Given.Given
+  readonly key: SourceSecret.SourceSecret
   /**
    * How the secrets in it are called: a template with `{vendor}` and `{key}`.
    * @default as a variable of the environment: `STRIPE_API_KEY`, `STRIPE_EU_API_KEY`
@@ -74,7 +74,7 @@ export const make = (options: EncryptedFileOptions): Source => {
   let opened: Opened | undefined
 
   const open = (bytes: Buffer): Effect.Effect<Document.Secrets, SourceUnavailable> =>
-    Effect.flatMap(Given.read(key), (key) =>
+    Effect.flatMap(SourceSecret.read(key), (key) =>
       Effect.flatMap(Age.decrypt(bytes, key), Document.parse).pipe(
         Effect.mapError(({ issue }) => unavailable(issue))
       ))
@@ -103,7 +103,7 @@ export const make = (options: EncryptedFileOptions): Source => {
         const name = Naming.nameOf(template, request)
         if (name === undefined) return undefined
         const found = yield* Effect.mapError(
-          NearFile.read(path, { maxBytes, wasThere: opened !== undefined }),
+          LocalFile.read(path, { maxBytes, wasThere: opened !== undefined }),
           ({ issue }) => unavailable(issue)
         )
         if (found === undefined) return yield* Effect.fail(unavailable("is not there"))
@@ -118,13 +118,13 @@ export const layer = (options: EncryptedFileOptions): Layer.Layer<never> =>
   Layer.succeed(Credentials, fromSource(make(options)))
 
 /** The key is in a file of its own, and read anew whenever it is needed. */
-export const keyFile = (path: string): Given.Given => {
+export const keyFile = (path: string): SourceSecret.SourceSecret => {
   let isHinted = false
   return Effect.gen(function*() {
-    const found = yield* NearFile.read(path, { maxBytes: 65_536 })
-    if (found === undefined) return yield* Effect.fail(NearFile.trouble("is not there"))
-    const key = yield* NearFile.textOf(found)
-    if (key === "") return yield* Effect.fail(NearFile.trouble("is empty"))
+    const found = yield* LocalFile.read(path, { maxBytes: 65_536 })
+    if (found === undefined) return yield* Effect.fail(LocalFile.trouble("is not there"))
+    const key = yield* LocalFile.textOf(found)
+    if (key === "") return yield* Effect.fail(LocalFile.trouble("is empty"))
     if (found.isOpenToOthers && !isHinted) {
       isHinted = true
       yield* Effect.logWarning(
@@ -138,15 +138,15 @@ export const keyFile = (path: string): Given.Given => {
 }
 
 /** A key by a variable, or by another that names a file with it: `CREDENTIALS_KEY`, `CREDENTIALS_KEY_FILE`. Absent without either. */
-export const keyConfig = (variable: string = "CREDENTIALS_KEY"): Config.Config<Given.Given> =>
+export const keyConfig = (variable: string = "CREDENTIALS_KEY"): Config.Config<SourceSecret.SourceSecret> =>
   Config.flatMap(
-    Config.all({ key: Variables.secret(variable), file: Variables.text(`${variable}_FILE`) }),
-    ({ file, key }): Config.Config<Given.Given> => {
+    Config.all({ key: EnvironmentOptions.secret(variable), file: EnvironmentOptions.text(`${variable}_FILE`) }),
+    ({ file, key }): Config.Config<SourceSecret.SourceSecret> => {
       if (key !== undefined && file !== undefined) {
-        return Variables.mistaken(variable, `must not be there together with ${variable}_FILE`)
+        return EnvironmentOptions.mistaken(variable, `must not be there together with ${variable}_FILE`)
       }
       if (file !== undefined) return Config.succeed(keyFile(file))
-      return key === undefined ? Config.map(Variables.required(variable), Redacted.make) : Config.succeed(key)
+      return key === undefined ? Config.map(EnvironmentOptions.required(variable), Redacted.make) : Config.succeed(key)
     }
   )
 

@@ -1,7 +1,7 @@
 /**
  * Secrets in files, one each, as Kubernetes and Docker mount them: what a file says now is what is used, so a change takes
  * effect with the next attempt. Nothing is watched and nothing is kept: a file is read for every attempt, which takes less
- * than ten microseconds on a local disk. It is not for a directory on a network file system: put a {@link Keeper} before
+ * than ten microseconds on a local disk. It is not for a directory on a network file system: put a {@link RefreshingCredentials} before
  * `make` there.
  *
  * @example
@@ -35,7 +35,7 @@ import { Credentials, fromSource } from "../credentials/Credential.ts"
 import * as Naming from "../credentials/Naming.ts"
 import { type Source, sourceUnavailable } from "../credentials/Source.ts"
 import * as Range from "../Range.ts"
-import * as NearFile from "./NearFile.ts"
+import * as LocalFile from "./LocalFile.ts"
 
 export interface FilesOptions {
   /** Where the files are. It may be mounted later; until then its secrets cannot be read, rather than being none. */
@@ -66,13 +66,13 @@ export const make = (options: FilesOptions): Source => {
         const file = Naming.nameOf(name, request)
         if (file === undefined) return undefined
         const options = { maxBytes, within: directory, wasThere: known.has(file) }
-        const found = yield* NearFile.read(join(directory, file), options)
+        const found = yield* LocalFile.read(join(directory, file), options)
         if (found === undefined) {
           known.delete(file)
           return isThere(directory) ? undefined : yield* Effect.fail(unavailable("its directory is not there"))
         }
         known.add(file)
-        const text = yield* NearFile.textOf(found)
+        const text = yield* LocalFile.textOf(found)
         if (text === "") return yield* Effect.fail(unavailable(`${file} is empty`))
         if (found.isOpenToOthers && !isHinted) {
           isHinted = true

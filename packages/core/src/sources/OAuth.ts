@@ -36,16 +36,16 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type { CredentialRequest } from "../credentials/Credential.ts"
-import * as Given from "../credentials/Given.ts"
-import * as Keeper from "../credentials/Keeper.ts"
 import * as Naming from "../credentials/Naming.ts"
+import * as RefreshingCredentials from "../credentials/RefreshingCredentials.ts"
 import type { Secret, Source, SourceUnavailable } from "../credentials/Source.ts"
-import * as Inquiry from "./Inquiry.ts"
+import * as SourceSecret from "../credentials/SourceSecret.ts"
+import * as EnvironmentOptions from "./EnvironmentOptions.ts"
 import * as ClientAuth from "./OAuth/ClientAuth.ts"
 import * as Refresh from "./OAuth/Refresh.ts"
 import * as TokenEndpoint from "./OAuth/TokenEndpoint.ts"
 import * as TokenStore from "./OAuth/TokenStore.ts"
-import * as Variables from "./Variables.ts"
+import * as SecretRequest from "./SecretRequest.ts"
 
 export type { ClientAuth } from "./OAuth/ClientAuth.ts"
 export { isTokenRefused, type TokenRefusal, type TokenRefused } from "./OAuth/TokenEndpoint.ts"
@@ -68,14 +68,18 @@ export type OAuthGrant =
    * key, `undefined` for a key that nobody has signed in for. `seed` is one to begin with, and to go on with once the
    * stored one was refused.
    */
-  | { readonly _tag: "RefreshToken"; readonly store: TokenStore.TokenStore; readonly seed?: Given.Given | undefined }
+  | {
+    readonly _tag: "RefreshToken"
+    readonly store: TokenStore.TokenStore
+    readonly seed?: SourceSecret.SourceSecret | undefined
+  }
   | { readonly _tag: "RefreshToken"; readonly store: (key: string) => TokenStore.TokenStore | undefined }
   /** RFC 8693. The types are URIs; of an access token where there is none. */
   | {
     readonly _tag: "TokenExchange"
-    readonly subjectToken: Given.Given
+    readonly subjectToken: SourceSecret.SourceSecret
     readonly subjectTokenType?: string | undefined
-    readonly actorToken?: Given.Given | undefined
+    readonly actorToken?: SourceSecret.SourceSecret | undefined
     readonly actorTokenType?: string | undefined
     readonly requestedTokenType?: string | undefined
   }
@@ -93,39 +97,44 @@ export const make = (options: OAuthOptions): Effect.Effect<Source, never, HttpCl
     }
   })
 
-/** Credentials from a token endpoint, kept by a {@link Keeper}. */
-export const layer = (options: OAuthOptions, keeper?: Keeper.KeeperOptions): Layer.Layer<never, never, HttpClient> =>
-  Keeper.layer(make(options), keeper)
+/** Credentials from a token endpoint, kept by a {@link RefreshingCredentials}. */
+export const layer = (
+  options: OAuthOptions,
+  keeper?: RefreshingCredentials.RefreshingCredentialsOptions
+): Layer.Layer<never, never, HttpClient> => RefreshingCredentials.layer(make(options), keeper)
 
 const configOf = (
   prefix: string,
   vendor: Config.Config<string>,
   key: Config.Config<string | undefined>
 ): Config.Config<OAuthOptions> =>
-  Config.flatMap(Variables.required(`${prefix}TOKEN_URL`), (tokenUrl) =>
+  Config.flatMap(EnvironmentOptions.required(`${prefix}TOKEN_URL`), (tokenUrl) =>
     Config.all({
-      tokenUrl: Variables.checked(`${prefix}TOKEN_URL`, Config.succeed(tokenUrl), (url) =>
-        Inquiry.endpointUrl("it", url)),
+      tokenUrl: EnvironmentOptions.checked(`${prefix}TOKEN_URL`, Config.succeed(tokenUrl), (url) =>
+        SecretRequest.endpointUrl("it", url)),
       vendor,
       key,
       client: ClientAuth.config(prefix),
-      scope: Variables.text(`${prefix}SCOPE`),
-      audience: Variables.text(`${prefix}AUDIENCE`),
-      resource: Variables.text(`${prefix}RESOURCE`),
+      scope: EnvironmentOptions.text(`${prefix}SCOPE`),
+      audience: EnvironmentOptions.text(`${prefix}AUDIENCE`),
+      resource: EnvironmentOptions.text(`${prefix}RESOURCE`),
       grant: grantOf(prefix)
     }))
 
 const grantOf = (prefix: string): Config.Config<OAuthGrant> =>
   Config.flatMap(
     Config.all({
-      file: Variables.text(`${prefix}TOKEN_FILE`),
-      seed: Variables.secret(`${prefix}REFRESH_TOKEN`)
+      file: EnvironmentOptions.text(`${prefix}TOKEN_FILE`),
+      seed: EnvironmentOptions.secret(`${prefix}REFRESH_TOKEN`)
     }),
     ({ file, seed }): Config.Config<OAuthGrant> => {
       if (file !== undefined) return Config.succeed({ _tag: "RefreshToken", store: TokenStore.file(file), seed })
       return seed === undefined
         ? Config.succeed({ _tag: "ClientCredentials" })
-        : Variables.mistaken(`${prefix}TOKEN_FILE`, "must be there: the refresh token is replaced at every use")
+        : EnvironmentOptions.mistaken(
+          `${prefix}TOKEN_FILE`,
+          "must be there: the refresh token is replaced at every use"
+        )
     }
   )
 
@@ -142,12 +151,17 @@ export const configFor = (request: CredentialRequest): Config.Config<OAuthOption
 /** As {@link configFor}, of one vendor alone: `OAUTH_TOKEN_URL` and so on, `OAUTH_VENDOR`, and `OAUTH_KEY`, by default all. */
 export const config: Config.Config<OAuthOptions> = configOf(
   "OAUTH_",
-  Variables.or(Variables.text("OAUTH_VENDOR"), Variables.mistaken("OAUTH_VENDOR", "must be there")),
-  Variables.text("OAUTH_KEY")
+  EnvironmentOptions.or(
+    EnvironmentOptions.text("OAUTH_VENDOR"),
+    EnvironmentOptions.mistaken("OAUTH_VENDOR", "must be there")
+  ),
+  EnvironmentOptions.text("OAUTH_KEY")
 )
 
 /** Credentials from a token endpoint by {@link config}. */
-export const layerConfig = (keeper?: Keeper.KeeperOptions): Layer.Layer<never, Config.ConfigError, HttpClient> =>
+export const layerConfig = (
+  keeper?: RefreshingCredentials.RefreshingCredentialsOptions
+): Layer.Layer<never, Config.ConfigError, HttpClient> =>
   Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
 
 type Ask = (key: string, refused?: Redacted.Redacted) => Effect.Effect<Secret | undefined, SourceUnavailable>
@@ -159,8 +173,8 @@ const asking = (endpoint: TokenEndpoint.TokenEndpoint, grant: OAuthGrant): Ask =
     case "TokenExchange":
       return () =>
         Effect.gen(function*() {
-          const subject = yield* Given.read(grant.subjectToken)
-          const actor = grant.actorToken === undefined ? undefined : yield* Given.read(grant.actorToken)
+          const subject = yield* SourceSecret.read(grant.subjectToken)
+          const actor = grant.actorToken === undefined ? undefined : yield* SourceSecret.read(grant.actorToken)
           return secretOf(yield* endpoint.ask(exchange(grant, subject, actor), true))
         })
     case "RefreshToken": {

@@ -35,18 +35,18 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { CredentialRequest } from "../credentials/Credential.ts"
-import * as Keeper from "../credentials/Keeper.ts"
+import * as RefreshingCredentials from "../credentials/RefreshingCredentials.ts"
 import type { Secret, Source, SourceUnavailable } from "../credentials/Source.ts"
-import * as Inquiry from "./Inquiry.ts"
-import * as Variables from "./Variables.ts"
+import * as EnvironmentOptions from "./EnvironmentOptions.ts"
+import * as SecretRequest from "./SecretRequest.ts"
 import * as Engine from "./Vault/Engine.ts"
 import * as Login from "./Vault/Login.ts"
-import * as Wire from "./Vault/Wire.ts"
+import * as VaultApi from "./Vault/VaultApi.ts"
 
 export type { VaultEngine } from "./Vault/Engine.ts"
 export type { VaultAuth } from "./Vault/Login.ts"
 
-export interface VaultOptions extends Wire.WireOptions {
+export interface VaultOptions extends VaultApi.VaultApiOptions {
   readonly auth: Login.VaultAuth
   /** Where the secrets are. @default version 2 of key/value at `secret`, path `{vendor}/{key}`, field `api_key` */
   readonly engine?: Engine.VaultEngine | undefined
@@ -58,10 +58,10 @@ export interface VaultOptions extends Wire.WireOptions {
  */
 export const make = (options: VaultOptions): Effect.Effect<Source, never, HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
-    const wire = yield* Wire.make(options)
-    const engine = Engine.make(wire, options.engine ?? { _tag: "KeyValue" })
-    const login = yield* Login.make(wire, options.auth)
-    yield* Effect.addFinalizer(() => leave(wire, engine, login))
+    const api = yield* VaultApi.make(options)
+    const engine = Engine.make(api, options.engine ?? { _tag: "KeyValue" })
+    const login = yield* Login.make(api, options.auth)
+    yield* Effect.addFinalizer(() => leave(api, engine, login))
 
     const fetch = (
       request: CredentialRequest,
@@ -71,19 +71,19 @@ export const make = (options: VaultOptions): Effect.Effect<Source, never, HttpCl
         const path = engine.pathOf(request)
         if (path === undefined) return undefined
         const held = yield* login.current
-        const reply = yield* wire.get(path, held.token, engine.isRepeatable)
+        const reply = yield* api.get(path, held.token, engine.isRepeatable)
         if (reply.status === 403 && isFirst && (yield* login.isDead(held))) return yield* fetch(request, false)
         return yield* engine.secretOf(reply, held)
       })
 
-    return { name: Wire.sourceName, fetch: (request) => fetch(request, true) }
+    return { name: VaultApi.sourceName, fetch: (request) => fetch(request, true) }
   })
 
-/** Credentials from Vault, kept by a {@link Keeper}. */
+/** Credentials from Vault, kept by a {@link RefreshingCredentials}. */
 export const layer = (
   options: VaultOptions,
-  keeper?: Keeper.KeeperOptions
-): Layer.Layer<never, never, HttpClient> => Keeper.layer(make(options), keeper)
+  keeper?: RefreshingCredentials.RefreshingCredentialsOptions
+): Layer.Layer<never, never, HttpClient> => RefreshingCredentials.layer(make(options), keeper)
 
 /**
  * `VAULT_ADDR` and `VAULT_NAMESPACE`, as Vault's own command has them; `VAULT_TOKEN`, or `VAULT_ROLE_ID` and
@@ -91,30 +91,36 @@ export const layer = (
  * (and `VAULT_KUBERNETES_TOKEN_FILE`), with `VAULT_AUTH_MOUNT` where the method is not at its usual place; `VAULT_ENGINE`, `kv` unless it is `dynamic`;
  * `VAULT_KV_MOUNT`, `VAULT_PATH` and `VAULT_FIELD`. Absent without `VAULT_ADDR`.
  */
-export const config: Config.Config<VaultOptions> = Config.flatMap(Variables.required("VAULT_ADDR"), () =>
-  Config.all({
-    address: Variables.checked("VAULT_ADDR", Variables.required("VAULT_ADDR"), (address) =>
-      Inquiry.baseUrl("VAULT_ADDR", address)),
-    namespace: Variables.text("VAULT_NAMESPACE"),
-    auth: Login.config,
-    engine: Engine.config
-  }))
+export const config: Config.Config<VaultOptions> = Config.flatMap(
+  EnvironmentOptions.required("VAULT_ADDR"),
+  () =>
+    Config.all({
+      address: EnvironmentOptions.checked(
+        "VAULT_ADDR",
+        EnvironmentOptions.required("VAULT_ADDR"),
+        (address) => SecretRequest.baseUrl("VAULT_ADDR", address)
+      ),
+      namespace: EnvironmentOptions.text("VAULT_NAMESPACE"),
+      auth: Login.config,
+      engine: Engine.config
+    })
+)
 
 /** Credentials from Vault by {@link config}. */
 export const layerConfig = (
-  keeper?: Keeper.KeeperOptions
+  keeper?: RefreshingCredentials.RefreshingCredentialsOptions
 ): Layer.Layer<never, Config.ConfigError, HttpClient> =>
   Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
 
 /** With a token everything goes that was leased under it; a token that somebody else made stays. */
-const leave = (wire: Wire.Wire, engine: Engine.Engine, login: Login.Login): Effect.Effect<void> =>
+const leave = (api: VaultApi.VaultApi, engine: Engine.Engine, login: Login.Login): Effect.Effect<void> =>
   Effect.gen(function*() {
     const own = yield* login.end
     const foreign = (yield* engine.leases).filter(({ held }) => !own.includes(held))
     yield* Effect.forEach(
       [
-        ...foreign.map(({ held, id }) => wire.post("sys/leases/revoke", held.token, { lease_id: id }, true)),
-        ...own.map(({ token }) => wire.post("auth/token/revoke-self", token, {}, true))
+        ...foreign.map(({ held, id }) => api.post("sys/leases/revoke", held.token, { lease_id: id }, true)),
+        ...own.map(({ token }) => api.post("auth/token/revoke-self", token, {}, true))
       ],
       (asked) => Effect.ignore(asked),
       { concurrency: 8, discard: true }

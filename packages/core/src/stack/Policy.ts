@@ -96,10 +96,10 @@ export interface Limits {
 
 /** Throws when the limits contradict each other. */
 export const limits = (policy: Policy): Limits => {
-  const deadlineMillis = Range.span("Policy: deadline", policy.deadline ?? Duration.seconds(10))
+  const deadlineMillis = Range.duration("Policy: deadline", policy.deadline ?? Duration.seconds(10))
   const attemptMillis = policy.attemptTimeout === undefined
     ? Math.min(3_000, deadlineMillis)
-    : Range.span("Policy: attemptTimeout", policy.attemptTimeout)
+    : Range.duration("Policy: attemptTimeout", policy.attemptTimeout)
   const within = (
     name: string,
     input: Duration.Input | undefined,
@@ -107,7 +107,7 @@ export const limits = (policy: Policy): Limits => {
     outer = "attemptTimeout",
     outerMillis = attemptMillis
   ): number => {
-    const millis = input === undefined ? Math.min(fallback, outerMillis) : Range.span(`Policy: ${name}`, input)
+    const millis = input === undefined ? Math.min(fallback, outerMillis) : Range.duration(`Policy: ${name}`, input)
     if (millis > outerMillis) {
       throw new Error(`Policy: ${name} (${millis} ms) is longer than ${outer} (${outerMillis} ms)`)
     }

@@ -44,7 +44,7 @@ export interface StackOptions {
 }
 
 /** Says to which partition a call belongs, and what it costs. */
-export interface CallOptions {
+export interface StackCallOptions {
   /**
    * The partition: credential, tenant, region. It is a name, and shown in metrics: never a secret. Limits and breakers
    * count per key. @default ""
@@ -57,7 +57,7 @@ export interface CallOptions {
 export interface Stack {
   readonly plan: Plan
   /** Guards a leaf. */
-  call<A, E>(leaf: Leaf<A, E>, options?: CallOptions): Effect.Effect<A, E | VendorError>
+  call<A, E>(leaf: Leaf<A, E>, options?: StackCallOptions): Effect.Effect<A, E | VendorError>
   /**
    * Guards any effect. `classify` says which of its errors mean that there is no answer, and why; those are retried as
    * their reason allows and come out unchanged. Each attempt runs in a fibre of its own, so that it can be cut off.
@@ -65,7 +65,7 @@ export interface Stack {
   guard<A, E, R>(
     effect: Effect.Effect<A, E, R>,
     classify: (error: E) => Reason | undefined,
-    options?: CallOptions
+    options?: StackCallOptions
   ): Effect.Effect<A, E | VendorError, R>
 }
 

@@ -20,7 +20,7 @@ export interface KeyOptions {
 /** {@link KeyOptions} in the units that are counted in. Throws when one is out of its range. */
 export const settingsOf = (gate: string, options: KeyOptions): KeyedSettings => ({
   maxKeys: Range.whole(`${gate}: maxKeys`, options.maxKeys ?? 10_000, 1),
-  idleMillis: Range.span(`${gate}: idle`, options.idle ?? Duration.hours(1))
+  idleMillis: Range.duration(`${gate}: idle`, options.idle ?? Duration.hours(1))
 })
 
 export interface KeyedSettings {

@@ -40,8 +40,8 @@ export interface Resolver {
 
 /** Throws when an option is out of its range. */
 export const make = (guard: AddressGuard, options: ResolverOptions = {}): Effect.Effect<Resolver> => {
-  const timeToLive = Range.span("Resolver: timeToLive", options.timeToLive ?? "30 seconds")
-  const timeout = Range.span("Resolver: timeout", options.timeout ?? "10 seconds")
+  const timeToLive = Range.duration("Resolver: timeToLive", options.timeToLive ?? "30 seconds")
+  const timeout = Range.duration("Resolver: timeout", options.timeout ?? "10 seconds")
   const capacity = Range.whole("Resolver: names", options.names ?? 1_000, 1)
   const lookup = options.lookup ?? lookupBySystem
 

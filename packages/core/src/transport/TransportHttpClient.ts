@@ -89,7 +89,7 @@ interface Limits {
 }
 
 const limitsOf = (options: TransportHttpClientOptions): Limits => {
-  const span = (name: string, input: Duration.Input) => Range.span(`TransportHttpClient: ${name}`, input)
+  const span = (name: string, input: Duration.Input) => Range.duration(`TransportHttpClient: ${name}`, input)
   const wholeMillis = span("timeout", options.timeout ?? "8 seconds")
   const within = (
     name: string,
@@ -237,7 +237,7 @@ const exchange = (
 ): Effect.Effect<HttpClientResponse.HttpClientResponse, Failed> =>
   Effect.callback((resume) => {
     const maxBodySize = fiber.getRef(HttpIncomingMessage.MaxBodySize)
-    const call = new Exchange(request, limits, Timeline.of(fiber), resume)
+    const call = new ClientExchange(request, limits, Timeline.of(fiber), resume)
     call.start(() =>
       send({
         method: request.method,
@@ -256,7 +256,7 @@ const exchange = (
   })
 
 /** One request, with its clock. */
-class Exchange implements Receiver {
+class ClientExchange implements Receiver {
   private readonly request: HttpClientRequest.HttpClientRequest
   private readonly limits: Limits
   private readonly timeline: Timeline.Timeline
@@ -274,7 +274,7 @@ class Exchange implements Receiver {
     request: HttpClientRequest.HttpClientRequest,
     limits: Limits,
     timeline: Timeline.Timeline,
-    resume: Exchange["resume"]
+    resume: ClientExchange["resume"]
   ) {
     this.request = request
     this.limits = limits

@@ -33,7 +33,7 @@ import * as Tls from "./Tls.ts"
 import { type Send, Transport, TransportMisconfigured } from "./Transport.ts"
 import { type AgentOptions, Agents, maxHeaderBytes } from "./UndiciTransport/Agents.ts"
 import { Connector } from "./UndiciTransport/Connector.ts"
-import { Exchange } from "./UndiciTransport/Exchange.ts"
+import { UndiciExchange } from "./UndiciTransport/UndiciExchange.ts"
 
 export interface UndiciTransportOptions
   extends AgentOptions, AddressGuard.AddressGuardOptions, MessageLimits.MessageOptions
@@ -75,7 +75,7 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
       )
       const limits = MessageLimits.make(options)
       const send: Send = (request, receiver) => {
-        const exchange = new Exchange(request, receiver, limits)
+        const exchange = new UndiciExchange(request, receiver, limits)
         exchange.start(agents.for(request.connectTimeoutMillis))
         return () => exchange.cancel()
       }

@@ -17,7 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Countries, type Country, Iso2, UnknownCountry } from "./Countries.ts"
-import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "./words.ts"
+import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "./CountryFields.ts"
 
 /** What goes before the name of the data in provenance and metrics. */
 export const name = "world-countries"

@@ -2,7 +2,7 @@ import type { Declaration } from "@breakwater/core/client/Declaration"
 import * as Operation from "@breakwater/core/client/Operation"
 import * as Vendor from "@breakwater/core/client/Vendor"
 import * as Credential from "@breakwater/core/credentials/Credential"
-import * as Keeper from "@breakwater/core/credentials/Keeper"
+import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
 import { Refusals } from "@breakwater/core/credentials/Refusals"
 import type { Source } from "@breakwater/core/credentials/Source"
 import * as Telemetry from "@breakwater/core/Telemetry"
@@ -470,7 +470,7 @@ describe("a key that is rotated under 200 calls in flight", () => {
   it.live.each([true, false])("fails no call, from a source that is kept, with an overlap: %s", (overlap) => {
     const { first, rotate, second, source: far } = source("far")
     // Without an overlap it is the refusal that makes the keeper look; with one it is the age.
-    const credentials = Keeper.layer(Effect.succeed(far), overlap ? { maxAge: "10 millis" } : {})
+    const credentials = RefreshingCredentials.layer(Effect.succeed(far), overlap ? { maxAge: "10 millis" } : {})
     return Rotation.underLoad({ credentials, first, second, rotate, overlap })
   })
 })

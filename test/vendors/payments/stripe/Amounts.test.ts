@@ -1,5 +1,5 @@
 import { minorUnits } from "@breakwater/vendors"
-import { fromStripe, isWhole, largestAmount, toStripe } from "@breakwater/vendors/payments/stripe/amounts"
+import { fromStripe, isWhole, largestAmount, toStripe } from "@breakwater/vendors/payments/stripe/Amounts"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"

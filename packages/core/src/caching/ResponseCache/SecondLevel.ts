@@ -2,7 +2,7 @@
  * What a cache shares with other processes. The store behind it may be slow or down: then it is passed over.
  */
 import * as Effect from "effect/Effect"
-import { Bypass } from "../../fleet/Bypass.ts"
+import { FailOpen } from "../../fleet/FailOpen.ts"
 import type { Store } from "../../fleet/Store.ts"
 import type * as Timeline from "../../Timeline.ts"
 
@@ -44,13 +44,13 @@ export class SecondLevel<A> {
   private readonly store: Store
   private readonly codec: Codec<A>
   private readonly settings: SecondLevelSettings
-  private readonly bypass: Bypass
+  private readonly bypass: FailOpen
 
   constructor(store: Store, codec: Codec<A>, settings: SecondLevelSettings) {
     this.store = store
     this.codec = codec
     this.settings = settings
-    this.bypass = new Bypass({ ...settings, what: `the shared cache of ${settings.prefix}` })
+    this.bypass = new FailOpen({ ...settings, what: `the shared cache of ${settings.prefix}` })
   }
 
   /** How often the store was passed over. */

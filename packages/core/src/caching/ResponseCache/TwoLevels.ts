@@ -14,10 +14,10 @@ import { Deadline } from "../../Deadline.ts"
 import * as Provenance from "../../Provenance.ts"
 import * as Range from "../../Range.ts"
 import { DeadlineExceeded } from "../../Reason.ts"
-import { Flight } from "../../structures/Flight.ts"
+import { SingleFlight } from "../../structures/SingleFlight.ts"
 import * as Timeline from "../../Timeline.ts"
 import { isVendorError, VendorError } from "../../VendorError.ts"
-import type { Answer, Loaded, ResponseCache, Statistics } from "../ResponseCache.ts"
+import type { CachedAnswer, Loaded, ResponseCache, Statistics } from "../ResponseCache.ts"
 import { Described, Entry, Failed, type Kept } from "./Entry.ts"
 import type { SecondLevel, Shared } from "./SecondLevel.ts"
 import { Shelf } from "./Shelf.ts"
@@ -43,13 +43,13 @@ export interface Settings {
 
 /** What a load came to, and where that came from. */
 interface Brought<A> {
-  readonly answer: Answer<A>
+  readonly answer: CachedAnswer<A>
   /** When it was fetched by another process, on our timeline; `undefined` when it was fetched just now. */
   readonly at: number | undefined
   readonly provenance: Provenance.Provenance
 }
 
-type Load<A, E, R> = (known: Answer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
+type Load<A, E, R> = (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
 
 export class TwoLevels<A, E> implements ResponseCache<A, E> {
   private readonly settings: Settings
@@ -58,7 +58,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
   private readonly shelf: Shelf<A, E>
   private readonly second: SecondLevel<A> | undefined
   private readonly keysOf = new Map<string, Set<string>>()
-  private readonly flights = new Map<string, Flight<Brought<A>, E>>()
+  private readonly flights = new Map<string, SingleFlight<Brought<A>, E>>()
   private readonly counts = {
     hits: 0,
     stale: 0,
@@ -190,9 +190,9 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     this.begin(visit, entry.key, load, true)
   }
 
-  private begin<R>(visit: Visit, key: string, load: Load<A, E, R>, isBackground: boolean): Flight<Brought<A>, E> {
+  private begin<R>(visit: Visit, key: string, load: Load<A, E, R>, isBackground: boolean): SingleFlight<Brought<A>, E> {
     const deadline = isBackground ? Infinity : visit.deadline
-    const flight = new Flight<Brought<A>, E>(deadline, isBackground, () => this.land(key, flight))
+    const flight = new SingleFlight<Brought<A>, E>(deadline, isBackground, () => this.land(key, flight))
     this.flights.set(key, flight)
     const context = Context.add(visit.context, Deadline, deadline)
     const fiber = Effect.runForkWith(context as Context.Context<R>)(this.bring(visit, key, load))
@@ -240,7 +240,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     const entry = this.shelf.get(key)
     if (entry !== undefined && entry.at >= at) return undefined
     const { bytes, freshMillis, tags, validator, value } = shared
-    const answer: Answer<A> = { value, validator, bytes, tags, fresh: freshMillis }
+    const answer: CachedAnswer<A> = { value, validator, bytes, tags, fresh: freshMillis }
     this.keep(key, keptOf(answer), answer, at, freshMillis)
     if (ageMillis >= freshMillis) return undefined
     this.counts.shared++
@@ -274,12 +274,12 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
   }
 
   /** Nobody joins a flight that has landed. `false` when it was not in the air any more: what it brings is outdated. */
-  private land(key: string, flight: Flight<Brought<A>, E>): boolean {
+  private land(key: string, flight: SingleFlight<Brought<A>, E>): boolean {
     return this.flights.get(key) === flight && this.flights.delete(key)
   }
 
-  private lifeOf({ fresh }: Answer<A>): number {
-    return fresh === undefined ? this.settings.freshMillis : Range.pause("ResponseCache: fresh", fresh)
+  private lifeOf({ fresh }: CachedAnswer<A>): number {
+    return fresh === undefined ? this.settings.freshMillis : Range.durationOrZero("ResponseCache: fresh", fresh)
   }
 
   private learn({ timeline }: Visit, key: string, exit: Exit.Exit<Brought<A>, E>): void {
@@ -303,7 +303,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
   private keep(
     key: string,
     kept: Kept<A, E>,
-    answer: Answer<A> | undefined,
+    answer: CachedAnswer<A> | undefined,
     at: number,
     lifeMillis: number
   ): void {
@@ -368,7 +368,7 @@ class Visit {
   }
 }
 
-const keptOf = <A>({ tags = [], validator, value }: Answer<A>): A | Described<A> =>
+const keptOf = <A>({ tags = [], validator, value }: CachedAnswer<A>): A | Described<A> =>
   validator === undefined && tags.length === 0 ? value : new Described(value, validator, tags)
 
 /** The vendor's failure that an exit holds; `undefined` for an answer, an interruption and a defect. */

@@ -27,7 +27,7 @@ const kept = (options: CacheOptions, meaning: Meaning, response: Response): Mean
   if (meaning === unchanged) return Exit.succeed<ResponseCache.NotModified>({ notModified: true, fresh })
   const value = meaning.value as never
   try {
-    return Exit.succeed<ResponseCache.Answer<unknown>>({
+    return Exit.succeed<ResponseCache.CachedAnswer<unknown>>({
       value,
       fresh: options.life?.(value, at) ?? fresh,
       validator: header(headers, "etag"),

@@ -11,7 +11,7 @@ import { header } from "../../transport/Headers.ts"
 import type { ResponseHeaders } from "../../transport/Transport.ts"
 import { type Answer, reasonOf } from "../Answer.ts"
 import type { Codec, CompiledOperation } from "../Contract.ts"
-import * as Sample from "../Sample.ts"
+import * as ResponseShape from "../ResponseShape.ts"
 import { issueOf, notJson } from "./Issues.ts"
 import { encoder } from "./Requests.ts"
 
@@ -125,5 +125,5 @@ const flat = (headers: ResponseHeaders): Record<string, string | undefined> =>
 
 const sampleOf = (answer: Answer, body: Uint8Array): string =>
   answer.json === undefined
-    ? Sample.ofBytes(body, header(answer.headers, "content-type"))
-    : Sample.ofJson(answer.json)
+    ? ResponseShape.ofBytes(body, header(answer.headers, "content-type"))
+    : ResponseShape.ofJson(answer.json)

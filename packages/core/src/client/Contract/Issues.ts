@@ -1,7 +1,7 @@
 /** Issues, told without the values that they are about. */
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
-import * as Sample from "../Sample.ts"
+import * as ResponseShape from "../ResponseShape.ts"
 
 /** A body that is not JSON where JSON is declared. */
 export const notJson = new Error("Expected a JSON body")
@@ -25,7 +25,7 @@ const placeOf = (path: ReadonlyArray<unknown>): string =>
     ? ""
     : ` at ${path.map((key) => `[${typeof key === "number" ? key : nameOf(String(key))}]`).join("")}`
 
-const nameOf = (key: string): string => Sample.isName(key) ? `"${key}"` : "<key>"
+const nameOf = (key: string): string => ResponseShape.isName(key) ? `"${key}"` : "<key>"
 
 /** A path parameter that is missing, empty or `..`: the message names the parameter. Anything else is a codec that threw. */
 const describe = (error: unknown): string =>

@@ -63,7 +63,7 @@ export class Peers {
   inquire(circuit: Circuit): Admission {
     if (this.inquiries.has(circuit)) return refuse(new CircuitOpen(this.fleet.timeoutMillis))
     this.inquiries.add(circuit)
-    const inquiry = new Inquiry(circuit, 2 * this.fleet.timeoutMillis)
+    const inquiry = new PeerWaiter(circuit, 2 * this.fleet.timeoutMillis)
     const consent = Effect.flatMap(
       ask(this.fleet, this.admission(circuit.key), undefined),
       (admission): Effect.Effect<void> => {
@@ -80,7 +80,7 @@ export class Peers {
   /** What the fleet says holds for a circuit; succeeds when what this process is to do for it is done. */
   private heed(
     circuit: Circuit,
-    inquiry: Inquiry,
+    inquiry: PeerWaiter,
     admission: StoreAdmission | number | undefined
   ): Effect.Effect<void> {
     const now = this.timeline.now()
@@ -191,7 +191,7 @@ const openFor = (state: State): number => {
 }
 
 /** A call that waits for the fleet's consent to probe. */
-class Inquiry implements Wait {
+class PeerWaiter implements Wait {
   readonly _tag = "Wait"
   readonly limitMillis: number
   isLeft = false

@@ -3,7 +3,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
-import * as Variables from "../Variables.ts"
+import * as EnvironmentOptions from "../EnvironmentOptions.ts"
 import type { AwsKeys } from "./Signature.ts"
 
 /** A provider as the AWS SDK has them. `forceRefresh` asks for keys that are not the remembered ones. */
@@ -47,14 +47,14 @@ export const reading = (provider: AwsKeyProvider | undefined, region: string) =>
 /** Long-lived keys, or those of a session, by the names of AWS's own tools; `undefined` when there are none. */
 export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
   Config.all({
-    accessKeyId: Variables.text("AWS_ACCESS_KEY_ID"),
-    secretAccessKey: Variables.secret("AWS_SECRET_ACCESS_KEY"),
-    sessionToken: Variables.secret("AWS_SESSION_TOKEN")
+    accessKeyId: EnvironmentOptions.text("AWS_ACCESS_KEY_ID"),
+    secretAccessKey: EnvironmentOptions.secret("AWS_SECRET_ACCESS_KEY"),
+    sessionToken: EnvironmentOptions.secret("AWS_SESSION_TOKEN")
   }),
   ({ accessKeyId, secretAccessKey, sessionToken }) => {
     if (accessKeyId === undefined) return Config.succeed(undefined)
     if (secretAccessKey === undefined) {
-      return Variables.mistaken("AWS_SECRET_ACCESS_KEY", "must be there with AWS_ACCESS_KEY_ID")
+      return EnvironmentOptions.mistaken("AWS_SECRET_ACCESS_KEY", "must be there with AWS_ACCESS_KEY_ID")
     }
     return Config.succeed(() =>
       Promise.resolve({

@@ -7,7 +7,7 @@ import type { Identity, Stanza } from "age-encryption"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { createDecipheriv, scrypt } from "node:crypto"
-import { type Trouble, trouble } from "../NearFile.ts"
+import { type Trouble, trouble } from "../LocalFile.ts"
 
 /**
  * Opens a file. The key is one identity of age a line, among comments, any of which may open it; or else a passphrase. The

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type Trouble, trouble } from "../NearFile.ts"
+import { type Trouble, trouble } from "../LocalFile.ts"
 
 /** Secrets by name, in the order of the text. */
 export type Secrets = ReadonlyMap<string, string>

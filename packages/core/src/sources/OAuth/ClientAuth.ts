@@ -4,18 +4,18 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { createPrivateKey, type KeyObject, randomUUID, sign } from "node:crypto"
 import { readFile } from "node:fs/promises"
-import * as Given from "../../credentials/Given.ts"
 import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
+import * as SourceSecret from "../../credentials/SourceSecret.ts"
 import * as BasicAuth from "../../transport/BasicAuth.ts"
-import * as Variables from "../Variables.ts"
+import * as EnvironmentOptions from "../EnvironmentOptions.ts"
 
 export const sourceName = "oauth"
 
 export type ClientAuth =
   /** `client_secret_basic`: id and secret in the `Authorization` header, form-encoded first as the RFC says. */
-  | { readonly _tag: "Basic"; readonly clientId: string; readonly secret: Given.Given }
+  | { readonly _tag: "Basic"; readonly clientId: string; readonly secret: SourceSecret.SourceSecret }
   /** `client_secret_post`: id and secret in the body, for servers that take no header. */
-  | { readonly _tag: "Post"; readonly clientId: string; readonly secret: Given.Given }
+  | { readonly _tag: "Post"; readonly clientId: string; readonly secret: SourceSecret.SourceSecret }
   /**
    * `private_key_jwt`: a statement of a minute's life, signed with a key in PEM: RS256 with one of RSA of at least 2048
    * bits, ES256 with one on P-256. `keyId` says which of several keys; `audience` whom it is for, the token endpoint by
@@ -24,7 +24,7 @@ export type ClientAuth =
   | {
     readonly _tag: "PrivateKey"
     readonly clientId: string
-    readonly key: Given.Given
+    readonly key: SourceSecret.SourceSecret
     readonly keyId?: string | undefined
     readonly audience?: string | undefined
   }
@@ -35,18 +35,21 @@ export type ClientAuth =
 export const config = (prefix: string): Config.Config<ClientAuth> =>
   Config.flatMap(
     Config.all({
-      clientId: Variables.text(`${prefix}CLIENT_ID`),
-      secret: Variables.secret(`${prefix}CLIENT_SECRET`),
-      method: Variables.word(`${prefix}CLIENT_AUTH`, ["basic", "post"]),
-      key: Variables.secret(`${prefix}PRIVATE_KEY`),
-      keyFile: Variables.text(`${prefix}PRIVATE_KEY_FILE`),
-      keyId: Variables.text(`${prefix}PRIVATE_KEY_ID`),
-      audience: Variables.text(`${prefix}ASSERTION_AUDIENCE`)
+      clientId: EnvironmentOptions.text(`${prefix}CLIENT_ID`),
+      secret: EnvironmentOptions.secret(`${prefix}CLIENT_SECRET`),
+      method: EnvironmentOptions.word(`${prefix}CLIENT_AUTH`, ["basic", "post"]),
+      key: EnvironmentOptions.secret(`${prefix}PRIVATE_KEY`),
+      keyFile: EnvironmentOptions.text(`${prefix}PRIVATE_KEY_FILE`),
+      keyId: EnvironmentOptions.text(`${prefix}PRIVATE_KEY_ID`),
+      audience: EnvironmentOptions.text(`${prefix}ASSERTION_AUDIENCE`)
     }),
     ({ audience, clientId, key, keyFile, keyId, method, secret }): Config.Config<ClientAuth> => {
-      if (clientId === undefined) return Variables.mistaken(`${prefix}CLIENT_ID`, "must be there")
+      if (clientId === undefined) return EnvironmentOptions.mistaken(`${prefix}CLIENT_ID`, "must be there")
       if ([secret, key, keyFile].filter((one) => one !== undefined).length > 1) {
-        return Variables.mistaken(`${prefix}CLIENT_SECRET`, "is there together with another way to show who it is")
+        return EnvironmentOptions.mistaken(
+          `${prefix}CLIENT_SECRET`,
+          "is there together with another way to show who it is"
+        )
       }
       if (secret !== undefined) return Config.succeed({ _tag: method === "basic" ? "Basic" : "Post", clientId, secret })
       const pem = key === undefined ? keyFile === undefined ? undefined : fromFile(keyFile) : unfolded(key)
@@ -59,7 +62,7 @@ export const config = (prefix: string): Config.Config<ClientAuth> =>
 /** A variable of one line writes the ends of a PEM's lines as `\n`. */
 const unfolded = (key: Redacted.Redacted) => Redacted.make(Redacted.value(key).replaceAll("\\n", "\n"))
 
-const fromFile = (file: string): Given.Given =>
+const fromFile = (file: string): SourceSecret.SourceSecret =>
   Effect.map(
     Effect.tryPromise({
       try: () => readFile(file, "utf8"),
@@ -81,17 +84,17 @@ export const read = (
 ): Effect.Effect<(now: number) => Shown, SourceUnavailable> => {
   switch (client._tag) {
     case "Basic":
-      return Effect.map(Given.read(client.secret), (secret) => {
+      return Effect.map(SourceSecret.read(client.secret), (secret) => {
         const authorization = BasicAuth.encode(formEncoded(client.clientId), formEncoded(Redacted.value(secret)))
         return () => ({ headers: { authorization }, parameters: [] })
       })
     case "Post":
-      return Effect.map(Given.read(client.secret), (secret) => () => ({
+      return Effect.map(SourceSecret.read(client.secret), (secret) => () => ({
         headers: {},
         parameters: [["client_id", client.clientId], ["client_secret", Redacted.value(secret)]]
       }))
     case "PrivateKey":
-      return Effect.flatMap(Given.read(client.key), (pem) =>
+      return Effect.flatMap(SourceSecret.read(client.key), (pem) =>
         Effect.try({
           try: () => {
             const key = createPrivateKey(Redacted.value(pem))

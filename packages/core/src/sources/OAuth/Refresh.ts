@@ -7,8 +7,8 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import { createHash, randomUUID } from "node:crypto"
-import * as Given from "../../credentials/Given.ts"
 import { sourceRefusal, type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
+import * as SourceSecret from "../../credentials/SourceSecret.ts"
 import { sourceName } from "./ClientAuth.ts"
 import { isTokenRefused, type TokenEndpoint } from "./TokenEndpoint.ts"
 import type { Access, Kept, Tokens, TokenStore } from "./TokenStore.ts"
@@ -21,7 +21,7 @@ export interface Refresh {
 }
 
 /** `seed` is the refresh token to begin with, and to go on with when the stored one was refused. */
-export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: Given.Given): Refresh => {
+export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: SourceSecret.SourceSecret): Refresh => {
   const claimMillis = endpoint.patience + leeway
   /** What a use gave that could not be stored yet. */
   let unsaved: Unsaved | undefined
@@ -40,7 +40,7 @@ export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: Given.Gi
   /** Takes up the seed, or says what is wrong without one. */
   const begin = Effect.fnUntraced(function*(kept: Kept | undefined) {
     if (seed === undefined) return yield* Effect.fail(kept === undefined ? nothingKept : refused)
-    const refreshToken = yield* Given.read(seed)
+    const refreshToken = yield* SourceSecret.read(seed)
     const fingerprint = createHash("sha256").update(Redacted.value(refreshToken)).digest("base64url")
     const seeds = kept?.tokens.seeds ?? []
     if (seeds.includes(fingerprint)) return yield* Effect.fail(refused)

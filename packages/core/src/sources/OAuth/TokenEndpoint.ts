@@ -7,11 +7,11 @@ import * as Schema from "effect/Schema"
 import { sourceRefusal, type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
 import * as Range from "../../Range.ts"
 import * as HttpDate from "../../transport/HttpDate.ts"
-import * as Inquiry from "../Inquiry.ts"
+import * as SecretRequest from "../SecretRequest.ts"
 import * as ClientAuth from "./ClientAuth.ts"
 import { sourceName } from "./ClientAuth.ts"
 
-export interface TokenEndpointOptions extends Inquiry.InquiryOptions {
+export interface TokenEndpointOptions extends SecretRequest.SecretRequestOptions {
   /** Where tokens are given; https, or http to this machine. */
   readonly tokenUrl: string
   readonly client: ClientAuth.ClientAuth
@@ -60,10 +60,10 @@ export interface TokenEndpoint {
 export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint, never, HttpClient> =>
   Effect.gen(function*() {
     const { audience, client, scope } = options
-    const url = Inquiry.endpointUrl("tokenUrl", options.tokenUrl)
-    const margin = options.margin === undefined ? undefined : Range.pause("margin", options.margin)
-    const unsaid = options.expiresIn === undefined ? undefined : Range.span("expiresIn", options.expiresIn)
-    const inquiry = yield* Inquiry.make(sourceName, options)
+    const url = SecretRequest.endpointUrl("tokenUrl", options.tokenUrl)
+    const margin = options.margin === undefined ? undefined : Range.durationOrZero("margin", options.margin)
+    const unsaid = options.expiresIn === undefined ? undefined : Range.duration("expiresIn", options.expiresIn)
+    const inquiry = yield* SecretRequest.make(sourceName, options)
     const resources = typeof options.resource === "string" ? [options.resource] : options.resource ?? []
     const always: ReadonlyArray<readonly [string, string]> = [
       ...(scope === undefined ? [] : [["scope", scope] as const]),
@@ -114,7 +114,7 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
   })
 
 /** RFC 6749, 5.1. Some servers write the seconds as a text. */
-const answer = Inquiry.decoder(
+const answer = SecretRequest.decoder(
   Schema.Struct({
     access_token: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,16384}$/)),
     token_type: Schema.String,
@@ -125,7 +125,7 @@ const answer = Inquiry.decoder(
   })
 )
 
-const tokenOf = Effect.fnUntraced(function*(reply: Inquiry.Reply, margin?: number, unsaid?: number) {
+const tokenOf = Effect.fnUntraced(function*(reply: SecretRequest.Reply, margin?: number, unsaid?: number) {
   const token = answer(reply)
   if (token === undefined) return yield* Effect.fail(strange)
   if (token.token_type.toLowerCase() !== "bearer") {
@@ -171,17 +171,21 @@ const refusals = [
   "invalid_target"
 ] as const
 
-const errorAnswer = Inquiry.decoder(Schema.Struct({ error: Schema.String }))
+const errorAnswer = SecretRequest.decoder(Schema.Struct({ error: Schema.String }))
 
-const errorOf = (reply: Inquiry.Reply): string => errorAnswer(reply)?.error ?? ""
+const errorOf = (reply: SecretRequest.Reply): string => errorAnswer(reply)?.error ?? ""
 
 /** Errors of the authorization endpoint (RFC 6749, 4.1.2.1), which some servers give here too, whatever the status. */
-const verdict = (reply: Inquiry.Reply): Inquiry.Verdict => {
+const verdict = (reply: SecretRequest.Reply): SecretRequest.Verdict => {
   const error = errorOf(reply)
-  return error === "temporarily_unavailable" ? "Busy" : error === "server_error" ? "Broken" : Inquiry.byStatus(reply)
+  return error === "temporarily_unavailable"
+    ? "Busy"
+    : error === "server_error"
+    ? "Broken"
+    : SecretRequest.byStatus(reply)
 }
 
-const failed = (reply: Inquiry.Reply): SourceUnavailable | TokenRefused => {
+const failed = (reply: SecretRequest.Reply): SourceUnavailable | TokenRefused => {
   const said = errorOf(reply)
   const isRefusal = verdict(reply) === "Answered" && [200, 400, 401, 403].includes(reply.status)
   if (!isRefusal) return sourceUnavailable(sourceName, `it does not answer as expected (status ${reply.status})`)

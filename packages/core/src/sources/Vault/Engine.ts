@@ -7,10 +7,10 @@ import type { CredentialRequest } from "../../credentials/Credential.ts"
 import * as Naming from "../../credentials/Naming.ts"
 import { type Secret, type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
 import * as Range from "../../Range.ts"
-import * as Inquiry from "../Inquiry.ts"
-import * as Variables from "../Variables.ts"
+import * as EnvironmentOptions from "../EnvironmentOptions.ts"
+import * as SecretRequest from "../SecretRequest.ts"
 import type { Held } from "./Login.ts"
-import { failed, keyValue, leased, renewedLease, sourceName, strange, type Wire } from "./Wire.ts"
+import { failed, keyValue, leased, renewedLease, sourceName, strange, type VaultApi } from "./VaultApi.ts"
 
 /** Where in Vault the secrets are. Paths are templates with `{vendor}` and `{key}`. */
 export type VaultEngine =
@@ -31,15 +31,19 @@ export type VaultEngine =
 
 export const config: Config.Config<VaultEngine> = Config.flatMap(
   Config.all({
-    engine: Variables.word("VAULT_ENGINE", ["kv", "dynamic"]),
-    mount: Variables.text("VAULT_KV_MOUNT"),
-    path: Variables.checked("VAULT_PATH", Variables.text("VAULT_PATH"), (path) => Naming.checked("VAULT_PATH", path)),
-    field: Variables.text("VAULT_FIELD")
+    engine: EnvironmentOptions.word("VAULT_ENGINE", ["kv", "dynamic"]),
+    mount: EnvironmentOptions.text("VAULT_KV_MOUNT"),
+    path: EnvironmentOptions.checked(
+      "VAULT_PATH",
+      EnvironmentOptions.text("VAULT_PATH"),
+      (path) => Naming.checked("VAULT_PATH", path)
+    ),
+    field: EnvironmentOptions.text("VAULT_FIELD")
   }),
   ({ engine, field, mount, path }): Config.Config<VaultEngine> => {
     if (engine === "kv") return Config.succeed({ _tag: "KeyValue", mount, path, field })
     return path === undefined || field === undefined
-      ? Variables.mistaken("VAULT_ENGINE", "dynamic needs VAULT_PATH and VAULT_FIELD")
+      ? EnvironmentOptions.mistaken("VAULT_ENGINE", "dynamic needs VAULT_PATH and VAULT_FIELD")
       : Config.succeed({ _tag: "Dynamic", path, field })
   }
 )
@@ -49,7 +53,7 @@ export interface Engine {
   pathOf(request: CredentialRequest): string | undefined
   /** Whether reading twice does no more than reading once. */
   readonly isRepeatable: boolean
-  secretOf(reply: Inquiry.Reply, held: Held): Effect.Effect<Secret | undefined, SourceUnavailable>
+  secretOf(reply: SecretRequest.Reply, held: Held): Effect.Effect<Secret | undefined, SourceUnavailable>
   /** The leases that have not ended, with the token they were made under. */
   readonly leases: Effect.Effect<ReadonlyArray<Lease>>
 }
@@ -63,8 +67,8 @@ export interface Lease {
 }
 
 /** Throws when an option is out of its range. */
-export const make = (wire: Wire, options: VaultEngine): Engine =>
-  options._tag === "KeyValue" ? makeKeyValue(options) : makeDynamic(wire, options)
+export const make = (api: VaultApi, options: VaultEngine): Engine =>
+  options._tag === "KeyValue" ? makeKeyValue(options) : makeDynamic(api, options)
 
 const makeKeyValue = (options: VaultEngine & { readonly _tag: "KeyValue" }): Engine => {
   const template = Naming.checked("path", options.path ?? "{vendor}/{key}")
@@ -93,7 +97,7 @@ const makeKeyValue = (options: VaultEngine & { readonly _tag: "KeyValue" }): Eng
   }
 }
 
-const makeDynamic = (wire: Wire, options: VaultEngine & { readonly _tag: "Dynamic" }): Engine => {
+const makeDynamic = (api: VaultApi, options: VaultEngine & { readonly _tag: "Dynamic" }): Engine => {
   const template = Naming.checked("path", options.path)
   let leases: ReadonlyArray<Lease> = []
   const live = Effect.map(Clock.currentTimeMillis, (now) => leases.filter(({ endsAt }) => now < endsAt))
@@ -113,7 +117,7 @@ const makeDynamic = (wire: Wire, options: VaultEngine & { readonly _tag: "Dynami
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       if (!held.isCurrent || (held.expiresAt ?? Infinity) <= now) return undefined
-      const reply = yield* wire.post(
+      const reply = yield* api.post(
         "sys/leases/renew",
         held.token,
         { lease_id: id, increment: Math.ceil(firstGranted / 1_000) },

@@ -11,15 +11,15 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { readFile } from "node:fs/promises"
-import * as Given from "../../credentials/Given.ts"
 import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
-import * as Variables from "../Variables.ts"
-import { failed, login, lookup, sourceName, strange, unwrapped, type Wire } from "./Wire.ts"
+import * as SourceSecret from "../../credentials/SourceSecret.ts"
+import * as EnvironmentOptions from "../EnvironmentOptions.ts"
+import { failed, login, lookup, sourceName, strange, unwrapped, type VaultApi } from "./VaultApi.ts"
 
 /** How we let ourselves in. */
 export type VaultAuth =
   /** A token that somebody else has made. It is renewed where it can be; it is never revoked. */
-  | { readonly _tag: "Token"; readonly token: Given.Given }
+  | { readonly _tag: "Token"; readonly token: SourceSecret.SourceSecret }
   /**
    * A role id and a secret id. A wrapped secret id is a token that gives it once: it is unwrapped at the first login.
    * `mount` is where the method is, `approle` by default.
@@ -27,7 +27,7 @@ export type VaultAuth =
   | {
     readonly _tag: "AppRole"
     readonly roleId: string
-    readonly secretId: Given.Given
+    readonly secretId: SourceSecret.SourceSecret
     readonly isWrapped?: boolean | undefined
     readonly mount?: string | undefined
   }
@@ -44,22 +44,25 @@ export type VaultAuth =
 
 export const config: Config.Config<VaultAuth> = Config.flatMap(
   Config.all({
-    token: Variables.secret("VAULT_TOKEN"),
-    roleId: Variables.text("VAULT_ROLE_ID"),
-    secretId: Variables.secret("VAULT_SECRET_ID"),
-    isWrapped: Variables.flag("VAULT_SECRET_ID_WRAPPED"),
-    role: Variables.text("VAULT_KUBERNETES_ROLE"),
-    tokenFile: Variables.text("VAULT_KUBERNETES_TOKEN_FILE"),
-    mount: Variables.text("VAULT_AUTH_MOUNT")
+    token: EnvironmentOptions.secret("VAULT_TOKEN"),
+    roleId: EnvironmentOptions.text("VAULT_ROLE_ID"),
+    secretId: EnvironmentOptions.secret("VAULT_SECRET_ID"),
+    isWrapped: EnvironmentOptions.flag("VAULT_SECRET_ID_WRAPPED"),
+    role: EnvironmentOptions.text("VAULT_KUBERNETES_ROLE"),
+    tokenFile: EnvironmentOptions.text("VAULT_KUBERNETES_TOKEN_FILE"),
+    mount: EnvironmentOptions.text("VAULT_AUTH_MOUNT")
   }),
   ({ isWrapped, mount, role, roleId, secretId, token, tokenFile }): Config.Config<VaultAuth> => {
     if ([token, roleId, role].filter((one) => one !== undefined).length !== 1) {
-      return Variables.mistaken("VAULT_TOKEN", "one of it, VAULT_ROLE_ID and VAULT_KUBERNETES_ROLE must be there")
+      return EnvironmentOptions.mistaken(
+        "VAULT_TOKEN",
+        "one of it, VAULT_ROLE_ID and VAULT_KUBERNETES_ROLE must be there"
+      )
     }
     if (token !== undefined) return Config.succeed({ _tag: "Token", token })
     if (role !== undefined) return Config.succeed({ _tag: "Kubernetes", role, tokenFile, mount })
     return roleId === undefined || secretId === undefined
-      ? Variables.mistaken("VAULT_SECRET_ID", "must be there with VAULT_ROLE_ID")
+      ? EnvironmentOptions.mistaken("VAULT_SECRET_ID", "must be there with VAULT_ROLE_ID")
       : Config.succeed({ _tag: "AppRole", roleId, secretId, isWrapped, mount })
   }
 )
@@ -82,11 +85,11 @@ export interface Login {
   readonly end: Effect.Effect<ReadonlyArray<Held>>
 }
 
-export const make = (wire: Wire, auth: VaultAuth): Effect.Effect<Login, never, Scope.Scope> =>
+export const make = (api: VaultApi, auth: VaultAuth): Effect.Effect<Login, never, Scope.Scope> =>
   Effect.gen(function*() {
     const turn = yield* Semaphore.make(1)
     const renewal = yield* FiberHandle.make<void>()
-    const enter = yield* entrance(wire, auth)
+    const enter = yield* entrance(api, auth)
     let held: Token | undefined
     let own: ReadonlyArray<Held> = []
 
@@ -126,7 +129,7 @@ export const make = (wire: Wire, auth: VaultAuth): Effect.Effect<Login, never, S
 
     const renew = (token: Token) =>
       Effect.gen(function*() {
-        const reply = yield* wire.post("auth/token/renew-self", token.token, {}, true)
+        const reply = yield* api.post("auth/token/renew-self", token.token, {}, true)
         if (reply.status === 403) {
           if (held === token) forget()
           return
@@ -152,7 +155,7 @@ export const make = (wire: Wire, auth: VaultAuth): Effect.Effect<Login, never, S
       isDead: (refused) =>
         Effect.gen(function*() {
           if (held !== refused) return true
-          const reply = yield* wire.get("auth/token/lookup-self", refused.token, true)
+          const reply = yield* api.get("auth/token/lookup-self", refused.token, true)
           if (reply.status === 200) return false
           if (reply.status !== 403) return yield* Effect.fail(failed("looking up the token", reply))
           if (held === refused) forget()
@@ -177,23 +180,23 @@ const unended = (tokens: ReadonlyArray<Held>) =>
   )
 
 /** One login. */
-const entrance = (wire: Wire, auth: VaultAuth): Effect.Effect<Effect.Effect<Token, SourceUnavailable>> =>
+const entrance = (api: VaultApi, auth: VaultAuth): Effect.Effect<Effect.Effect<Token, SourceUnavailable>> =>
   Effect.sync(() => {
     switch (auth._tag) {
       case "Token":
-        return Effect.flatMap(Given.read(auth.token), (token) => lookedUp(wire, token))
+        return Effect.flatMap(SourceSecret.read(auth.token), (token) => lookedUp(api, token))
       case "AppRole": {
-        const secretId = auth.isWrapped === true ? unwrap(wire, auth.secretId) : Given.read(auth.secretId)
+        const secretId = auth.isWrapped === true ? unwrap(api, auth.secretId) : SourceSecret.read(auth.secretId)
         return Effect.flatMap(
           secretId,
           (secret) =>
-            loggedIn(wire, auth.mount ?? "approle", { role_id: auth.roleId, secret_id: Redacted.value(secret) })
+            loggedIn(api, auth.mount ?? "approle", { role_id: auth.roleId, secret_id: Redacted.value(secret) })
         )
       }
       case "Kubernetes":
         return Effect.flatMap(
           serviceAccountToken(auth.tokenFile ?? serviceAccountFile),
-          (jwt) => loggedIn(wire, auth.mount ?? "kubernetes", { role: auth.role, jwt })
+          (jwt) => loggedIn(api, auth.mount ?? "kubernetes", { role: auth.role, jwt })
         )
     }
   })
@@ -201,8 +204,8 @@ const entrance = (wire: Wire, auth: VaultAuth): Effect.Effect<Effect.Effect<Toke
 /**
  * A login is not repeated when its fate is unknown: a secret id can be good for so many logins only.
  */
-const loggedIn = Effect.fnUntraced(function*(wire: Wire, mount: string, body: object) {
-  const reply = yield* wire.post(`auth/${mount}/login`, undefined, body, false)
+const loggedIn = Effect.fnUntraced(function*(api: VaultApi, mount: string, body: object) {
+  const reply = yield* api.post(`auth/${mount}/login`, undefined, body, false)
   if (reply.status !== 200) return yield* Effect.fail(failed("the login", reply))
   const answer = login(reply)
   if (answer === undefined) return yield* Effect.fail(strange)
@@ -210,8 +213,8 @@ const loggedIn = Effect.fnUntraced(function*(wire: Wire, mount: string, body: ob
 })
 
 /** A token that we were given does not tell how long it is good: Vault does, where its policy lets us ask. */
-const lookedUp = Effect.fnUntraced(function*(wire: Wire, token: Redacted.Redacted) {
-  const reply = yield* wire.get("auth/token/lookup-self", token, true)
+const lookedUp = Effect.fnUntraced(function*(api: VaultApi, token: Redacted.Redacted) {
+  const reply = yield* api.get("auth/token/lookup-self", token, true)
   if (reply.status !== 200) return yield* Effect.fail(failed("the token", reply))
   const answer = lookup(reply)
   if (answer === undefined) return yield* Effect.fail(strange)
@@ -228,11 +231,14 @@ const tokenOf = (token: string, millis: number, isRenewable: boolean, askedAt: n
 })
 
 /** A wrapping token gives its secret id once; whoever finds it used knows that somebody else was faster. */
-const unwrap = (wire: Wire, given: Given.Given): Effect.Effect<Redacted.Redacted, SourceUnavailable> => {
+const unwrap = (
+  api: VaultApi,
+  given: SourceSecret.SourceSecret
+): Effect.Effect<Redacted.Redacted, SourceUnavailable> => {
   let secretId: Redacted.Redacted | undefined
   return Effect.gen(function*() {
     if (secretId !== undefined) return secretId
-    const reply = yield* wire.post("sys/wrapping/unwrap", yield* Given.read(given), {}, false)
+    const reply = yield* api.post("sys/wrapping/unwrap", yield* SourceSecret.read(given), {}, false)
     if (reply.status !== 200) {
       return yield* Effect.fail(
         failed("unwrapping the secret id, which may have been unwrapped by somebody else", reply)

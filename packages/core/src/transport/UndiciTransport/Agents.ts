@@ -2,7 +2,7 @@
 import { Agent } from "undici"
 import * as Range from "../../Range.ts"
 import type { Connector } from "./Connector.ts"
-import { abandoned } from "./Exchange.ts"
+import { abandoned } from "./UndiciExchange.ts"
 
 export interface AgentOptions {
   /** Connections per origin, a whole number of at least 1; further requests wait for a free one. @default 256 (ours) */

@@ -16,7 +16,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Use from "../../Use.ts"
 import { Countries, type Country, Iso2, UnknownCountry } from "../Countries.ts"
-import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "../words.ts"
+import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "../CountryFields.ts"
 import { type Country as CscCountry, CountryStateCityApi } from "./Api.ts"
 
 const name = "country-state-city"

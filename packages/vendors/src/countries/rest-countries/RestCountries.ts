@@ -19,7 +19,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Use from "../../Use.ts"
 import { Countries, type Country, Iso2, UnknownCountry } from "../Countries.ts"
-import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "../words.ts"
+import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "../CountryFields.ts"
 import { type Country as RestCountry, fields, pageSize, RestCountriesApi } from "./Api.ts"
 
 const name = "rest-countries"

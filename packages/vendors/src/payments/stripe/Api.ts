@@ -8,7 +8,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
-import { largestAmount } from "./amounts.ts"
+import { largestAmount } from "./Amounts.ts"
 
 /** Minor units as Stripe counts them. */
 const Amount = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: largestAmount }))

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { StripeApi } from "./Api.ts"
 import { Books } from "./Simulator/Books.ts"
-import { endpoints } from "./Simulator/endpoints.ts"
+import { endpoints } from "./Simulator/Endpoints.ts"
 import { Idempotency } from "./Simulator/Idempotency.ts"
 
 export interface StripeSimulator extends Simulator.Simulator {

@@ -30,7 +30,7 @@ import {
   type PaymentStatus,
   type Refund
 } from "../Payments.ts"
-import { fromStripe, toStripe } from "./amounts.ts"
+import { fromStripe, toStripe } from "./Amounts.ts"
 import {
   type CardProblem,
   type PaymentIntent,

@@ -5,7 +5,7 @@
  * @example
  * ```ts
  * import { Credential } from "@breakwater/core/credentials"
- * import { Configured } from "@breakwater/core/sources"
+ * import { FromEnvironment } from "@breakwater/core/sources"
  * import { ConfigProvider, Effect, Layer, Redacted } from "effect"
  * import { FetchHttpClient } from "effect/http"
  * import { tmpdir } from "node:os"
@@ -16,7 +16,7 @@
  *   const { read } = yield* Credential.Credentials
  *   console.log(Redacted.value(yield* read({ vendor: "stripe", key: "" }))) // => here
  * })
- * const credentials = Configured.layer.pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(provider))
+ * const credentials = FromEnvironment.layer.pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(provider))
  * await Effect.runPromise(Effect.provide(program, credentials))
  * ```
  */
@@ -27,14 +27,14 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Chain from "../credentials/Chain.ts"
 import { Credentials, environment } from "../credentials/Credential.ts"
-import * as Keeper from "../credentials/Keeper.ts"
 import * as Naming from "../credentials/Naming.ts"
+import * as RefreshingCredentials from "../credentials/RefreshingCredentials.ts"
 import type { Source } from "../credentials/Source.ts"
 import * as AwsSecretsManager from "./AwsSecretsManager.ts"
 import * as EncryptedFile from "./EncryptedFile.ts"
+import * as EnvironmentOptions from "./EnvironmentOptions.ts"
 import * as Files from "./Files.ts"
 import * as OAuth from "./OAuth.ts"
-import * as Variables from "./Variables.ts"
 import * as Vault from "./Vault.ts"
 
 /** How a part of the chain is made, when all that is configured is known to be right. */
@@ -61,13 +61,13 @@ export interface Settings {
  */
 export const config: Config.Config<Settings> = Config.flatMap(
   Config.all({
-    words: Variables.text("CREDENTIALS"),
-    name: Variables.checked(
+    words: EnvironmentOptions.text("CREDENTIALS"),
+    name: EnvironmentOptions.checked(
       "CREDENTIALS_NAME",
-      Variables.text("CREDENTIALS_NAME"),
+      EnvironmentOptions.text("CREDENTIALS_NAME"),
       (name) => Naming.checked("CREDENTIALS_NAME", name)
     ),
-    whenDown: Variables.word("CREDENTIALS_WHEN_DOWN", ["fail", "next"])
+    whenDown: EnvironmentOptions.word("CREDENTIALS_WHEN_DOWN", ["fail", "next"])
   }),
   ({ name, whenDown, words = "environment" }) =>
     Config.map(
@@ -76,7 +76,7 @@ export const config: Config.Config<Settings> = Config.flatMap(
     )
 )
 
-/** Credentials by {@link config}. Sources that are far away are asked through the `HttpClient`, and kept by a {@link Keeper}. */
+/** Credentials by {@link config}. Sources that are far away are asked through the `HttpClient`, and kept by a {@link RefreshingCredentials}. */
 export const layer: Layer.Layer<never, Config.ConfigError, HttpClient> = Layer.effect(
   Credentials,
   Effect.gen(function*() {
@@ -88,7 +88,7 @@ export const layer: Layer.Layer<never, Config.ConfigError, HttpClient> = Layer.e
 const partOf = (text: string, position: number, name: string | undefined): Config.Config<Plan> => {
   const at = text.indexOf(":")
   const [word, where] = at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)]
-  const mistaken = (what: string) => Variables.mistaken("CREDENTIALS", `${what} (in place ${position})`)
+  const mistaken = (what: string) => EnvironmentOptions.mistaken("CREDENTIALS", `${what} (in place ${position})`)
   switch (word) {
     case "files":
       return where === ""
@@ -123,7 +123,7 @@ const partOf = (text: string, position: number, name: string | undefined): Confi
 const near = (source: Source): Plan => Effect.succeed(source)
 
 const kept = (source: Effect.Effect<Source, never, HttpClient | Scope.Scope>): Plan =>
-  Effect.flatMap(source, (source) => Keeper.make(source))
+  Effect.flatMap(source, (source) => RefreshingCredentials.make(source))
 
 const unknown =
   "must be environment, files:…, encrypted-file:…, vault, aws-secrets-manager or oauth, or several with commas between"

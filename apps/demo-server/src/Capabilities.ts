@@ -5,7 +5,7 @@ import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { span } from "./Span.ts"
+import { span } from "./DurationConfig.ts"
 
 const fresh = {
   rates: span("RATES_FRESH", Duration.minutes(5)),

@@ -22,7 +22,7 @@ export const abandoned = new Error("The request was abandoned")
 /** How many provisional answers (1xx) may come before the answer. */
 const maxProvisional = 16
 
-export class Exchange implements Dispatcher.DispatchHandler {
+export class UndiciExchange implements Dispatcher.DispatchHandler {
   private readonly request: TransportRequest
   private readonly receiver: Receiver
   private readonly limits: MessageLimits

@@ -4,32 +4,36 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { sourceRefusal, type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
-import * as Inquiry from "../Inquiry.ts"
+import * as SecretRequest from "../SecretRequest.ts"
 
-export interface WireOptions extends Inquiry.InquiryOptions {
+export interface VaultApiOptions extends SecretRequest.SecretRequestOptions {
   /** Where Vault is: `https://vault.example.com:8200`; plain http to this machine alone, as to a Vault Agent. */
   readonly address: string
   /** The namespace of Vault Enterprise, of HCP or of OpenBao that everything is in. @default none */
   readonly namespace?: string | undefined
 }
 
-export interface Wire {
+export interface VaultApi {
   /** Reads a path below `/v1/`. */
-  get(path: string, token: Redacted.Redacted, isRepeatable: boolean): Effect.Effect<Inquiry.Reply, SourceUnavailable>
+  get(
+    path: string,
+    token: Redacted.Redacted,
+    isRepeatable: boolean
+  ): Effect.Effect<SecretRequest.Reply, SourceUnavailable>
   post(
     path: string,
     token: Redacted.Redacted | undefined,
     body: object,
     isRepeatable: boolean
-  ): Effect.Effect<Inquiry.Reply, SourceUnavailable>
+  ): Effect.Effect<SecretRequest.Reply, SourceUnavailable>
 }
 
 export const sourceName = "vault"
 
-export const make = (options: WireOptions): Effect.Effect<Wire, never, HttpClient> =>
+export const make = (options: VaultApiOptions): Effect.Effect<VaultApi, never, HttpClient> =>
   Effect.gen(function*() {
-    const base = Inquiry.baseUrl("address", options.address)
-    const inquiry = yield* Inquiry.make(sourceName, options)
+    const base = SecretRequest.baseUrl("address", options.address)
+    const inquiry = yield* SecretRequest.make(sourceName, options)
     const headers = (token: Redacted.Redacted | undefined): Record<string, string> => ({
       "x-vault-request": "true",
       ...(options.namespace === undefined ? {} : { "x-vault-namespace": options.namespace }),
@@ -50,7 +54,7 @@ export const make = (options: WireOptions): Effect.Effect<Wire, never, HttpClien
   })
 
 /** What an answer other than the one wanted comes to. Vault's own words are not repeated. */
-export const failed = (what: string, { status }: Inquiry.Reply): SourceUnavailable =>
+export const failed = (what: string, { status }: SecretRequest.Reply): SourceUnavailable =>
   status === 400 || status === 401 || status === 403 || status === 405
     ? sourceRefusal(sourceName, `it does not allow ${what} (status ${status})`)
     : sourceUnavailable(sourceName, `${reasons[status] ?? "it does not answer as expected"} (status ${status})`)
@@ -77,7 +81,7 @@ export const strange = sourceUnavailable(sourceName, "its answer is not what its
 const Seconds = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 3_155_760_000 }))
 
 /** A login or a renewed token: api-docs/auth/token, /auth/approle, /auth/kubernetes. */
-export const login = Inquiry.decoder(
+export const login = SecretRequest.decoder(
   Schema.Struct({
     auth: Schema.Struct({
       client_token: Schema.NonEmptyString,
@@ -88,17 +92,17 @@ export const login = Inquiry.decoder(
 )
 
 /** api-docs/auth/token#lookup-a-token-self */
-export const lookup = Inquiry.decoder(
+export const lookup = SecretRequest.decoder(
   Schema.Struct({ data: Schema.Struct({ ttl: Seconds, renewable: Schema.optional(Schema.Boolean) }) })
 )
 
 /** api-docs/system/wrapping-unwrap, of an AppRole's secret id */
-export const unwrapped = Inquiry.decoder(
+export const unwrapped = SecretRequest.decoder(
   Schema.Struct({ data: Schema.Struct({ secret_id: Schema.NonEmptyString }) })
 )
 
 /** api-docs/secret/kv/kv-v2#read-secret-version; also what a deleted version looks like, which comes with status 404. */
-export const keyValue = Inquiry.decoder(
+export const keyValue = SecretRequest.decoder(
   Schema.Struct({
     data: Schema.Struct({
       data: Schema.Record(Schema.String, Schema.Unknown),
@@ -108,7 +112,7 @@ export const keyValue = Inquiry.decoder(
 )
 
 /** A secret with a lease, as api-docs/secret/databases#generate-credentials gives it. */
-export const leased = Inquiry.decoder(
+export const leased = SecretRequest.decoder(
   Schema.Struct({
     lease_id: Schema.String,
     lease_duration: Seconds,
@@ -118,6 +122,6 @@ export const leased = Inquiry.decoder(
 )
 
 /** api-docs/system/leases#renew-lease */
-export const renewedLease = Inquiry.decoder(
+export const renewedLease = SecretRequest.decoder(
   Schema.Struct({ lease_id: Schema.String, lease_duration: Seconds, renewable: Schema.Boolean })
 )

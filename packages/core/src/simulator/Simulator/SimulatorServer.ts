@@ -32,7 +32,7 @@ export interface WireResponse {
   readonly body: Uint8Array
 }
 
-export interface WireOptions {
+export interface SimulatorServerOptions {
   /** The port to listen at; 0 for a free one. */
   readonly port: number
   readonly faults: Faults
@@ -45,7 +45,7 @@ export interface WireOptions {
   readonly limited: WireResponse
 }
 
-export interface Wire {
+export interface SimulatorServer {
   readonly port: number
   /** Stops or starts listening, at the same port. */
   readonly listen: Effect.Effect<void>
@@ -57,7 +57,7 @@ const maxRequestBytes = 4 * 1024 * 1024
 const endlessChunk = Buffer.alloc(1024, " ")
 
 /** Serves until its scope ends. */
-export const serve = (options: WireOptions): Effect.Effect<Wire, never, Scope.Scope> =>
+export const serve = (options: SimulatorServerOptions): Effect.Effect<SimulatorServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const context = yield* Effect.context<never>()
@@ -101,7 +101,7 @@ const listen = (server: Server, port: number): Effect.Effect<void> =>
   })
 
 const answer = Effect.fnUntraced(
-  function*(options: WireOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
+  function*(options: SimulatorServerOptions, incoming: IncomingMessage, outgoing: ServerResponse) {
     const request = yield* read(incoming)
     if (request === "TooLarge") return yield* write(outgoing, { status: 413, headers: {}, body: new Uint8Array() })
     const now = yield* Clock.currentTimeMillis

@@ -1,5 +1,5 @@
 import * as Credential from "@breakwater/core/credentials/Credential"
-import * as Configured from "@breakwater/core/sources/Configured"
+import * as FromEnvironment from "@breakwater/core/sources/FromEnvironment"
 import { assert, describe, it } from "@effect/vitest"
 import { Encrypter } from "age-encryption"
 import { Cause, ConfigProvider, Effect, Exit, Layer, Redacted } from "effect"
@@ -24,7 +24,7 @@ const reading = (env: Environment, request: Credential.CredentialRequest = strip
     return yield* Effect.match(read(request), { onSuccess: Redacted.value, onFailure: ({ problem }) => problem })
   }).pipe(
     Effect.provide(Layer.provideMerge(
-      Configured.layer,
+      FromEnvironment.layer,
       Layer.merge(FetchHttpClient.layer, ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
     ))
   )

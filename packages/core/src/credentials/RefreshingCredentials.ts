@@ -5,11 +5,11 @@
  *
  * @example
  * ```ts
- * import { Credential, Keeper } from "@breakwater/core/credentials"
+ * import { Credential, RefreshingCredentials } from "@breakwater/core/credentials"
  * import { Effect, Redacted } from "effect"
  *
  * let fetches = 0
- * const source: Keeper.Source = {
+ * const source: RefreshingCredentials.Source = {
  *   name: "counting",
  *   fetch: () => Effect.sync(() => ({ value: Redacted.make(`secret ${++fetches}`) }))
  * }
@@ -18,7 +18,7 @@
  *   const secrets = Effect.all([read({ vendor: "stripe", key: "" }), read({ vendor: "stripe", key: "" })])
  *   console.log((yield* secrets).map(Redacted.value), fetches) // => [ 'secret 1', 'secret 1' ] 1
  * })
- * await Effect.runPromise(Effect.provide(program, Keeper.layer(Effect.succeed(source))))
+ * await Effect.runPromise(Effect.provide(program, RefreshingCredentials.layer(Effect.succeed(source))))
  * ```
  */
 import * as Clock from "effect/Clock"
@@ -35,8 +35,8 @@ import type * as Scope from "effect/Scope"
 import { Deadline } from "../Deadline.ts"
 import * as Range from "../Range.ts"
 import { CredentialUnavailable } from "../Reason.ts"
-import { Flight } from "../structures/Flight.ts"
 import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
+import { SingleFlight } from "../structures/SingleFlight.ts"
 import * as Timeline from "../Timeline.ts"
 import { type CredentialRequest, Credentials } from "./Credential.ts"
 import { environmentName } from "./Naming.ts"
@@ -45,7 +45,7 @@ import type { Secret, Source, SourceUnavailable } from "./Source.ts"
 export type { Secret, Source, SourceUnavailable } from "./Source.ts"
 
 /** Where a default names no source, it is ours. */
-export interface KeeperOptions extends KeyOptions {
+export interface RefreshingCredentialsOptions extends KeyOptions {
   /** How long a secret that has no end is given before it is fetched anew; longer than 0. @default "1 minute" */
   readonly maxAge?: Duration.Input | undefined
   /** How long before its end a secret is fetched anew; at least 0, and never more than half of its life. @default "1 minute" */
@@ -63,18 +63,24 @@ export interface KeeperOptions extends KeyOptions {
 }
 
 /** Keeps the secrets of a source until the scope ends. Throws when an option is out of its range. */
-export const make = (source: Source, options: KeeperOptions = {}): Effect.Effect<Credentials, never, Scope.Scope> => {
+export const make = (
+  source: Source,
+  options: RefreshingCredentialsOptions = {}
+): Effect.Effect<Credentials, never, Scope.Scope> => {
   const settings: Settings = {
-    maxAgeMillis: Range.span("Keeper: maxAge", options.maxAge ?? Duration.minutes(1)),
-    aheadMillis: Range.pause("Keeper: refreshAhead", options.refreshAhead ?? Duration.minutes(1)),
-    jitter: Range.between("Keeper: jitter", options.jitter ?? 0.3, 0, 1),
-    staleMillis: Range.pause("Keeper: staleFor", options.staleFor ?? Duration.hours(1)),
-    retryMillis: Range.pause("Keeper: retryPause", options.retryPause ?? Duration.seconds(1))
+    maxAgeMillis: Range.duration("RefreshingCredentials: maxAge", options.maxAge ?? Duration.minutes(1)),
+    aheadMillis: Range.durationOrZero(
+      "RefreshingCredentials: refreshAhead",
+      options.refreshAhead ?? Duration.minutes(1)
+    ),
+    jitter: Range.between("RefreshingCredentials: jitter", options.jitter ?? 0.3, 0, 1),
+    staleMillis: Range.durationOrZero("RefreshingCredentials: staleFor", options.staleFor ?? Duration.hours(1)),
+    retryMillis: Range.durationOrZero("RefreshingCredentials: retryPause", options.retryPause ?? Duration.seconds(1))
   }
-  const keys = settingsOf("Keeper", options)
+  const keys = settingsOf("RefreshingCredentials", options)
   return Effect.gen(function*() {
     const held = new Keyed<Held>(keys, (_key, now) => new Held(now), ({ flight }) => flight !== undefined)
-    const keeper = new Keeper(source, settings, held, yield* Effect.scope, yield* Random.Random)
+    const keeper = new RefreshingCredentials(source, settings, held, yield* Effect.scope, yield* Random.Random)
     return {
       read: (request) => keeper.read(request),
       renew: (request, refused) => keeper.renew(request, refused)
@@ -85,7 +91,7 @@ export const make = (source: Source, options: KeeperOptions = {}): Effect.Effect
 /** {@link Credentials} by a source. */
 export const layer = <E, R>(
   source: Effect.Effect<Source, E, R>,
-  options: KeeperOptions = {}
+  options: RefreshingCredentialsOptions = {}
 ): Layer.Layer<never, E, Exclude<R, Scope.Scope>> =>
   Layer.effect(Credentials, Effect.flatMap(source, (source) => make(source, options)))
 
@@ -109,7 +115,7 @@ class Held implements Cell {
   fetchedAt = -Infinity
   /** From when on it is fetched anew: in Unix time where it has an end, of the timeline where it has none. */
   refreshAt = -Infinity
-  flight: Flight<Secret | undefined, SourceUnavailable> | undefined = undefined
+  flight: SingleFlight<Secret | undefined, SourceUnavailable> | undefined = undefined
   /** The secret whose refusal is why the source is being asked. */
   refusal: Redacted.Redacted | undefined = undefined
   /** When it was last asked because of a refusal. */
@@ -125,7 +131,7 @@ class Held implements Cell {
   }
 }
 
-class Keeper {
+class RefreshingCredentials {
   private readonly source: Source
   private readonly settings: Settings
   private readonly held: Keyed<Held>
@@ -236,8 +242,8 @@ class Keeper {
     request: CredentialRequest,
     held: Held,
     refused: Redacted.Redacted | undefined
-  ): Flight<Secret | undefined, SourceUnavailable> {
-    const flight = new Flight<Secret | undefined, SourceUnavailable>(Infinity, true, () => {})
+  ): SingleFlight<Secret | undefined, SourceUnavailable> {
+    const flight = new SingleFlight<Secret | undefined, SourceUnavailable>(Infinity, true, () => {})
     held.flight = flight
     held.refusal = refused
     const fetched = Effect.suspend(() => this.source.fetch(request, refused))

@@ -4,14 +4,14 @@
  *
  * @example
  * ```ts
- * import { Credential, Given } from "@breakwater/core/credentials"
+ * import { Credential, SourceSecret } from "@breakwater/core/credentials"
  * import { ConfigProvider, Effect, Redacted } from "effect"
  *
  * // The secret of an OAuth client, by the environment: `HUBSPOT_CLIENT_API_KEY`.
- * const secret = Given.fromSource(Credential.environment, { vendor: "hubspot", key: "client" })
+ * const secret = SourceSecret.fromSource(Credential.environment, { vendor: "hubspot", key: "client" })
  * const environment = ConfigProvider.fromUnknown({ HUBSPOT_CLIENT_API_KEY: "from the environment" })
  *
- * const read = await Effect.runPromise(Effect.provide(Given.read(secret), ConfigProvider.layer(environment)))
+ * const read = await Effect.runPromise(Effect.provide(SourceSecret.read(secret), ConfigProvider.layer(environment)))
  * console.log(Redacted.value(read)) // => from the environment
  * ```
  */
@@ -19,14 +19,14 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { type CredentialRequest, type Source, type SourceUnavailable, sourceUnavailable } from "./Source.ts"
 
-export type Given = Redacted.Redacted | Effect.Effect<Redacted.Redacted, SourceUnavailable>
+export type SourceSecret = Redacted.Redacted | Effect.Effect<Redacted.Redacted, SourceUnavailable>
 
 /** Reads it now. */
-export const read = (given: Given): Effect.Effect<Redacted.Redacted, SourceUnavailable> =>
+export const read = (given: SourceSecret): Effect.Effect<Redacted.Redacted, SourceUnavailable> =>
   Redacted.isRedacted(given) ? Effect.succeed(given) : given
 
 /** Asks another source for it, every time. Fails when that one has none. */
-export const fromSource = (source: Source, request: CredentialRequest): Given =>
+export const fromSource = (source: Source, request: CredentialRequest): SourceSecret =>
   Effect.flatMap(source.fetch(request), (secret) =>
     secret === undefined
       ? Effect.fail(sourceUnavailable(source.name, "it has no secret of that name"))

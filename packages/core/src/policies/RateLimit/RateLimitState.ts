@@ -8,8 +8,8 @@ import { Waiter, WaitQueue } from "../../structures/WaitQueue.ts"
 import type { Lease } from "./Lease.ts"
 import type { Meter } from "./Meter.ts"
 
-/** What all lanes of a rate limit have in common. */
-export interface LaneSettings {
+/** What all states of a rate limit have in common. */
+export interface RateLimitStateSettings {
   /** What a key may take of its fleet's permits; `undefined` where nothing is shared. */
   lease(key: string, answered: (now: number) => void): Lease | undefined
   /** Whether a call may not wait behind so many and for so long. */
@@ -22,20 +22,20 @@ const defaultPauseMillis = 1_000
 const longestPauseMillis = 24 * 60 * 60 * 1_000
 
 /** The calls of one key. */
-export class Lane implements Cell {
+export class RateLimitState implements Cell {
   declare readonly meter: Meter
   declare readonly lease: Lease | undefined
-  readonly queue = new WaitQueue<Place>()
+  readonly queue = new WaitQueue<RateLimitWaiter>()
   queuedCost = 0
   /** Permits that are neither settled nor cancelled: what they come to must be heard here. */
   running = 0
   declare touchedAt: number
   declare placedAt: number
-  declare private readonly settings: LaneSettings
+  declare private readonly settings: RateLimitStateSettings
   /** Until when the vendor wants to hear nothing. */
   private pausedUntil = -Infinity
 
-  constructor(meter: Meter, now: number, settings: LaneSettings, key: string) {
+  constructor(meter: Meter, now: number, settings: RateLimitStateSettings, key: string) {
     this.meter = meter
     this.settings = settings
     this.lease = settings.lease(key, (now) => this.answered(now))
@@ -61,14 +61,14 @@ export class Lane implements Cell {
     this.lease?.take(call.now, call.cost)
     this.running++
     this.keep(call.now)
-    return new Taken(this, call.now)
+    return new RateLimitPermit(this, call.now)
   }
-  join(place: Place, now: number): void {
+  join(place: RateLimitWaiter, now: number): void {
     this.queue.push(place)
     this.queuedCost += place.cost
     if (this.queue.head === place) this.call(place, now)
   }
-  leave(place: Place, now: number): void {
+  leave(place: RateLimitWaiter, now: number): void {
     if (place.queue === undefined) return
     const wasHead = this.queue.head === place
     this.queue.remove(place)
@@ -79,12 +79,12 @@ export class Lane implements Cell {
   callHead(now: number): void {
     if (this.queue.head !== undefined) this.call(this.queue.head, now)
   }
-  private call(place: Place, now: number): void {
+  private call(place: RateLimitWaiter, now: number): void {
     const delay = this.missing(place, now)
     if (delay < Infinity) place.due(delay)
   }
   /** Milliseconds until the first in the queue has its permits; the fleet is asked where only it can tell. */
-  missing(place: Place, now: number): number {
+  missing(place: RateLimitWaiter, now: number): number {
     const delay = this.delay(now, place.cost)
     if (delay === Infinity) this.lease!.need(now, this.queuedCost, place.cost)
     return delay
@@ -95,7 +95,7 @@ export class Lane implements Cell {
       let ahead = 0
       let cost = 0
       for (let place = this.queue.head; place !== undefined;) {
-        const next = place.next as Place | undefined
+        const next = place.next as RateLimitWaiter | undefined
         cost += place.cost
         const delay = this.expected(now, cost)
         if (this.settings.isTooMuch(ahead, delay, { now, deadline: place.deadline })) {
@@ -133,11 +133,11 @@ export class Lane implements Cell {
   }
 }
 
-class Taken implements Permit {
+class RateLimitPermit implements Permit {
   readonly _tag = "Permit"
-  declare private readonly lane: Lane
+  declare private readonly lane: RateLimitState
   declare private readonly at: number
-  constructor(lane: Lane, at: number) {
+  constructor(lane: RateLimitState, at: number) {
     this.lane = lane
     this.at = at
   }
@@ -153,17 +153,17 @@ class Taken implements Permit {
   }
 }
 
-export class Place extends Waiter implements Wait {
+export class RateLimitWaiter extends Waiter implements Wait {
   readonly _tag = "Wait"
   readonly cost: number
   readonly deadline: number
   readonly limitMillis: number
-  private readonly lane: Lane
+  private readonly lane: RateLimitState
   private turn: ((delayMillis: number) => void) | undefined = undefined
   private delay: number | undefined = undefined
   private refusal: Refusal | undefined = undefined
 
-  constructor(lane: Lane, { cost, deadline }: Call, limitMillis: number) {
+  constructor(lane: RateLimitState, { cost, deadline }: Call, limitMillis: number) {
     super()
     this.lane = lane
     this.cost = cost

@@ -1,4 +1,4 @@
-import * as Keeper from "@breakwater/core/credentials/Keeper"
+import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
 import { CredentialUnavailable } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Redacted, Schema, Scope } from "effect"
@@ -24,7 +24,7 @@ const world = () => {
     refused: [] as Array<string | undefined>,
     extends: false
   }
-  const source: Keeper.Source = {
+  const source: RefreshingCredentials.Source = {
     name: "numbered",
     fetch: (_request, refused) =>
       Effect.gen(function*() {
@@ -34,14 +34,14 @@ const world = () => {
         state.mostRunning = Math.max(state.mostRunning, ++state.running)
         yield* Effect.sleep(state.takes).pipe(Effect.ensuring(Effect.sync(() => state.running--)))
         if (state.isDown) {
-          return yield* Effect.fail<Keeper.SourceUnavailable>({
+          return yield* Effect.fail<RefreshingCredentials.SourceUnavailable>({
             _tag: "SourceUnavailable",
             source: "numbered",
             issue: "it is down"
           })
         }
         if (!state.has) return undefined
-        const secret = (now: number): Keeper.Secret => ({
+        const secret = (now: number): RefreshingCredentials.Secret => ({
           value: Redacted.make(`secret ${number}`),
           expiresAt: state.life === undefined ? undefined : now + state.life,
           extend: state.extends
@@ -64,10 +64,10 @@ const seen = (effect: Effect.Effect<Redacted.Redacted, CredentialUnavailable>) =
       retryAfterMillis === undefined ? problem : `${problem}, in ${retryAfterMillis}`
   })
 
-const kept = (options: Keeper.KeeperOptions = {}) =>
+const kept = (options: RefreshingCredentials.RefreshingCredentialsOptions = {}) =>
   Effect.gen(function*() {
     const { source, state } = world()
-    const keeper = yield* Keeper.make(source, { jitter: 0, ...options })
+    const keeper = yield* RefreshingCredentials.make(source, { jitter: 0, ...options })
     return {
       state,
       keeper,
@@ -76,7 +76,7 @@ const kept = (options: Keeper.KeeperOptions = {}) =>
     }
   })
 
-describe("Keeper", () => {
+describe("RefreshingCredentials", () => {
   it.effect("fetches a secret once for all who ask, and gives it without waiting from then on", () =>
     Effect.gen(function*() {
       const { keeper, read, state } = yield* kept()
@@ -346,7 +346,7 @@ describe("Keeper", () => {
 
   it("refuses options out of their range, and says which", () => {
     const { source } = world()
-    const cases: ReadonlyArray<[Keeper.KeeperOptions, RegExp]> = [
+    const cases: ReadonlyArray<[RefreshingCredentials.RefreshingCredentialsOptions, RegExp]> = [
       [{ maxAge: 0 }, /maxAge must be longer than 0/],
       [{ refreshAhead: -1 }, /refreshAhead must be at least 0/],
       [{ jitter: 2 }, /jitter must be between 0 and 1/],
@@ -354,6 +354,6 @@ describe("Keeper", () => {
       [{ retryPause: Infinity }, /retryPause .* finite/],
       [{ maxKeys: 0 }, /maxKeys must be a whole number/]
     ]
-    for (const [options, message] of cases) assert.throws(() => Keeper.make(source, options), message)
+    for (const [options, message] of cases) assert.throws(() => RefreshingCredentials.make(source, options), message)
   })
 })

@@ -7,7 +7,7 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Timeline } from "../Timeline.ts"
 
-export class Flight<A, E> {
+export class SingleFlight<A, E> {
   /** When the load will be cut off, in milliseconds of the timeline; `Infinity` without a deadline. */
   readonly deadline: number
   private readonly waiters = new Set<(exit: Exit.Exit<A, E>) => void>()

@@ -1,4 +1,4 @@
-import * as Inquiry from "@breakwater/core/sources/Inquiry"
+import * as SecretRequest from "@breakwater/core/sources/SecretRequest"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
@@ -8,7 +8,7 @@ import * as ScriptedServer from "../../fakes/ScriptedServer.ts"
 
 const secret = randomUUID()
 
-const question = (url: string, isRepeatable: boolean): Inquiry.Question => ({
+const question = (url: string, isRepeatable: boolean): SecretRequest.Question => ({
   method: "POST",
   url,
   headers: { "x-vault-token": secret },
@@ -19,7 +19,7 @@ const question = (url: string, isRepeatable: boolean): Inquiry.Question => ({
 /** By a client that answers so; counts how often it was asked. */
 const answered = (
   answer: () => Effect.Effect<Response, HttpClientError.TransportError["cause"]>,
-  options?: Inquiry.InquiryOptions
+  options?: SecretRequest.SecretRequestOptions
 ) => {
   const state = { asked: 0 }
   const client = HttpClient.make((request) =>
@@ -33,12 +33,12 @@ const answered = (
     })
   )
   return Effect.map(
-    Effect.provideService(Inquiry.make("test", options), HttpClient.HttpClient, client),
+    Effect.provideService(SecretRequest.make("test", options), HttpClient.HttpClient, client),
     (inquiry) => ({ inquiry, state })
   )
 }
 
-const ask = (isRepeatable: boolean) => (inquiry: Inquiry.Inquiry) =>
+const ask = (isRepeatable: boolean) => (inquiry: SecretRequest.SecretRequest) =>
   inquiry.ask(question("https://vault.example.com/", isRepeatable))
 
 const coded = (code: string) => Object.assign(new Error(code), { code })
@@ -48,7 +48,7 @@ describe("a question to a service that keeps secrets", () => {
     Effect.gen(function*() {
       const elsewhere = yield* ScriptedServer.serve(() => ScriptedServer.json({}))
       const server = yield* ScriptedServer.serve(() => ({ status, headers: { location: elsewhere.baseUrl } }))
-      const inquiry = yield* Inquiry.make("test").pipe(Effect.provide(FetchHttpClient.layer))
+      const inquiry = yield* SecretRequest.make("test").pipe(Effect.provide(FetchHttpClient.layer))
       const reply = yield* inquiry.ask(question(server.baseUrl, true))
       assert.strictEqual(reply.status, status)
       assert.lengthOf(server.seen, 1)
@@ -124,10 +124,12 @@ describe("a question to a service that keeps secrets", () => {
   it.live("is not read past the limit", () =>
     Effect.gen(function*() {
       const server = yield* ScriptedServer.serve(() => ({ body: "x".repeat(5_000_000) }))
-      const inquiry = yield* Inquiry.make("test", { maxBytes: 1_000 }).pipe(Effect.provide(FetchHttpClient.layer))
+      const inquiry = yield* SecretRequest.make("test", { maxBytes: 1_000 }).pipe(Effect.provide(FetchHttpClient.layer))
       const error = yield* Effect.flip(inquiry.ask(question(server.baseUrl, true)))
       assert.strictEqual(error.issue, "its answer is larger than 1000 bytes")
-      const whole = yield* Inquiry.make("test", { maxBytes: 5_000_000 }).pipe(Effect.provide(FetchHttpClient.layer))
+      const whole = yield* SecretRequest.make("test", { maxBytes: 5_000_000 }).pipe(
+        Effect.provide(FetchHttpClient.layer)
+      )
       assert.lengthOf((yield* whole.ask(question(server.baseUrl, true))).body, 5_000_000)
     }).pipe(Effect.scoped))
 })

@@ -1,5 +1,5 @@
 import * as Deadline from "@breakwater/core/Deadline"
-import * as Partial from "@breakwater/core/degradation/Partial"
+import * as Parts from "@breakwater/core/degradation/Parts"
 import { isVendorError, type Reason, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, expectTypeOf, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Option, Schema } from "effect"
@@ -39,7 +39,7 @@ describe("Partial", () => {
           return [`part ${i}`, Effect.ensuring(operation, Effect.sync(() => running--))] as const
         }))
         const began = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-        const fiber = yield* Effect.forkChild(Effect.timed(Partial.all(operations, { within })))
+        const fiber = yield* Effect.forkChild(Effect.timed(Parts.all(operations, { within })))
         yield* TestClock.adjust(100)
         const [, parts] = yield* Fiber.join(fiber)
         assert.strictEqual(running, 0)
@@ -77,15 +77,15 @@ describe("Partial", () => {
           for (let i = 0; i < 100; i++) yield* TestClock.adjust(100)
           return (yield* Fiber.join(fiber)) - from
         })
-      const page = Partial.all({ slow: Effect.never, quick: Effect.succeed(1) }, { within: "2 seconds" })
+      const page = Parts.all({ slow: Effect.never, quick: Effect.succeed(1) }, { within: "2 seconds" })
       assert.strictEqual(yield* took(page), 2_000)
       assert.strictEqual(yield* took(page.pipe(Deadline.within("500 millis"))), 500)
-      assert.strictEqual(yield* took(Partial.all({ slow: Effect.never }).pipe(Deadline.within("700 millis"))), 700)
+      assert.strictEqual(yield* took(Parts.all({ slow: Effect.never }).pipe(Deadline.within("700 millis"))), 700)
     }))
 
   it.effect("tells guarded calls within how long they have", () =>
     Effect.gen(function*() {
-      const { left } = yield* Partial.all({ left: Deadline.remaining }, { within: "2 seconds" })
+      const { left } = yield* Parts.all({ left: Deadline.remaining }, { within: "2 seconds" })
       assert.strictEqual(left._tag === "Present" && left.value.toString(), "2000 millis")
     }))
 
@@ -98,7 +98,7 @@ describe("Partial", () => {
         }))
       const country = Effect.andThen(Effect.sleep("1 second"), failing(reasons.CircuitOpen))
       const fiber = yield* Effect.forkChild(
-        Effect.exit(Partial.all({ country, other }, { within: "1 minute", require: ["country"] }))
+        Effect.exit(Parts.all({ country, other }, { within: "1 minute", require: ["country"] }))
       )
       yield* TestClock.adjust("1 second")
       const exit = yield* Fiber.join(fiber)
@@ -110,7 +110,7 @@ describe("Partial", () => {
   it.effect("fails with a typed error when a required part is cut off", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(
-        Effect.flip(Partial.all({ country: Effect.never }, { within: "1 second", require: ["country"] }))
+        Effect.flip(Parts.all({ country: Effect.never }, { within: "1 second", require: ["country"] }))
       )
       yield* TestClock.adjust("1 second")
       const error = yield* Fiber.join(fiber)
@@ -129,7 +129,7 @@ describe("Partial", () => {
               cleaned.push(name)
             })
           ))
-      const fiber = yield* Effect.forkChild(Partial.all({ a: part("a"), b: part("b") }, { within: "1 minute" }))
+      const fiber = yield* Effect.forkChild(Parts.all({ a: part("a"), b: part("b") }, { within: "1 minute" }))
       yield* TestClock.adjust(1)
       const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber))
       yield* TestClock.adjust(10)
@@ -140,36 +140,36 @@ describe("Partial", () => {
 
   it.effect("takes a defect for a defect of the whole, and an operation that interrupts itself for no gap", () =>
     Effect.gen(function*() {
-      const died = yield* Effect.exit(Partial.all({ a: Effect.die("a bug"), b: Effect.succeed(1) }))
+      const died = yield* Effect.exit(Parts.all({ a: Effect.die("a bug"), b: Effect.succeed(1) }))
       assert.isTrue(Exit.hasDies(died))
-      const gone = yield* Effect.exit(Partial.all({ a: Effect.interrupt, b: Effect.succeed(1) }))
+      const gone = yield* Effect.exit(Parts.all({ a: Effect.interrupt, b: Effect.succeed(1) }))
       assert.isTrue(Exit.hasInterrupts(gone))
       const both = yield* Effect.exit(
-        Partial.all({ a: Effect.failCause(Cause.combine(Cause.fail("no"), Cause.die("a bug"))) })
+        Parts.all({ a: Effect.failCause(Cause.combine(Cause.fail("no"), Cause.die("a bug"))) })
       )
       assert.isTrue(Exit.hasDies(both))
     }))
 
   it("is typed by what it is given", () => {
-    const page = Partial.all({
+    const page = Parts.all({
       country: Effect.succeed("Switzerland") as Effect.Effect<string, VendorError>,
       rate: Effect.succeed(1) as Effect.Effect<number, VendorError>,
       shipping: Effect.succeed(true) as Effect.Effect<boolean, VendorError | NoService>
     }, { require: ["country"] })
     type Page = Effect.Success<typeof page>
-    expectTypeOf<Page["country"]>().toEqualTypeOf<Partial.Present<string>>()
-    expectTypeOf<Page["rate"]>().toEqualTypeOf<Partial.Present<number> | Partial.Gap>()
+    expectTypeOf<Page["country"]>().toEqualTypeOf<Parts.Present<string>>()
+    expectTypeOf<Page["rate"]>().toEqualTypeOf<Parts.Present<number> | Parts.Gap>()
     expectTypeOf<Page["shipping"]>().toEqualTypeOf<
-      Partial.Present<boolean> | Partial.Gap | Partial.Declined<NoService>
+      Parts.Present<boolean> | Parts.Gap | Parts.Declined<NoService>
     >()
     expectTypeOf<Effect.Error<typeof page>>().toEqualTypeOf<VendorError>()
-    const free = Partial.all({ a: Effect.succeed(1) as Effect.Effect<number, VendorError> })
+    const free = Parts.all({ a: Effect.succeed(1) as Effect.Effect<number, VendorError> })
     expectTypeOf<Effect.Error<typeof free>>().toEqualTypeOf<never>()
     // @ts-expect-error there is no such part
-    assert.isDefined(Partial.all({ a: Effect.succeed(1) }, { require: ["b"] }))
+    assert.isDefined(Parts.all({ a: Effect.succeed(1) }, { require: ["b"] }))
   })
 
   it("refuses a time out of its range", () => {
-    assert.throws(() => Partial.all({}, { within: 0 }), /within must be longer than 0/)
+    assert.throws(() => Parts.all({}, { within: 0 }), /within must be longer than 0/)
   })
 })

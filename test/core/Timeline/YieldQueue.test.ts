@@ -1,5 +1,5 @@
 import { Stack } from "@breakwater/core"
-import { soon } from "@breakwater/core/Timeline/Soon"
+import { soon } from "@breakwater/core/Timeline/YieldQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 

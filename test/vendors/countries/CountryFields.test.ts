@@ -1,4 +1,4 @@
-import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "@breakwater/vendors/countries/words"
+import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "@breakwater/vendors/countries/CountryFields"
 import { assert, describe, it } from "@effect/vitest"
 
 describe("what vendors write about a country", () => {

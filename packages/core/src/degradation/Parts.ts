@@ -6,14 +6,14 @@
  *
  * @example
  * ```ts
- * import { Partial, Unavailable, VendorError } from "@breakwater/core"
+ * import { Parts, Unavailable, VendorError } from "@breakwater/core"
  * import { Effect } from "effect"
  *
  * const country = Effect.succeed("Switzerland")
  * const rate = Effect.fail(
  *   new VendorError({ vendor: "frankfurter", operation: "rate", safety: "Idempotent", reason: new Unavailable(503) })
  * )
- * const page = await Effect.runPromise(Partial.all({ country, rate }, { within: "2 seconds", require: ["country"] }))
+ * const page = await Effect.runPromise(Parts.all({ country, rate }, { within: "2 seconds", require: ["country"] }))
  * console.log(page.country.value) // => Switzerland
  * console.log(page.rate._tag === "Gap" && page.rate.message) // => the vendor is unavailable (status 503)
  * ```
@@ -89,7 +89,7 @@ export const all = <const Ops extends Operations, Required extends keyof Ops & s
   Effect.Error<Ops[Required]> | ([Required] extends [never] ? never : VendorError),
   Effect.Services<Ops[keyof Ops]>
 > => {
-  const millis = options.within === undefined ? Infinity : Range.span("Partial: within", options.within)
+  const millis = options.within === undefined ? Infinity : Range.duration("Partial: within", options.within)
   const required = new Set<string>(options.require)
   const parts = Effect.withFiber((fiber) => {
     const leftMillis = Math.max(0, Math.ceil(fiber.getRef(Deadline) - Timeline.of(fiber).now()))

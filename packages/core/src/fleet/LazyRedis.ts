@@ -6,7 +6,7 @@
  *
  * @example
  * ```ts
- * import { CacheStore, LateRedis } from "@breakwater/core/fleet"
+ * import { CacheStore, LazyRedis } from "@breakwater/core/fleet"
  * import { NodeRedis } from "@effect/platform-node"
  * import { Layer } from "effect"
  *
@@ -15,7 +15,7 @@
  *   disableOfflineQueue: true,
  *   socket: { reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) }
  * })
- * export const store = Layer.provide(CacheStore.layerRedis, LateRedis.layer(redis))
+ * export const store = Layer.provide(CacheStore.layerRedis, LazyRedis.layer(redis))
  * ```
  */
 import * as Context from "effect/Context"
@@ -32,7 +32,7 @@ import * as Range from "../Range.ts"
 const pauses = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
 const notYet = new Redis.RedisError({ cause: "Redis has not answered yet" })
 
-export interface LateRedisOptions {
+export interface LazyRedisOptions {
   /** How long a start waits for Redis before it goes on without; at least 0. @default "1 second" (ours) */
   readonly wait?: Duration.Input | undefined
 }
@@ -43,9 +43,9 @@ export interface LateRedisOptions {
  */
 export const layer = <E, R>(
   client: Layer.Layer<Redis.Redis, E, R>,
-  options: LateRedisOptions = {}
+  options: LazyRedisOptions = {}
 ): Layer.Layer<Redis.Redis, never, R> => {
-  const waitMillis = Range.pause("LateRedis: wait", options.wait ?? Duration.seconds(1))
+  const waitMillis = Range.durationOrZero("LazyRedis: wait", options.wait ?? Duration.seconds(1))
   return Layer.effect(
     Redis.Redis,
     Effect.gen(function*() {

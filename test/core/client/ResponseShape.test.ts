@@ -1,4 +1,4 @@
-import { ofBytes, ofJson } from "@breakwater/core/client/Sample"
+import { ofBytes, ofJson } from "@breakwater/core/client/ResponseShape"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 

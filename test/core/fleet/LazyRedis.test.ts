@@ -1,4 +1,4 @@
-import * as LateRedis from "@breakwater/core/fleet/LateRedis"
+import * as LazyRedis from "@breakwater/core/fleet/LazyRedis"
 import { NodeRedis } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Queue, Schedule, Scope } from "effect"
@@ -27,7 +27,7 @@ describe("a Redis that comes late", () => {
         })
       )
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(LateRedis.layer(client, { wait: 0 }), scope)
+      const context = yield* Layer.buildWithScope(LazyRedis.layer(client, { wait: 0 }), scope)
       yield* Effect.gen(function*() {
         const redis = yield* Redis.Redis
         yield* TestClock.adjust(0)
@@ -55,7 +55,7 @@ describe("a Redis that comes late", () => {
       let tries = 0
       const client = Layer.effect(Redis.Redis, Effect.suspend(() => (tries++, Effect.fail("refused"))))
       const scope = yield* Scope.make()
-      yield* Layer.buildWithScope(LateRedis.layer(client, { wait: 0 }), scope)
+      yield* Layer.buildWithScope(LazyRedis.layer(client, { wait: 0 }), scope)
       yield* TestClock.adjust("1 hour")
       const before = tries
       yield* TestClock.adjust("1 hour")
@@ -70,7 +70,7 @@ describe("a Redis that comes late", () => {
   it.effect("is waited for a second when the process starts", () =>
     Effect.gen(function*() {
       const client = Layer.effect(Redis.Redis, Effect.never)
-      const start = yield* Effect.forkChild(Effect.scoped(Layer.build(LateRedis.layer(client))))
+      const start = yield* Effect.forkChild(Effect.scoped(Layer.build(LazyRedis.layer(client))))
       yield* TestClock.adjust("999 millis")
       assert.isUndefined(start.pollUnsafe())
       yield* TestClock.adjust("1 milli")
@@ -82,7 +82,7 @@ describe("a Redis that comes late", () => {
       Effect.gen(function*() {
         const first = yield* RealRedis.start()
         yield* first.kill
-        const context = yield* Layer.build(LateRedis.layer(NodeRedis.layer({ url: first.url }), { wait: 0 }))
+        const context = yield* Layer.build(LazyRedis.layer(NodeRedis.layer({ url: first.url }), { wait: 0 }))
         const ping = Effect.flatMap(Redis.Redis, (redis) => redis.send<string>("PING")).pipe(Effect.provide(context))
         assert.strictEqual((yield* Effect.flip(ping))._tag, "RedisError")
 

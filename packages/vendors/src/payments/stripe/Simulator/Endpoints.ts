@@ -3,10 +3,10 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
-import { isWhole } from "../amounts.ts"
+import { isWhole } from "../Amounts.ts"
 import { type Charge, type PaymentIntent, StripeApi } from "../Api.ts"
 import type { Books } from "./Books.ts"
-import { type Fate, fateOf } from "./cards.ts"
+import { type Fate, fateOf } from "./Cards.ts"
 
 export const endpoints = (books: Books) => Layer.mergeAll(paymentIntents(books), charges(books), refunds(books))
 

@@ -18,7 +18,7 @@ export interface BypassSettings {
 /** In how many slices a store is waited for (ours). */
 const slices = 5
 
-export class Bypass {
+export class FailOpen {
   /** How often the store was passed over. */
   count = 0
   private readonly settings: BypassSettings

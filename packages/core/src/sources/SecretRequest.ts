@@ -22,7 +22,7 @@ import * as HttpUrl from "../transport/HttpUrl.ts"
 import * as Json from "../transport/Json.ts"
 import * as RetryAfter from "../transport/RetryAfter.ts"
 
-export interface InquiryOptions {
+export interface SecretRequestOptions {
   /** How long one request may take, its whole answer included; longer than 0. @default 5 seconds (ours) */
   readonly timeout?: Duration.Input | undefined
   /** How often a request is repeated that failed for a reason that passes; at least 0. @default 2 (ours) */
@@ -54,7 +54,7 @@ export interface Reply {
 /** What an answer says about asking again: it is one, it was not accepted (nothing was done), or it broke. */
 export type Verdict = "Answered" | "Busy" | "Broken"
 
-export interface Inquiry {
+export interface SecretRequest {
   /**
    * Fails when there is no answer at all; an answer of any status is one. What is asked may be made anew for every
    * attempt, from the time by our clock.
@@ -68,14 +68,14 @@ export interface Inquiry {
 }
 
 /** Needs the name of the source for its errors. Throws when an option is out of its range. */
-export const make = (source: string, options: InquiryOptions = {}): Effect.Effect<
-  Inquiry,
+export const make = (source: string, options: SecretRequestOptions = {}): Effect.Effect<
+  SecretRequest,
   never,
   HttpClient.HttpClient
 > => {
-  const timeout = Range.span("timeout", options.timeout ?? "5 seconds")
+  const timeout = Range.duration("timeout", options.timeout ?? "5 seconds")
   const retries = Range.whole("retries", options.retries ?? 2, 0)
-  const pause = Range.pause("pause", options.pause ?? "200 millis")
+  const pause = Range.durationOrZero("pause", options.pause ?? "200 millis")
   const maxBytes = Range.whole("maxBytes", options.maxBytes ?? 1_048_576, 1)
   const schedule = Schedule.exponential(pause).pipe(
     Schedule.jittered,
@@ -84,7 +84,7 @@ export const make = (source: string, options: InquiryOptions = {}): Effect.Effec
       Effect.succeed(Duration.max(duration, Duration.millis(input.comeBackMillis)))
     )
   )
-  return Effect.map(HttpClient.HttpClient, (client): Inquiry => {
+  return Effect.map(HttpClient.HttpClient, (client): SecretRequest => {
     const scoped = HttpClient.withScope(client)
     const attempt = (asked: Question | ((now: number) => Question), verdict: (reply: Reply) => Verdict) =>
       Effect.flatMap(
