@@ -38,17 +38,15 @@ const unchanged = (issue: string) => refused(`nothing is changed: ${issue}`)
 
 const variable = (name: string): Effect.Effect<string> => Effect.orElseSucceed(Config.String(name), () => "")
 
-const privateDirectory = Effect.gen(function*() {
-  for (const parent of [yield* variable("XDG_RUNTIME_DIR"), "/dev/shm", tmpdir()]) {
-    if (parent === "") continue
-    try {
-      return mkdtempSync(join(parent, "breakwater-secrets-"))
-    } catch {
-      // The next place.
-    }
-  }
-  return yield* refused("there is no place for a private directory")
-})
+const privateDirectory = Effect.flatMap(variable("XDG_RUNTIME_DIR"), (runtime) =>
+  Effect.firstSuccessOf(
+    [runtime, "/dev/shm", tmpdir()].filter((parent) => parent !== "").map((parent) =>
+      Effect.try({
+        try: () => mkdtempSync(join(parent, "breakwater-secrets-")),
+        catch: () => refused("there is no place for a private directory")
+      })
+    )
+  ))
 
 /** Stops the editor when the command is stopped, and waits for its end: an editor writes into the directory until then. */
 const inEditor = Effect.fnUntraced(function*(draft: string) {
