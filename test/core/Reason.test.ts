@@ -9,15 +9,15 @@ const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number |
   CircuitOpen: ["NotSent", true, 5_000, "the circuit breaker is open; come back in 5s"],
   RateLimitExceeded: ["NotSent", true, 250, "our own rate limit is reached; come back in 250ms"],
   BulkheadFull: ["NotSent", true, undefined, "too many calls are running and waiting"],
-  Throttled: ["NotSent", true, undefined, "the vendor turns away much of what is sent, so less is sent"],
+  Throttled: ["NotSent", true, undefined, "throttled: the vendor is rejecting a large share of recent calls"],
   DeadlineExceeded: ["Unknown", true, undefined, "the deadline of the operation has passed"],
-  Timeout: ["Unknown", true, undefined, "timed out after 3s while waiting for an answer"],
+  Timeout: ["Unknown", true, undefined, "timed out after 3s while waiting for a response"],
   ConnectFailed: ["NotSent", true, undefined, "the vendor refused the connection"],
   ConnectionLost: ["Unknown", true, undefined, "the connection was lost while waiting for the body"],
   Unavailable: ["Unknown", true, 90_000, "the vendor is unavailable (status 503); come back in 1m 30s"],
   RateLimited: ["Rejected", true, 30_000, "the vendor's rate limit is reached; come back in 30s"],
   Conflict: ["Unknown", true, undefined, "the vendor reports a conflict with a call that is still running"],
-  Unauthorized: ["Rejected", false, undefined, "the vendor did not accept our credential (status 401)"],
+  Unauthorized: ["Rejected", false, undefined, "the vendor rejected our credential (status 401)"],
   RequestRejected: ["Rejected", false, undefined, "the vendor rejected the request (status 422)"],
   InvalidRequest: [
     "NotSent",
@@ -25,8 +25,8 @@ const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number |
     undefined,
     "the request does not fit the contract: amount: expected a whole number"
   ],
-  InvalidResponse: ["Unknown", false, undefined, "the answer does not fit the contract: id: missing"],
-  ResponseTooLarge: ["Unknown", false, undefined, "the answer is larger than 8388608 bytes"],
+  InvalidResponse: ["Unknown", false, undefined, "the response is invalid: id: missing"],
+  ResponseTooLarge: ["Unknown", false, undefined, "the response is larger than 8388608 bytes"],
   CredentialUnavailable: ["NotSent", false, undefined, "the credential acme/key is not available"]
 }
 
@@ -58,7 +58,7 @@ describe("a reason", () => {
     ])
     assert.deepStrictEqual(phases.map((phase) => new Reason.Timeout(phase, 1_000).message), [
       "timed out after 1s while waiting for a connection",
-      "timed out after 1s while waiting for an answer",
+      "timed out after 1s while waiting for a response",
       "timed out after 1s while waiting for the body"
     ])
     assert.deepStrictEqual(new Reason.Timeout("Body", 1_000).limit, Duration.seconds(1))

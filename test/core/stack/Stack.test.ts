@@ -194,7 +194,7 @@ describe("Stack", () => {
       yield* TestClock.adjust("3 seconds")
       const error = yield* Fiber.join(fiber)
       assert.deepStrictEqual(seen, { started: 1, cancelled: 1 })
-      assert.strictEqual(error.reason.message, "timed out after 3s while waiting for an answer")
+      assert.strictEqual(error.reason.message, "timed out after 3s while waiting for a response")
     }))
 
   it.effect("inherits the deadline of the operation around it, and can only shorten it", () =>

@@ -112,7 +112,7 @@ export interface Statistics {
   readonly loads: number
   /** Calls that came to no answer. */
   readonly failures: number
-  /** Answers that had to go before their time. */
+  /** Entries evicted before they expired. */
   readonly evictions: number
   /** Answers that another process has brought. */
   readonly shared: number

@@ -1,3 +1,3 @@
-/** Answers that are remembered. */
+/** Entries in the cache. */
 export type { CacheOptions } from "./CacheOptions.ts"
 export * as ResponseCache from "./ResponseCache.ts"

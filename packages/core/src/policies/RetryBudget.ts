@@ -29,7 +29,7 @@ export interface RetryBudget {
   deposit(now: number): void
   /** A retry is about to happen; `false` when there is nothing left to pay for it. */
   withdraw(now: number): boolean
-  /** Retries that could be paid for now. */
+  /** Retries that the budget allows now. */
   balance(now: number): number
 }
 

@@ -32,7 +32,7 @@ export class Latencies {
     this.filled++
     this.total++
   }
-  /** Answers that are remembered. */
+  /** Entries in the cache. */
   count(now: number): number {
     this.turn(now)
     return this.total
