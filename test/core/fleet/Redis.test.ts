@@ -44,7 +44,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         for (const { counts } of apart) assert.strictEqual(counts["RateLimitExceeded"], 40)
         yield* until("the load goes on", () => reached("busy") > killedAt + 100)
 
-        const found = everywhere(fleet, (member) => member.says("is there again"))
+        const found = everywhere(fleet, (member) => member.says("works again"))
         yield* Effect.all([found, RealRedis.start(redis.port)], { concurrency: 2 })
         for (const { counts } of yield* everywhere(fleet, ({ rest }) => rest)) {
           assert.hasAllKeys(counts, ["Answered"])

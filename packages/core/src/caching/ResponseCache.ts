@@ -38,17 +38,20 @@ export interface ResponseCacheOptions {
   readonly fresh: Duration.Input
   /**
    * For how much longer it is given to whoever takes it while a new one is fetched in the background (RFC 5861,
-   * `stale-while-revalidate`); at least 0. @default 0
+   * `stale-while-revalidate`); at least 0.
+   * @default 0
    */
   readonly staleWhileRevalidate?: Duration.Input | undefined
   /**
-   * For how much longer than `fresh` it is given to whoever takes it when the call fails (RFC 5861, `stale-if-error`), or
-   * takes longer than `softTimeout`; at least 0. @default 0
+   * For how much longer than `fresh` it is given to whoever takes it when the call fails (RFC 5861, `stale-if-error`),
+   * or takes longer than `softTimeout`; at least 0.
+   * @default 0
    */
   readonly staleIfError?: Duration.Input | undefined
   /**
    * How long a call may take before an answer that is past its time is given instead; the call goes on in the
-   * background. Longer than 0. @default as long as the call takes
+   * background. Longer than 0.
+   * @default as long as the call takes
    */
   readonly softTimeout?: Duration.Input | undefined
   /** How long an error that is an answer (an unknown id) is remembered; at least 0. @default 0, it is not */
@@ -56,8 +59,9 @@ export interface ResponseCacheOptions {
   /** From this share of its fresh time on, an answer that is asked for is fetched anew; above 0, up to 1. @default never */
   readonly eager?: number | undefined
   /**
-   * Up to this share of its fresh time an answer is past its time sooner, at random, so that what came together does not
-   * go together; from 0 to 1. @default 0.1
+   * Up to this share of its fresh time an answer is past its time sooner, at random, so that what came together does
+   * not go together; from 0 to 1.
+   * @default 0.1
    */
   readonly jitter?: number | undefined
   /** Answers that are kept; a whole number of at least 1. @default 10_000 */
