@@ -2,7 +2,7 @@
  * The result of an attempt, as evidence about the vendor. An attempt is classified once, here, and every policy reads
  * the same classification.
  *
- * A well-formed response is a success of the vendor even when it rejects the call: a declined card, an unknown id or a
+ * A well-formed response is a success of the vendor even when it rejects the call. A declined card, an unknown id or a
  * wrong key shows that the vendor is up. An attempt that the caller cut short says nothing about the vendor.
  *
  * @example

@@ -173,7 +173,7 @@ export class Unavailable extends ReasonBase<"Unavailable"> {
   }
 }
 
-/** The vendor refused because of its own rate limit (429). */
+/** The vendor rejected the call because of its own rate limit (429). */
 export class RateLimited extends ReasonBase<"RateLimited"> {
   readonly status: number
   constructor(status: number, options?: {

@@ -1,7 +1,7 @@
 /**
- * Removes secrets from headers, URLs, JSON and text before they are logged or recorded. Headers pass by an allow-list;
- * queries, forms and JSON are judged by field names and the shapes of values; free text by shapes and by anything that
- * looks like a field. It accepts any input, never throws, and takes time in proportion to the input.
+ * Removes secrets from headers, URLs, JSON and text before they are logged or recorded. Headers pass by an allow-list.
+ * Queries, forms and JSON are judged by field names and the shapes of values. Free text is judged by shapes and by
+ * anything that looks like a field. It accepts any input, never throws, and takes time in proportion to the input.
  *
  * It is the second safety net, not the first: a secret is `Redacted` from its source to its header and never reaches a
  * log. A secret with neither a telling name nor a shape of its own is missed; {@link survives} finds secrets that are

@@ -240,7 +240,7 @@ describe("Failover", () => {
       yield* failover.call(vendors)
       assert.strictEqual(whom(), "west south")
       const exit = yield* Effect.exit(failover.call<never, never, never>({}))
-      assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "there is no vendor to ask")
+      assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "there is no vendor to call")
     }))
 
   it("refuses options out of their range, and says which", () => {

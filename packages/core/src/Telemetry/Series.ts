@@ -156,7 +156,7 @@ export class Histogram {
   }
 }
 
-/** A number; the current state of a state set; or a number for each value of a metric's closed set. */
+/** A number, the current state of a state set, or a number for each value of a metric's closed set. */
 export type Reading = number | string | Readonly<Record<string, number>>
 
 interface Source {

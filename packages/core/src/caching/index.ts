@@ -1,3 +1,3 @@
-/** Entries in the cache. */
+/** Caching of answers. */
 export type { CacheOptions } from "./CacheOptions.ts"
 export * as ResponseCache from "./ResponseCache.ts"

@@ -18,7 +18,7 @@ export interface Fleet {
   readonly bypass: FailOpen
 }
 
-/** The fleet that this process belongs to. @default none: each process for itself */
+/** The fleet that this process belongs to. @default none: each process acts alone */
 export const SharedState: Context.Reference<Fleet | undefined> = Context.Reference<Fleet | undefined>(
   "breakwater/fleet/SharedState",
   { defaultValue: () => undefined }

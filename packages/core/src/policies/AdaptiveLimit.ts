@@ -1,9 +1,9 @@
 /**
- * Bounds how many calls of a vendor run at once, and learns the limit: it rises while answers are as fast as ever, and
- * falls when they get slower or fail to come. It is for a vendor whose capacity is unknown or changes; if it is known,
- * `Bulkhead` is simpler. It bounds attempts, each from start to end, so it sees the vendor and not our retries. Calls
- * wait in a bounded queue: `Critical` ones first, and within a priority key by key in turn. Defaults without a source
- * are our own judgement.
+ * Bounds how many calls of a vendor run at once, and learns the limit. The limit rises while answers are as fast as
+ * ever, and falls when they get slower or fail to come. It is for a vendor whose capacity is unknown or changes; if it
+ * is known, `Bulkhead` is simpler. It bounds attempts, each from start to end, so it sees the vendor and not our
+ * retries. Calls wait in a bounded queue: `Critical` ones first, and within a priority key by key in turn. Defaults
+ * without a source are our own judgement.
  *
  * @example
  * ```ts

@@ -3,9 +3,9 @@
  * state, so that a bad tenant or a broken endpoint never opens the others. It sees attempts, not operations, and never
  * a cache hit.
  *
- * Closed, it counts; open, it refuses; half-open, it admits a bounded number of probes in growing stages, and closes
- * after the last stage. A probe that is interrupted gives its place back, and a probe that never ends loses it after
- * `probeTimeout`. Defaults without a source are our own judgement.
+ * A closed breaker counts. An open one refuses. A half-open one admits a bounded number of probes in growing stages,
+ * and closes after the last stage. A probe that is interrupted gives its place back, and a probe that never ends loses
+ * it after `probeTimeout`. Defaults without a source are our own judgement.
  *
  * @example
  * ```ts

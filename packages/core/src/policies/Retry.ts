@@ -40,9 +40,9 @@ export interface BackoffOptions {
 }
 
 /**
- * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and
- * `min(cap, base * factor^(n - 1))`. (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
- * Throws when an option is out of its range.
+ * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and `min(cap, base *
+ * factor^(n - 1))` (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Throws when an option is
+ * out of its range.
  */
 export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
   const retries = Range.whole("Retry: retries", options.retries ?? 3, 0)

@@ -1,8 +1,8 @@
 /**
  * Bounds the load that retries add to a vendor, over all operations that share the budget. In any span of time it
- * allows at most `reserve` retries, plus `ratio` per call, plus `perSecond`. Under steady traffic, a dead vendor gets
- * about 1.1 requests per call. (The 10 % are those of Google's SRE book, chapter 21; the shape is that of Finagle's
- * RetryBudget.) Defaults without a source are our own judgement.
+ * allows at most `reserve` retries, plus `ratio` per call, plus `perSecond`. A dead vendor gets at most about 1.1
+ * requests per call. The 10 % are those of Google's SRE book, chapter 21; the shape is that of Finagle's RetryBudget.
+ * Defaults without a source are our own judgement.
  *
  * Why a budget and not just three retries? Because three nested clients with three retries each send 64 requests to a
  * vendor that is already down.

@@ -41,9 +41,8 @@ export interface UndiciTransportOptions
   /** Whom it trusts, and as whom it is known. @default Node's roots, TLS 1.2 and later, no client certificate, no pins */
   readonly tls?: Tls.TlsOptions | undefined
   /**
-   * The proxy through which hosts are reached. Its own address is not guarded, being the operator's word; that of a
-   * vendor that is written as an address is, and names are resolved by the proxy, out of our sight.
-   * @default "environment"
+   * The proxy through which hosts are reached. Its own address is not guarded, being the operator's word; that of a vendor
+   * that is written as an address is, and names are resolved by the proxy, out of our sight. @default "environment"
    */
   readonly proxy?: Proxy.ProxySetting | undefined
   /** How names are resolved. @default by the system, remembered for 30 seconds */

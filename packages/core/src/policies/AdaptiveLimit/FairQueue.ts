@@ -25,7 +25,7 @@ class Line<W extends FairWaiter> extends Waiter {
 export class FairQueue<W extends FairWaiter> {
   length = 0
   private readonly lines = new Map<string, Line<W>>()
-  /** The lines in the order in which they are served. */
+  /** The lines in the order of service. */
   private readonly turns = new WaitQueue<Line<W>>()
 
   /** Number of calls waiting under a key. */

@@ -36,7 +36,7 @@ export interface CircuitSettings {
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
   readonly probeTimeoutMillis: number
-  /** The same breaker in other processes; `undefined` when there are none. */
+  /** The same breaker in other processes; `undefined` without a fleet. */
   readonly peers: Peers | undefined
   changed(circuit: Circuit, from: State): void
 }
