@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import { reasons } from "../drivers/Reasons.ts"
 
-/** Fate, whether it may pass, the hint in milliseconds, and the words for a human. */
+/** Fate, whether it is retryable, the retry-after in milliseconds, and the message. */
 const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number | undefined, string]> = {
   CircuitOpen: ["NotSent", true, 5_000, "the circuit breaker is open; come back in 5s"],
   RateLimitExceeded: ["NotSent", true, 250, "our own rate limit is reached; come back in 250ms"],
@@ -31,7 +31,7 @@ const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number |
 }
 
 describe("a reason", () => {
-  it("is one of a closed set: the module exports no class of a reason that the tests do not know", () => {
+  it("is one of a closed set: the module exports no reason class that the tests do not know", () => {
     const exported = Object.entries(Reason).flatMap(([name, value]) =>
       typeof value === "function" && value.prototype !== undefined ? [name] : []
     )
@@ -39,7 +39,7 @@ describe("a reason", () => {
   })
 
   for (const reason of Object.values(reasons)) {
-    it(`${reason._tag} says what became of the call, whether it may pass, and when to come back`, () => {
+    it(`${reason._tag} says what became of the call, whether it is retryable, and when to come back`, () => {
       const [fate, isRetryable, hint, message] = described[reason._tag]
       assert.strictEqual(reason.fate, fate)
       assert.strictEqual(reason.isRetryable, isRetryable)
@@ -49,7 +49,7 @@ describe("a reason", () => {
     })
   }
 
-  it("tells a timeout before anything was sent from one after", () => {
+  it("distinguishes a timeout before anything was sent from one after", () => {
     const phases = ["Connect", "Headers", "Body"] as const
     assert.deepStrictEqual(phases.map((phase) => new Reason.Timeout(phase, 1_000).fate), [
       "NotSent",
@@ -64,7 +64,7 @@ describe("a reason", () => {
     assert.deepStrictEqual(new Reason.Timeout("Body", 1_000).limit, Duration.seconds(1))
   })
 
-  it("takes every failed connection for passing, except one whose certificate is not trusted", () => {
+  it("counts every failed connection as retryable, except one with an untrusted certificate", () => {
     const failures = ["Dns", "Refused", "Tls", "Unreachable"] as const
     assert.deepStrictEqual(failures.map((failure) => new Reason.ConnectFailed(failure).isRetryable), [
       true,
@@ -75,7 +75,7 @@ describe("a reason", () => {
     assert.strictEqual(new Set(failures.map((failure) => new Reason.ConnectFailed(failure).message)).size, 4)
   })
 
-  it("lets a vendor's contract say otherwise: what is final, what may pass, what was certainly not done", () => {
+  it("lets a vendor's contract override it: what is final, what is retryable, what certainly had no effect", () => {
     assert.isFalse(new Reason.Unavailable(501, { isRetryable: false }).isRetryable)
     assert.strictEqual(new Reason.Unavailable(503, { fate: "Rejected" }).fate, "Rejected")
     assert.isFalse(new Reason.RateLimited(429, { isRetryable: false }).isRetryable)
@@ -83,7 +83,7 @@ describe("a reason", () => {
     assert.isTrue(new Reason.RequestRejected(423, { isRetryable: true }).isRetryable)
   })
 
-  it("rounds the time to come back up, never down", () => {
+  it("rounds the retry-after up, never down", () => {
     assert.match(new Reason.CircuitOpen(0.2).message, /come back in 1ms/)
     assert.match(new Reason.CircuitOpen(999.001).message, /come back in 1s/)
     assert.notMatch(new Reason.CircuitOpen(undefined).message, /come back/)
