@@ -227,7 +227,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       const known = this.shelf.get(key)?.answer
       return Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
         if (!("notModified" in value)) return { answer: value, at: undefined, provenance }
-        if (known === undefined) throw new Error("ResponseCache: not modified, but nothing is known")
+        if (known === undefined) throw new Error("ResponseCache: load returned notModified without a known answer")
         return { answer: { ...known, fresh: value.fresh }, at: undefined, provenance }
       })
     })
