@@ -18,7 +18,7 @@
  * const steal = Effect.flatMap(Acme, ({ secrets }) => Effect.flip(secrets.steal()))
  * const layer = Acme.layer.pipe(Layer.provide(UndiciTransport.layer({ allow: ["10.1.0.0/16"] })))
  * const { reason } = await Effect.runPromise(Effect.provide(steal, layer))
- * console.log(reason.message) // => the vendor's address is none that may be connected to
+ * console.log(reason.message) // => the vendor's address is not allowed: private, loopback or reserved
  * ```
  */
 import * as Effect from "effect/Effect"
