@@ -468,15 +468,15 @@ const ofServer: ReadonlyArray<Mutant> = [
     "Logger.map(Logger.formatLogFmt, printed)",
     "Logger.formatLogFmt"
   ),
-  change(`${app}/Printed.ts`, "server: what is printed has no names and shapes", "shown = Redaction.text(shown)", ""),
+  change(`${app}/RedactedOutput.ts`, "server: what is printed has no names and shapes", "shown = Redaction.text(shown)", ""),
   change(
-    `${app}/Printed.ts`,
+    `${app}/RedactedOutput.ts`,
     "server: what is printed may be the environment's",
     "Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))",
     ""
   ),
   change(
-    `${app}/Printed.ts`,
+    `${app}/RedactedOutput.ts`,
     "server: what is printed is not searched",
     "Redaction.survives(shown, known) === undefined ? shown",
     "known.size >= 0 ? shown"
