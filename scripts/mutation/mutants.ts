@@ -468,7 +468,12 @@ const ofServer: ReadonlyArray<Mutant> = [
     "Logger.map(Logger.formatLogFmt, printed)",
     "Logger.formatLogFmt"
   ),
-  change(`${app}/RedactedOutput.ts`, "server: what is printed has no names and shapes", "shown = Redaction.text(shown)", ""),
+  change(
+    `${app}/RedactedOutput.ts`,
+    "server: what is printed has no names and shapes",
+    "shown = Redaction.text(shown)",
+    ""
+  ),
   change(
     `${app}/RedactedOutput.ts`,
     "server: what is printed may be the environment's",

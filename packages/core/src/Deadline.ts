@@ -36,6 +36,13 @@ export const within = (duration: Duration.Input) => <A, E, R>(self: Effect.Effec
     return Effect.provideService(self, Deadline, Math.min(due, fiber.getRef(Deadline)))
   })
 
+/**
+ * Leaves the deadline behind: for work that outlives the request that started it, such as a detached fibre, which would
+ * otherwise inherit a deadline that has passed.
+ */
+export const none = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.provideService(self, Deadline, Infinity)
+
 /** The time left until the deadline; `Duration.infinity` without one, zero when it has passed. */
 export const remaining: Effect.Effect<Duration.Duration> = Effect.withFiber((fiber) =>
   Effect.succeed(Duration.millis(Math.max(0, fiber.getRef(Deadline) - Timeline.of(fiber).now())))

@@ -19,14 +19,17 @@ export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): 
   const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)
   const expires = header(headers, "expires")
   const life = maxAge !== null
-    ? Number(maxAge[1]) * 1_000
+    ? seconds(maxAge[1]) * 1_000
     : expires === undefined
     ? undefined
     // An invalid date counts as one that has passed (section 5.3).
     : (HttpDate.parse(expires) ?? 0) - (HttpDate.ofResponse(headers) ?? wallClockMillis)
   const age = /^\d+$/.exec(header(headers, "age") ?? "")
   return {
-    millis: life === undefined ? undefined : Math.max(0, life - Number(age?.[0] ?? 0) * 1_000),
+    millis: life === undefined ? undefined : Math.max(0, life - seconds(age?.[0]) * 1_000),
     isKept: true
   }
 }
+
+/** Seconds as a number of at most 2³¹: a cache takes a larger one for that (RFC 9111, section 1.2.2). */
+const seconds = (digits = "0"): number => Math.min(Number(digits), 2 ** 31)

@@ -81,6 +81,11 @@ export const make = <Api extends HttpApi.Constraint>(
     if (operation.policy?.cache && operation.safety !== "Idempotent") {
       throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
     }
+    if (operation.policy?.cache && writes.has(operation.method)) {
+      throw new Error(
+        `Vendor ${name}: ${operation.id} is a ${operation.method}, which must reach the vendor every time`
+      )
+    }
   }
   const redirects = Range.whole(`Vendor ${name}: redirects`, declaration.redirects ?? 0, 0)
   if (redirects > 10) throw new Error(`Vendor ${name}: redirects must be at most 10, got ${redirects}`)
@@ -155,6 +160,11 @@ export const make = <Api extends HttpApi.Constraint>(
   })
 }
 
+/** Methods that change something (RFC 9110, section 9.3). A POST may be a search: its operation says so. */
+const writes: ReadonlySet<string> = new Set(["PUT", "PATCH", "DELETE"])
+
+const isRead = ({ method }: Contract.CompiledOperation): boolean => method === "GET" || method === "HEAD"
+
 const override = (
   vendor: string,
   operations: ReadonlyArray<Contract.CompiledOperation>,
@@ -206,7 +216,8 @@ const makeCaches = (
     const caches = new Map<string, CachedOperation>()
     for (const operation of operations) {
       const { id, policy: own, safety } = operation
-      const options = own?.cache ?? policy.cache
+      // A vendor's own setting is for reads: a write that is answered from a cache never reaches the vendor.
+      const options = own?.cache ?? (isRead(operation) ? policy.cache : undefined)
       if (!options || safety !== "Idempotent") continue
       const cached = yield* CachedOperation.make(options, vendor, operation)
       caches.set(id, cached)

@@ -26,9 +26,12 @@ export class SingleFlight<A, E> {
     this.fiber = fiber
     fiber.addObserver((exit) => {
       this.exit = exit
-      onEnd(exit)
-      for (const waiter of this.waiters) waiter(exit)
-      this.waiters.clear()
+      try {
+        onEnd(exit)
+      } finally {
+        for (const waiter of this.waiters) waiter(exit)
+        this.waiters.clear()
+      }
     })
   }
   /** Waits for the load, at most until `dueAt`. After `softMillis` the caller leaves and the load continues. */

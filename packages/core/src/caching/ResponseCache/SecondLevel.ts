@@ -2,6 +2,7 @@
  * The second level of a cache, shared with other processes. The store behind it is bypassed while it is slow or down.
  */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { FailOpen } from "../../fleet/FailOpen.ts"
 import type { Store } from "../../fleet/Store.ts"
 import type * as Timeline from "../../Timeline.ts"
@@ -39,6 +40,16 @@ export interface SecondLevelSettings {
 export type Lead = { readonly done: Effect.Effect<void> } | "AnotherLeads"
 
 const nobodyElse: Lead = { done: Effect.void }
+
+/** Decodes an answer as it stands in the store, which other programs may have written to. */
+const decodeEnvelope = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
+  value: Schema.String,
+  at: Schema.Finite,
+  freshMillis: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  validator: Schema.optionalKey(Schema.String),
+  bytes: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  tags: Schema.Array(Schema.String)
+})))
 
 export class SecondLevel<A> {
   private readonly store: Store
@@ -102,8 +113,8 @@ export class SecondLevel<A> {
   private parse(text: string | undefined): Shared<A> | undefined {
     if (text === undefined) return undefined
     try {
-      const { at, bytes, freshMillis, tags, validator, value } = JSON.parse(text) as Shared<string>
-      return { value: this.codec.decode(value), at, bytes, freshMillis, tags, validator }
+      const { value, ...rest } = decodeEnvelope(text)
+      return { ...rest, validator: rest.validator, value: this.codec.decode(value) }
     } catch {
       return undefined
     }

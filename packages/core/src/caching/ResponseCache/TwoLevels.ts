@@ -12,7 +12,6 @@ import type * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Deadline } from "../../Deadline.ts"
 import * as Provenance from "../../Provenance.ts"
-import * as Range from "../../Range.ts"
 import { DeadlineExceeded } from "../../Reason.ts"
 import { SingleFlight } from "../../structures/SingleFlight.ts"
 import * as Timeline from "../../Timeline.ts"
@@ -43,11 +42,20 @@ export interface Settings {
 
 /** The result of a load, with its provenance. */
 interface Brought<A> {
-  readonly answer: CachedAnswer<A>
+  readonly answer: Settled<A>
   /** When another process fetched it, on our timeline; `undefined` when this process fetched it just now. */
   readonly at: number | undefined
   readonly provenance: Provenance.Provenance
 }
+
+/** An answer ready to be kept. Its life and tags come from foreign functions, which may return anything. */
+interface Settled<A> extends CachedAnswer<A> {
+  /** Milliseconds, from 0 to {@link longestLife}. */
+  readonly fresh: number
+}
+
+/** The longest life of an answer, in milliseconds: 2³¹ seconds, as in RFC 9111, section 1.2.2. */
+const longestLife = 2 ** 31 * 1_000
 
 type Load<A, E, R> = (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
 
@@ -226,9 +234,9 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       this.counts.loads++
       const known = this.shelf.get(key)?.answer
       return Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
-        if (!("notModified" in value)) return { answer: value, at: undefined, provenance }
+        if (!("notModified" in value)) return { answer: this.settled(value), at: undefined, provenance }
         if (known === undefined) throw new Error("ResponseCache: load returned notModified without a known answer")
-        return { answer: { ...known, fresh: value.fresh }, at: undefined, provenance }
+        return { answer: this.settled({ ...known, fresh: value.fresh }), at: undefined, provenance }
       })
     })
   }
@@ -242,7 +250,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     const entry = this.shelf.get(key)
     if (entry !== undefined && entry.at >= at) return undefined
     const { bytes, freshMillis, tags, validator, value } = shared
-    const answer: CachedAnswer<A> = { value, validator, bytes, tags, fresh: freshMillis }
+    const answer: Settled<A> = { value, validator, bytes, tags, fresh: freshMillis }
     this.keep(key, keptOf(answer), answer, at, freshMillis)
     if (ageMillis >= freshMillis) return undefined
     this.counts.shared++
@@ -256,7 +264,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       if (Exit.isFailure(exit)) return done
       const { answer, at } = exit.value
       if (at !== undefined || answer.isKept === false) return done
-      const freshMillis = this.lifeOf(answer)
+      const freshMillis = answer.fresh
       const shared: Shared<A> = {
         value: answer.value,
         at: visit.wallClock,
@@ -283,8 +291,15 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     return this.flights.get(key) === flight && this.flights.delete(key)
   }
 
-  private lifeOf({ fresh }: CachedAnswer<A>): number {
-    return fresh === undefined ? this.settings.freshMillis : Range.durationOrZero("ResponseCache: fresh", fresh)
+  /** Runs inside the load, so that anything that throws here is a defect of that call alone. */
+  private settled(answer: CachedAnswer<A>): Settled<A> {
+    const { fresh, tags } = answer
+    const millis = fresh === undefined ? this.settings.freshMillis : Duration.toMillis(fresh)
+    return {
+      ...answer,
+      fresh: Math.min(Math.max(millis || 0, 0), longestLife),
+      tags: tags === undefined ? undefined : [...tags]
+    }
   }
 
   private learn({ timeline }: Visit, key: string, exit: Exit.Exit<Brought<A>, E>): void {
@@ -295,7 +310,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       if (at !== undefined) return
       return answer.isKept === false
         ? this.drop(key)
-        : this.keep(key, keptOf(answer), answer, now, this.lifeOf(answer))
+        : this.keep(key, keptOf(answer), answer, now, answer.fresh)
     }
     const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
     if (isAnswer && negativeMillis > 0) {
