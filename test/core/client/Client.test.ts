@@ -269,7 +269,7 @@ describe("the client of a contract", () => {
         "a key that a form cannot carry",
         ({ items }) =>
           items.update({ params: { id: "a" }, payload: { price: 7, labels: { [`${marked}[`]: "x" }, sizes: [] } }),
-        "a key with a bracket or without a character"
+        "a key that is empty or holds a bracket"
       ],
       [
         "an item of a list",

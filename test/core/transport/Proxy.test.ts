@@ -203,7 +203,7 @@ describe("the proxy of the environment", () => {
         assert.strictEqual(error._tag, "TransportMisconfigured")
         assert.strictEqual(
           error.message,
-          "https_proxy must be an http or https URL of a host and no path, or not be set"
+          "https_proxy must be an http or https URL without path, query or fragment, or unset"
         )
       })
   )

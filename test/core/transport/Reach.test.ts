@@ -11,7 +11,7 @@ const hello: Behaviour = {
   onRequest: (connection) => connection.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
 }
 const forbidden = new ConnectFailed("Forbidden")
-const noTls = new InvalidRequest("http is for this machine alone, with the option `loopback`; anything else is https")
+const noTls = new InvalidRequest("http is only for this machine, with the option `loopback`; use https")
 
 /** Ways to write 127.0.0.1 in a URL, none of which looks like it. */
 const disguises = [

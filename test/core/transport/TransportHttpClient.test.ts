@@ -206,7 +206,7 @@ describe("TransportHttpClient", () => {
       [
         "an upgrade",
         (url) => HttpClientRequest.upgrade(HttpClientRequest.get(url), "tea"),
-        "the header connection is not for the caller to set"
+        "the header connection must not be set by the caller"
       ]
     ])("%s", ([, request, issue]) =>
       Effect.gen(function*() {

@@ -134,8 +134,8 @@ const answering = (...bytes: ReadonlyArray<string>): Behaviour => ({
 
 const ok = "HTTP/1.1 200 OK\r\n"
 
-const unencoded = "the path holds characters that have to be encoded"
-const unnameable = "the name of a header is none that can be sent"
+const unencoded = "the path holds characters that must be encoded"
+const unnameable = "invalid header name"
 const unsendable = (name: string) => `the header ${name} holds characters that cannot be sent`
 
 /** undici gives a connection back one turn of the event loop after its answer. */
@@ -747,18 +747,18 @@ describe("UndiciTransport", () => {
           [
             `the header ${name}, which HTTP keeps for itself`,
             { method: "POST", headers: [name, "5"], body: "hello" },
-            `the header ${name} is not for the caller to set`
+            `the header ${name} must not be set by the caller`
           ] as const
         ),
       [
         "a second authorization",
         { headers: ["authorization", "a", "Authorization", "b"] },
-        "the header Authorization is there twice"
+        "the header Authorization is set twice"
       ],
       [
         "a second type of the body",
         { headers: ["content-type", "text/plain", "content-type", "text/html"] },
-        "the header content-type is there twice"
+        "the header content-type is set twice"
       ],
       [
         "headers that are too large together",
@@ -777,11 +777,11 @@ describe("UndiciTransport", () => {
       [
         "a line break in the method",
         { method: "GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET" },
-        "the method is none that can be sent"
+        "invalid method"
       ],
-      ["no method", { method: "" }, "the method is none that can be sent"],
-      ["a request for a tunnel", { method: "CONNECT" }, "the method is none that can be sent"],
-      ["a body where a server expects none", { body: "GET /evil HTTP/1.1\r\n\r\n" }, "a GET has no body"]
+      ["no method", { method: "" }, "invalid method"],
+      ["a request for a tunnel", { method: "CONNECT" }, "invalid method"],
+      ["a body where a server expects none", { body: "GET /evil HTTP/1.1\r\n\r\n" }, "a GET must not have a body"]
     ])("nothing of %s", ([, request, issue]) =>
       Effect.gen(function*() {
         const server = yield* listen({ onRequest: (connection) => connection.write(`${ok}content-length: 0\r\n\r\n`) })

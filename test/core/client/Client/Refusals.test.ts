@@ -345,7 +345,7 @@ describe("a secret that the vendor refuses", () => {
       state.accepted = new Set()
       for (let call = 0; call < 5; call++) yield* outcome(client.ping())
       assert.deepStrictEqual(lines, [
-        "Error the vendor does not accept the credential ACME_API_KEY any more: calls are not sent"
+        "Error the vendor no longer accepts the credential ACME_API_KEY: calls with it are not sent"
       ])
       assert.strictEqual((yield* shown(Telemetry.credentialDead))?.value, 1)
       assert.strictEqual((yield* shown(Telemetry.credentialRefusals))?.count, 2)

@@ -97,7 +97,7 @@ export const heads: Section = {
     {
       does: "sends provisional answers that never end",
       server: flooding("", "HTTP/1.1 102 Processing\r\n\r\n"),
-      gets: new InvalidResponse(undefined, "more than 16 provisional answers"),
+      gets: new InvalidResponse(undefined, "more than 16 interim responses (1xx)"),
       isLarge: true
     },
     {

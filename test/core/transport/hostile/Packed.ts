@@ -114,7 +114,7 @@ export const packedBodies: Section = {
       "hides something behind a packed body",
       "br",
       Buffer.concat([brotliCompressSync(json), Buffer.from("evil")]),
-      invalid("the br body goes on behind its end")
+      invalid("the br body has data after its end")
     ),
     packed("packs a body that needs a window of 128 MiB", "zstd", wideZstd, invalid("the zstd body is corrupt")),
     packed(

@@ -59,8 +59,7 @@ export const addresses: Section = {
       server: answering(answer("", ["location: http://10.0.0.1/"], "302 Found")),
       gets: new InvalidResponse(
         undefined,
-        "redirected to where nothing can be sent: http is for this machine alone, with the option `loopback`; "
-          + "anything else is https"
+        "the redirect cannot be followed: http is only for this machine, with the option `loopback`; use https"
       ),
       connection: "kept"
     },

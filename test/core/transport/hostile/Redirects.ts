@@ -135,7 +135,7 @@ export const redirects: Section = {
       tls: trusted,
       transport: trusting,
       server: ({ other }) => answering(to(`${other}/there`)),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects from https to the metadata service of a cloud, over http",
@@ -143,19 +143,19 @@ export const redirects: Section = {
       tls: trusted,
       transport: trusting,
       server: answering(to("http://169.254.169.254/latest/meta-data/")),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects to a file",
       redirects: 1,
       server: answering(to("file:///etc/passwd")),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects to a script",
       redirects: 1,
       server: answering(to("javascript:alert(1)")),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects to a URL with user info",
@@ -167,7 +167,7 @@ export const redirects: Section = {
       does: "redirects to what is no URL",
       redirects: 1,
       server: answering(to("https://[")),
-      gets: invalid("redirected to what is no URL")
+      gets: invalid("redirected to an invalid URL")
     },
     {
       does: "redirects to nowhere: there is no Location",
@@ -180,7 +180,7 @@ export const redirects: Section = {
       does: "redirects to several places",
       redirects: 1,
       server: answering(answer("", ["location: /one", "location: /two"], "302 Found")),
-      gets: invalid("redirected to several places")
+      gets: invalid("redirected to several URLs")
     },
     {
       does: "redirects to a URL of 9000 characters",
@@ -188,7 +188,7 @@ export const redirects: Section = {
       server: answering(to(`/${"a".repeat(9_000)}`)),
       gets: new InvalidResponse(
         undefined,
-        "redirected to where nothing can be sent: the URL is longer than 8192 characters"
+        "the redirect cannot be followed: the URL is longer than 8192 characters"
       ),
       connection: "kept"
     },
