@@ -28,7 +28,7 @@ describe("breakwater", () => {
   })
 
   it("prints its help to standard error, and ends with 2, for no command and for one that it does not have", () => {
-    for (const [words, end] of [[[], "secrets\n"], [["marked"], "breakwater: the command is unknown\n"]] as const) {
+    for (const [words, end] of [[[], "secrets\n"], [["marked"], "breakwater: unknown command\n"]] as const) {
       const { code, error, out } = run(...words)
       assert.deepStrictEqual([code, out], [2, ""])
       assert.include(error, "SUBCOMMANDS")

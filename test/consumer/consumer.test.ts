@@ -86,7 +86,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
 
   const absent = [
     "needs the package age-encryption: install it",
-    "keys of AWS need the package @aws-sdk/credential-providers, or a function that gives them",
+    "AWS keys need the package @aws-sdk/credential-providers or the option `credentials`",
     "install the package world-countries"
   ]
 

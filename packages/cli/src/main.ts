@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command `breakwater`. Its exit code is 0 when the work is done, 1 when it was refused, 2 when the command line is not
- * valid, and 130 when a signal stopped it.
+ * The command `breakwater`. Its exit code is 0 on success, 1 for a command that failed, 2 for an invalid command line,
+ * and 130 when stopped by a signal.
  */
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
@@ -24,7 +24,7 @@ const codeOf = (exit: Exit.Exit<void, Effect.Error<ReturnType<typeof run>>>): nu
   const reason = exit.cause.reasons[0]
   if (reason?._tag === "Interrupt") return 130
   if (reason?._tag !== "Fail") {
-    process.stderr.write("breakwater: something went wrong; nothing is changed\n")
+    process.stderr.write("breakwater: unexpected failure; nothing was changed\n")
     return 1
   }
   if (reason.error._tag !== "Refused") return 2

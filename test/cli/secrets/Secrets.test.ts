@@ -162,8 +162,8 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     }).pipe(Effect.scoped))
 
   it.live.each<[string, string, RegExp]>([
-    ["does not end well", `echo EDITED=yes > "$1"; exit 3`, /the editor did not end well/],
-    ["leaves what cannot be read", `echo marked-secret > "$1"`, /the edited text is not as it must be: line 1/],
+    ["does not end well", `echo EDITED=yes > "$1"; exit 3`, /the editor failed/],
+    ["leaves what cannot be read", `echo marked-secret > "$1"`, /the edited text is invalid: line 1/],
     ["takes the file away", `rm "$1"`, /the edited file is gone/],
     ["leaves nothing", `: > "$1"`, /the edited file is empty/]
   ])("changes nothing when the editor %s", ([, script, issue]) =>
@@ -173,7 +173,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       const { code, error, out } = yield* run(["edit", file], { ...env, ...editor(directory, script) })
       assert.deepStrictEqual([code, out], [1, ""])
       assert.match(error, issue)
-      assert.match(error, /^breakwater secrets: nothing is changed: /)
+      assert.match(error, /^breakwater secrets: nothing was changed: /)
       assert.notInclude(error, "marked")
       assert.isTrue(bytes().equals(before))
       assert.deepStrictEqual(readdirSync(directory).filter((name) => name.startsWith("breakwater-")), [])
@@ -184,12 +184,12 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       const { bytes, directory, env, file, keyFile } = yield* made
       const before = bytes()
       const idle = yield* run(["edit", file], { ...env, ...editor(directory, ":") })
-      assert.deepStrictEqual(idle, succeeded("nothing is changed\n"))
+      assert.deepStrictEqual(idle, succeeded("nothing was changed\n"))
       assert.isTrue(bytes().equals(before))
       const set =
         `echo other | CREDENTIALS_KEY_FILE=${keyFile} ${process.execPath} ${command} secrets set ${file} OTHER; echo MINE=1 > "$1"`
       const late = yield* run(["edit", file], { ...env, ...editor(directory, set) })
-      assert.deepStrictEqual(late, failed(`nothing is changed: another process has changed ${file} meanwhile`))
+      assert.deepStrictEqual(late, failed(`nothing was changed: another process has changed ${file}`))
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
     }).pipe(Effect.scoped))
 
@@ -235,8 +235,8 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["set", link, "TWO"], env, "2"), succeeded())
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nTWO\n"))
       const before = [bytes(), readFileSync(keyFile)]
-      assert.deepStrictEqual(yield* run(["create", file], env), failed(`${file} is there already`))
-      assert.deepStrictEqual(yield* run(["key", keyFile], env), failed(`${keyFile} is there already`))
+      assert.deepStrictEqual(yield* run(["create", file], env), failed(`${file} already exists`))
+      assert.deepStrictEqual(yield* run(["key", keyFile], env), failed(`${keyFile} already exists`))
       assert.deepStrictEqual([bytes(), readFileSync(keyFile)], before)
       assert.deepStrictEqual(readdirSync(directory).toSorted(), ["key", "link", "secrets.age"])
     }).pipe(Effect.scoped))
@@ -271,15 +271,15 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
 
   it.live.each<[string, ReadonlyArray<string>, mistake: string]>([
     ["nothing", [], ""],
-    ["an unknown command", ["marked", "f"], "breakwater secrets: the command is unknown\n"],
+    ["an unknown command", ["marked", "f"], "breakwater secrets: unknown command\n"],
     ["no file", ["list"], "breakwater secrets list: the argument FILE is missing\n"],
     [
       "a value on the command line",
       ["set", "f", "NAME", "marked"],
-      "breakwater secrets set: there is an argument too many\n"
+      "breakwater secrets set: too many arguments\n"
     ],
-    ["a value in a flag", ["set", "f", "NAME", "--marked=marked"], "breakwater secrets set: a flag is unknown\n"],
-    ["more than one file", ["list", "f", "g"], "breakwater secrets list: there is an argument too many\n"],
+    ["a value in a flag", ["set", "f", "NAME", "--marked=marked"], "breakwater secrets set: unknown flag\n"],
+    ["more than one file", ["list", "f", "g"], "breakwater secrets list: too many arguments\n"],
     ["a file without a name", ["unset", "f"], "breakwater secrets unset: the argument NAME is missing\n"]
   ])(
     "prints help and the mistake, without the words that were typed, when it is told %s",
@@ -297,22 +297,22 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     Effect.gen(function*() {
       const { env, file, secret } = yield* made
       const nowhere = join(dirname(file), "no", "where")
-      const key = "exactly one of CREDENTIALS_KEY and CREDENTIALS_KEY_FILE must be there"
-      const newKey = "exactly one of CREDENTIALS_NEW_KEY and CREDENTIALS_NEW_KEY_FILE must be there"
+      const key = "exactly one of CREDENTIALS_KEY and CREDENTIALS_KEY_FILE must be set"
+      const newKey = "exactly one of CREDENTIALS_NEW_KEY and CREDENTIALS_NEW_KEY_FILE must be set"
       const noIdentity = { CREDENTIALS_KEY: "AGE-SECRET-KEY-1MARKED" }
       const rows: ReadonlyArray<readonly [ReadonlyArray<string>, Environment, string, issue: string]> = [
         [["list", file], {}, "", key],
         [["list", file], { ...env, CREDENTIALS_KEY: "marked" }, "", key],
-        [["list", file], { CREDENTIALS_KEY_FILE: `${file}.key` }, "", "the file of its key is not there"],
+        [["list", file], { CREDENTIALS_KEY_FILE: `${file}.key` }, "", "the file of its key does not exist"],
         [["reencrypt", file], env, "", newKey],
-        [["list", `${file}.not`], env, "", `${file}.not is not there`],
+        [["list", `${file}.not`], env, "", `${file}.not does not exist`],
         [["set", file, "A"], env, "\n", "standard input has no value"],
         [["set", file, "A"], env, "endless", "standard input has more than 262144 bytes"],
         [["set", file, "A"], env, "x".repeat(262_144), `${file} would be larger than 262144 bytes`],
-        [["set", file, "A=B"], env, secret, "that is not a name that a secret can have"],
+        [["set", file, "A=B"], env, secret, "invalid secret name"],
         [["create", nowhere], env, "", `${nowhere} cannot be written (ENOENT)`],
-        [["list", file], noIdentity, "", `${file} cannot be used: its key is no identity of age`],
-        [["create", `${file}.new`], noIdentity, "", `${file}.new cannot be used: its key is no identity of age`]
+        [["list", file], noIdentity, "", `${file} cannot be used: its key is not an age identity`],
+        [["create", `${file}.new`], noIdentity, "", `${file}.new cannot be used: its key is not an age identity`]
       ]
       yield* Effect.forEach(rows, ([words, env, input, issue]) =>
         Effect.map(run(words, env, input), (ended) =>

@@ -184,7 +184,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       const { source, urls } = yield* inMemory(answer)
       assert.strictEqual(
         (yield* Effect.flip(source.fetch(stripe))).issue,
-        "it does not let us in (AccessDeniedException)"
+        "it refuses access (AccessDeniedException)"
       )
       assert.lengthOf(urls, 1)
     }))
@@ -206,7 +206,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       const source = yield* make({ credentials: () => Promise.resolve({ ...keys, secretAccessKey: randomUUID() }) })
       const error = yield* Effect.flip(source.fetch(stripe))
       assert.isTrue(error.isRefusal)
-      assert.strictEqual(error.issue, "it does not let us in (InvalidSignatureException)")
+      assert.strictEqual(error.issue, "it refuses access (InvalidSignatureException)")
       assert.strictEqual(fake.asked.length, 1)
     }).pipe(Effect.scoped))
 
@@ -229,7 +229,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       assert.deepStrictEqual(forced, [undefined, true])
       fake.expired.add(next.sessionToken)
       const error = yield* Effect.flip(source.fetch(stripe))
-      assert.strictEqual(error.issue, "it does not let us in (ExpiredTokenException)")
+      assert.strictEqual(error.issue, "it refuses access (ExpiredTokenException)")
       assert.strictEqual(fake.asked.length, 4)
     }).pipe(Effect.scoped))
 
@@ -252,7 +252,11 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       const value = randomUUID()
       const source = yield* make({ credentials: () => Promise.reject(new Error(value)) })
       const error = yield* Effect.flip(source.fetch(stripe))
-      assert.deepStrictEqual(error, { _tag: "SourceUnavailable", source: "aws", issue: "no keys of AWS could be had" })
+      assert.deepStrictEqual(error, {
+        _tag: "SourceUnavailable",
+        source: "aws",
+        issue: "its signing keys are unavailable"
+      })
     }).pipe(Effect.scoped))
 
   it.effect("does not wait forever for a provider", () =>
@@ -261,7 +265,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       const source = yield* make({ credentials: () => new Promise(() => {}) })
       const fetching = yield* Effect.forkChild(Effect.flip(source.fetch(stripe)))
       yield* TestClock.adjust("15 seconds")
-      assert.strictEqual((yield* Fiber.join(fetching)).issue, "no keys of AWS could be had in time")
+      assert.strictEqual((yield* Fiber.join(fetching)).issue, "its signing keys were not available in time")
     }).pipe(Effect.scoped))
 
   it.live.each(

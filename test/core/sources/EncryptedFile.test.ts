@@ -12,11 +12,10 @@ import * as SecretFiles from "../../fakes/SecretFiles.ts"
 
 const stripe = { vendor: "stripe", key: "" }
 
-const damaged = "unavailable: the file is damaged, cut off, or no file of age"
+const damaged = "unavailable: the file is damaged, truncated, or not an age file"
 const unfit = "unavailable: the file is not encrypted to this key"
-const quoted =
-  "is not as it must be: line 1 has a value in quotes, or with space around it: it would be part of the value. " +
-  "Leave it away, or make the file JSON"
+const quoted = "is invalid: line 1 has a value in quotes, or with space around it, which would be part of the value: " +
+  "remove it, or make the file JSON"
 
 const newKey = Effect.promise(() => generateX25519Identity())
 
@@ -158,11 +157,11 @@ describe("EncryptedFile", () => {
   it.live("cannot be asked while there is no file, and can when there is", () =>
     Effect.gen(function*() {
       const { path, read, write } = yield* made
-      assert.strictEqual(yield* read(), "unavailable: the file is not there")
+      assert.strictEqual(yield* read(), "unavailable: the file does not exist")
       yield* write("STRIPE_API_KEY=there")
       assert.strictEqual(yield* read(), "there")
       unlinkSync(path)
-      assert.strictEqual(yield* read(), "unavailable: the file is not there")
+      assert.strictEqual(yield* read(), "unavailable: the file does not exist")
     }).pipe(Effect.scoped))
 
   it.live("says of a file that was cut off, anywhere, that it is damaged, and gives nothing of it", () =>
@@ -190,20 +189,20 @@ describe("EncryptedFile", () => {
     }).pipe(Effect.scoped))
 
   it.live.each<[string, string | Uint8Array, string]>([
-    ["a line that is none", "A=1\nmarked-b\n", "is not as it must be: line 2 is not NAME=value"],
-    ["a name with a space", "A =marked", "is not as it must be: line 1 is not NAME=value"],
-    ["an empty value", "A=\n", "is not as it must be: line 1 has no value"],
+    ["a line that is none", "A=1\nmarked-b\n", "is invalid: line 2 is not NAME=value"],
+    ["a name with a space", "A =marked", "is invalid: line 1 is not NAME=value"],
+    ["an empty value", "A=\n", "is invalid: line 1 has no value"],
     ["a value in quotes", `A="marked"`, quoted],
     ["space around a value", "A= marked", quoted],
     [
       "a name that is there twice",
       "A=marked\n#\nA=2",
-      "is not as it must be: line 3 names a secret that was named before"
+      "is invalid: line 3 repeats the name of a secret"
     ],
-    ["JSON that is broken", `{"A":"marked"`, "is no JSON object of names and texts that are not empty"],
-    ["JSON with a number", `{"A":"marked","B":1}`, "is no JSON object of names and texts that are not empty"],
-    ["JSON with a strange name", `{"A b":"marked"}`, "has a name that cannot be one"],
-    ["no text", Buffer.from([0x41, 0x3d, 0xff]), "holds no text in UTF-8"]
+    ["JSON that is broken", `{"A":"marked"`, "is not a JSON object of names and non-empty strings"],
+    ["JSON with a number", `{"A":"marked","B":1}`, "is not a JSON object of names and non-empty strings"],
+    ["JSON with a strange name", `{"A b":"marked"}`, "has an invalid name"],
+    ["no text", Buffer.from([0x41, 0x3d, 0xff]), "does not hold UTF-8 text"]
   ])("takes nothing from a file with %s, and shows nothing of it", ([, text, issue]) =>
     Effect.gen(function*() {
       const { read, write } = yield* made
@@ -220,7 +219,7 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* by(randomUUID()), unfit)
       assert.strictEqual(
         yield* by(`${key.slice(0, -1)}B`),
-        "unavailable: the file cannot be used: its key is no identity of age"
+        "unavailable: the file cannot be used: its key is not an age identity"
       )
       writeFileSync(path, "STRIPE_API_KEY=in the clear\n")
       assert.strictEqual(yield* by(key), damaged)
@@ -280,7 +279,7 @@ describe("EncryptedFile", () => {
       const keyPath = `${path}.key`
       const given = EncryptedFile.keyFile(keyPath)
       const read = () => reading({ path, key: given })()
-      assert.strictEqual(yield* read(), "unavailable: the file of its key is not there")
+      assert.strictEqual(yield* read(), "unavailable: the file of its key does not exist")
       writeFileSync(keyPath, "\n", { mode: 0o600 })
       assert.strictEqual(yield* read(), "unavailable: the file of its key is empty")
       writeFileSync(keyPath, key)

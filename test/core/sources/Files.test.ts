@@ -149,7 +149,7 @@ describe("Files", () => {
     Effect.gen(function*() {
       const { directory, read, write } = yield* made()
       rmSync(directory, { recursive: true })
-      assert.strictEqual(yield* read(), "unavailable: its directory is not there")
+      assert.strictEqual(yield* read(), "unavailable: its directory does not exist")
       mkdirSync(directory)
       assert.strictEqual(yield* read(), "none")
       write(name, "mounted")
@@ -254,7 +254,7 @@ describe("Files", () => {
       write(name, "x".repeat(10))
       assert.strictEqual(yield* read(), "x".repeat(10))
       write(name, Buffer.from([0xc3, 0x28]))
-      assert.strictEqual(yield* read(), "unavailable: STRIPE_API_KEY is no text in UTF-8")
+      assert.strictEqual(yield* read(), "unavailable: STRIPE_API_KEY is not UTF-8 text")
       write(name, "x".repeat(65_536))
       assert.strictEqual(yield* reading({ directory })(), "x".repeat(65_536))
       write(name, "x".repeat(65_537))

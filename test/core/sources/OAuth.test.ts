@@ -164,7 +164,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       const { make, server } = yield* world()
       for (const text of [ofRsa(1024), ofCurve("P-384"), `no key ${randomUUID()}`]) {
         const error = yield* Effect.flip((yield* make({ ...rsa, key: Redacted.make(text) })).fetch(hubspot))
-        assert.strictEqual(error.issue, "the private key of the client is none for RS256 or ES256")
+        assert.strictEqual(error.issue, "the client's private key fits neither RS256 nor ES256")
       }
       assert.lengthOf(server.asked, 0)
     }).pipe(Effect.scoped))

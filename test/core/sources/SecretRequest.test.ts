@@ -116,7 +116,7 @@ describe("a question to a service that keeps secrets", () => {
         const { inquiry, state } = yield* answered(() => Effect.never, { pause: 0, timeout: "1 second" })
         const asking = yield* Effect.forkChild(Effect.flip(ask(isRepeatable)(inquiry)), { startImmediately: true })
         yield* TestClock.adjust(inquiry.patience)
-        assert.strictEqual((yield* Fiber.join(asking)).issue, "no answer within 1000 ms")
+        assert.strictEqual((yield* Fiber.join(asking)).issue, "no response within 1000 ms")
         assert.strictEqual(state.asked, isRepeatable ? 3 : 1)
       })
   )
@@ -126,7 +126,7 @@ describe("a question to a service that keeps secrets", () => {
       const server = yield* ScriptedServer.serve(() => ({ body: "x".repeat(5_000_000) }))
       const inquiry = yield* SecretRequest.make("test", { maxBytes: 1_000 }).pipe(Effect.provide(FetchHttpClient.layer))
       const error = yield* Effect.flip(inquiry.ask(question(server.baseUrl, true)))
-      assert.strictEqual(error.issue, "its answer is larger than 1000 bytes")
+      assert.strictEqual(error.issue, "its response is larger than 1000 bytes")
       const whole = yield* SecretRequest.make("test", { maxBytes: 5_000_000 }).pipe(
         Effect.provide(FetchHttpClient.layer)
       )

@@ -116,7 +116,7 @@ describe("a recording", () => {
         )
         assert.instanceOf(refused, Recorder.SecretSurvives)
         assert.deepInclude(refused, { exchange: 0, place: "response" })
-        assert.include(refused.message, "is not written: a secret survives in the response of exchange 0")
+        assert.include(refused.message, "was not written: a secret survives in the response of exchange 0")
         assert.notInclude(JSON.stringify(refused), secret)
       }
       assert.strictEqual(readFileSync(file, "utf8"), "as before")

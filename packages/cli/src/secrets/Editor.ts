@@ -1,6 +1,6 @@
 /**
- * Edits a text in the user's editor, in a private file of a private directory: in memory where the machine has such a place.
- * Both are removed at the end, also when a signal stops the command. The editor does not see the keys of the environment.
+ * Edits a text in the user's editor, in a private file of a private directory, in memory if the machine allows it. Both
+ * are removed at the end, even when a signal stops the command. The editor does not see the keys in the environment.
  */
 import { LocalFile } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,7 @@ import * as AtomicFile from "./AtomicFile.ts"
 import { refused } from "./Refusal.ts"
 import { maxBytes } from "./SecretFile.ts"
 
-/** The text as the editor left it, with one line end. */
+/** The edited text, with one line end. */
 export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> =>
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(privateDirectory, (directory) =>
@@ -33,7 +33,7 @@ export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> 
     return `${edited}\n`
   })
 
-const unchanged = (issue: string) => refused(`nothing is changed: ${issue}`)
+const unchanged = (issue: string) => refused(`nothing was changed: ${issue}`)
 
 const privateDirectory = Effect.suspend(() => {
   for (const parent of [process.env["XDG_RUNTIME_DIR"], "/dev/shm", tmpdir()]) {
@@ -41,22 +41,25 @@ const privateDirectory = Effect.suspend(() => {
     try {
       return Effect.succeed(mkdtempSync(join(parent, "breakwater-secrets-")))
     } catch {
-      // The next place.
+      // Try the next directory.
     }
   }
-  return Effect.fail(refused("there is no place for a private directory"))
+  return Effect.fail(refused("no private directory can be created"))
 })
 
-/** Stops the editor when the command is stopped, and waits for its end: an editor writes into the directory until then. */
+/**
+ * Runs the editor. When the command is stopped, stops it and waits for its end, as it writes to the directory until
+ * then.
+ */
 const inEditor = (draft: string): Effect.Effect<void, Refused> =>
   Effect.callback((resume) => {
     const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi"
     const { CREDENTIALS_KEY: _, CREDENTIALS_NEW_KEY: __, ...env } = process.env
     const child = spawn("/bin/sh", ["-c", `exec ${editor} "$1"`, "sh", draft], { stdio: "inherit", env })
-    child.once("error", () => resume(Effect.fail(unchanged("there is no shell for the editor"))))
+    child.once("error", () => resume(Effect.fail(unchanged("there is no /bin/sh to start the editor"))))
     child.once(
       "exit",
-      (code) => resume(code === 0 ? Effect.void : Effect.fail(unchanged("the editor did not end well")))
+      (code) => resume(code === 0 ? Effect.void : Effect.fail(unchanged("the editor failed")))
     )
     return ended(child)
   })

@@ -182,7 +182,7 @@ describe("a refresh token", () => {
       const made = yield* source(store)
       const asking = yield* Effect.forkChild(Effect.flip(made.fetch(hubspot)), { startImmediately: true })
       yield* TestClock.adjust("5 seconds")
-      assert.strictEqual((yield* Fiber.join(asking)).issue, "no answer within 5000 ms")
+      assert.strictEqual((yield* Fiber.join(asking)).issue, "no response within 5000 ms")
       assert.isUndefined((yield* store.load)!.tokens.claim)
     }))
 

@@ -37,7 +37,7 @@ const without = (name: keyof typeof token) => Object.fromEntries(Object.entries(
 const endless = () =>
   new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(0x20)) })
 
-const notDescribed = "its answer is not what RFC 6749 describes"
+const notDescribed = "its response does not match RFC 6749"
 
 describe("a token endpoint", () => {
   it.effect.each<[what: string, expiresIn: unknown, life: number | undefined]>([
@@ -72,7 +72,7 @@ describe("a token endpoint", () => {
     }))
 
   it.effect.each<[what: string, answer: Answer, issue: string]>([
-    ["an endless body", () => new Response(endless()), "its answer is larger than 1048576 bytes"],
+    ["an endless body", () => new Response(endless()), "its response is larger than 1048576 bytes"],
     ["no JSON", () => new Response("<html>"), notDescribed],
     ["half of it", () => new Response(JSON.stringify(token).slice(0, -9)), notDescribed],
     ["nothing", () => new Response(), notDescribed],
@@ -84,14 +84,14 @@ describe("a token endpoint", () => {
     ["one of other letters", json({ ...token, access_token: "tökén" }), notDescribed],
     ["one that no header takes", json({ ...token, access_token: "a".repeat(16_385) }), notDescribed],
     ["no type", json(without("token_type")), notDescribed],
-    ["another type", json({ ...token, token_type: "DPoP" }), "it gives tokens of a type that is not bearer"],
+    ["another type", json({ ...token, token_type: "DPoP" }), "its token type is not bearer"],
     [
       "no access token by RFC 8693",
       json({ ...token, token_type: "N_A" }),
-      "it gives tokens of a type that is not bearer"
+      "its token type is not bearer"
     ],
-    ["a token that has ended", json({ ...token, expires_in: 0 }), "it gives a token that has ended already"],
-    ["one of the past", json({ ...token, expires_in: -3_600 }), "it gives a token that has ended already"],
+    ["a token that has ended", json({ ...token, expires_in: 0 }), "its token has already expired"],
+    ["one of the past", json({ ...token, expires_in: -3_600 }), "its token has already expired"],
     ["a life that is no number", json({ ...token, expires_in: "soon" }), notDescribed],
     ["a life of another kind", json({ ...token, expires_in: {} }), notDescribed],
     ["an empty refresh token", json({ ...token, refresh_token: "" }), notDescribed],
@@ -169,7 +169,7 @@ describe("a token endpoint", () => {
       })
       const asking = yield* Effect.forkChild(Effect.flip(made.fetch(hubspot)))
       yield* TestClock.adjust("5200 millis")
-      assert.strictEqual((yield* Fiber.join(asking)).issue, "no answer within 2000 ms")
+      assert.strictEqual((yield* Fiber.join(asking)).issue, "no response within 2000 ms")
       assert.lengthOf(asked, 2)
     }))
 
@@ -179,7 +179,7 @@ describe("a token endpoint", () => {
       const { asked, source: made } = yield* source(json(token), { client })
       const asking = yield* Effect.forkChild(Effect.flip(made.fetch(hubspot)))
       yield* TestClock.adjust("10 seconds")
-      assert.strictEqual((yield* Fiber.join(asking)).issue, "the secret of the client could not be had in time")
+      assert.strictEqual((yield* Fiber.join(asking)).issue, "the client's secret was not available in time")
       assert.lengthOf(asked, 0)
     }))
 
