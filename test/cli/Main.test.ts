@@ -27,7 +27,7 @@ describe("breakwater", () => {
     assert.deepStrictEqual(run("--version"), { code: 0, out: `${packageJson.version}\n`, error: "" })
   })
 
-  it("prints its help to standard error, and ends with 2, for no command and for one that it does not have", () => {
+  it("prints its help to standard error, and exits with 2, for a missing or unknown command", () => {
     for (const [words, end] of [[[], "secrets\n"], [["marked"], "breakwater: unknown command\n"]] as const) {
       const { code, error, out } = run(...words)
       assert.deepStrictEqual([code, out], [2, ""])

@@ -11,7 +11,7 @@ import * as SecretFiles from "../../fakes/SecretFiles.ts"
 import { until } from "../../watches/Until.ts"
 
 const command = fileURLToPath(new URL("../../../packages/cli/src/main.ts", import.meta.url))
-/** Node keeps the compiled modules here from one process to the next: loading them is most of what each process costs. */
+/** Node's compile cache, shared by the processes: loading modules is most of their cost. */
 const compileCache = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url))
 
 interface Ended {
@@ -27,7 +27,7 @@ interface Running {
 
 type Environment = Readonly<Record<string, string>>
 
-/** Starts the command as a process of its own. */
+/** Runs the command in its own process. */
 const start = (
   words: ReadonlyArray<string>,
   env: Environment,
@@ -55,7 +55,7 @@ const run = (words: ReadonlyArray<string>, env: Environment, input = "") =>
 const succeeded = (out = ""): Ended => ({ code: 0, out, error: "" })
 const failed = (error: string): Ended => ({ code: 1, out: "", error: `breakwater secrets: ${error}\n` })
 
-/** A key and a file with one secret, by age's own library, and how to look into it. */
+/** A key and a file with one secret, made with age's own library, and a function that decrypts it. */
 const made = Effect.gen(function*() {
   const directory = yield* SecretFiles.directory
   const [file, keyFile] = [join(directory, "secrets.age"), join(directory, "key")]
@@ -78,7 +78,7 @@ const made = Effect.gen(function*() {
   }
 })
 
-/** The text of a file, by age's own library. */
+/** The text of a file, decrypted with age's own library. */
 const opened = (file: string, keyFile: string) =>
   Effect.promise(() => {
     const decrypter = new Decrypter()
@@ -86,7 +86,7 @@ const opened = (file: string, keyFile: string) =>
     return decrypter.decrypt(readFileSync(file), "text")
   })
 
-/** An editor: a program of the shell, in which `$1` is the file. */
+/** An editor: a shell script, in which `$1` is the file. */
 const editor = (directory: string, script: string) => {
   const path = join(directory, `editor-${randomUUID()}`)
   writeFileSync(path, `#!/bin/sh\n${script}\n`)
@@ -95,7 +95,7 @@ const editor = (directory: string, script: string) => {
 }
 
 describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
-  it.live("makes a key and a file that its source reads and age's own library opens, for nobody else to read", () =>
+  it.live("creates a key and a file that the source and age's own library can read, and other users cannot", () =>
     Effect.gen(function*() {
       const directory = yield* SecretFiles.directory
       const [file, keyFile] = [join(directory, "secrets.age"), join(directory, "key")]
@@ -110,14 +110,14 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.strictEqual(Redacted.value((yield* source.fetch({ vendor: "stripe", key: "" }))!.value), secret)
       for (const path of [file, keyFile]) assert.strictEqual(statSync(path).mode & 0o777, 0o600)
       assert.deepStrictEqual(readdirSync(directory).toSorted(), ["key", "secrets.age"])
-      // What was printed is what others encrypt to it with.
+      // Others encrypt to the printed recipient.
       const encrypter = new Encrypter()
       encrypter.addRecipient(recipient.trim())
       writeFileSync(file, yield* Effect.promise(() => encrypter.encrypt("FROM_ANOTHER=x")))
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("FROM_ANOTHER\n"))
     }).pipe(Effect.scoped))
 
-  it.live("sets a secret in place, takes one away, and keeps comments and order", () =>
+  it.live("sets a secret in place, removes one, and keeps comments and order", () =>
     Effect.gen(function*() {
       const { env, file, text } = yield* made
       const two = randomUUID()
@@ -131,7 +131,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["unset", file, "THREE"], env), failed(`${file} has no secret THREE`))
     }).pipe(Effect.scoped))
 
-  it.live("makes the file JSON for a secret that no line can hold", () =>
+  it.live("turns the file into JSON for a secret that no line can hold", () =>
     Effect.gen(function*() {
       const { env, file, secret, text } = yield* made
       yield* run(["set", file, "PEM"], env, "BEGIN\nEND\n")
@@ -145,7 +145,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.strictEqual((JSON.parse(yield* text) as Record<string, string>)["QUOTED"], `"quoted"`)
     }).pipe(Effect.scoped))
 
-  it.live("edits in a private file of a private directory, without the key in sight, and leaves nothing behind", () =>
+  it.live("edits in a private file of a private directory, without the key in its environment, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const { directory, file, keyFile, text } = yield* made
       const key = readFileSync(keyFile, "utf8").split("\n")[1]!
@@ -162,10 +162,10 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     }).pipe(Effect.scoped))
 
   it.live.each<[string, string, RegExp]>([
-    ["does not end well", `echo EDITED=yes > "$1"; exit 3`, /the editor failed/],
-    ["leaves what cannot be read", `echo marked-secret > "$1"`, /the edited text is invalid: line 1/],
-    ["takes the file away", `rm "$1"`, /the edited file is gone/],
-    ["leaves nothing", `: > "$1"`, /the edited file is empty/]
+    ["fails", `echo EDITED=yes > "$1"; exit 3`, /the editor failed/],
+    ["leaves an invalid text", `echo marked-secret > "$1"`, /the edited text is invalid: line 1/],
+    ["removes the file", `rm "$1"`, /the edited file is gone/],
+    ["leaves an empty file", `: > "$1"`, /the edited file is empty/]
   ])("changes nothing when the editor %s", ([, script, issue]) =>
     Effect.gen(function*() {
       const { bytes, directory, env, file } = yield* made
@@ -179,7 +179,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(readdirSync(directory).filter((name) => name.startsWith("breakwater-")), [])
     }).pipe(Effect.scoped))
 
-  it.live("does not write when nothing was edited, or when somebody else has written meanwhile", () =>
+  it.live("does not write if nothing was edited, or if another process has written meanwhile", () =>
     Effect.gen(function*() {
       const { bytes, directory, env, file, keyFile } = yield* made
       const before = bytes()
@@ -213,7 +213,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       }).pipe(Effect.scoped)
   )
 
-  it.live("encrypts anew to another key, which the old one does not open", () =>
+  it.live("re-encrypts to another key, so the old one no longer opens the file", () =>
     Effect.gen(function*() {
       const { directory, env, file, secret, text } = yield* made
       const next = join(directory, "next")
@@ -227,7 +227,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["list", file], { CREDENTIALS_KEY: passphrase }), succeeded("STRIPE_API_KEY\n"))
     }).pipe(Effect.scoped))
 
-  it.live("writes to the file behind a link, and takes no file's place with a new one", () =>
+  it.live("writes to the file behind a link, and does not replace a file with a new one", () =>
     Effect.gen(function*() {
       const { bytes, directory, env, file, keyFile } = yield* made
       const link = join(directory, "link")
@@ -241,7 +241,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(readdirSync(directory).toSorted(), ["key", "link", "secrets.age"])
     }).pipe(Effect.scoped))
 
-  it.live("never has a reader see less than a whole file", () =>
+  it.live("never shows a reader an incomplete file", () =>
     Effect.gen(function*() {
       const { bytes, env, file, keyFile } = yield* made
       const writing = { isOver: false }
@@ -282,7 +282,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     ["more than one file", ["list", "f", "g"], "breakwater secrets list: too many arguments\n"],
     ["a file without a name", ["unset", "f"], "breakwater secrets unset: the argument NAME is missing\n"]
   ])(
-    "prints help and the mistake, without the words that were typed, when it is told %s",
+    "prints help and the error, without the typed words, for %s",
     ([, words, mistake]) =>
       Effect.gen(function*() {
         const { code, error, out } = yield* run(words, {})
@@ -293,7 +293,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       })
   )
 
-  it.live("says what is missing or wrong, and no secret", () =>
+  it.live("says what is missing or invalid, and no secret", () =>
     Effect.gen(function*() {
       const { env, file, secret } = yield* made
       const nowhere = join(dirname(file), "no", "where")

@@ -39,10 +39,10 @@ const rangeOf = (block: string) => {
 const registered = [...ipv4, ...ipv6, ...beside].map((row) => ({ row, ...rangeOf(row[0]) }))
   .toSorted((a, b) => b.length - a.length)
 
-/** Addresses of metadata services that no registry knows of, as their clouds document them. */
+/** Addresses of metadata services that are in no registry, from the documentation of their clouds. */
 const metadataInPublicSpace = ["168.63.129.16"]
 
-/** What the registries say, by the smallest block: only what is said to be reachable is. */
+/** The registries' answer, by the smallest block: only addresses marked as reachable are. */
 const isReachable = (address: Address): boolean => {
   if (metadataInPublicSpace.includes(write(address))) return false
   const { bits, value } = address
@@ -60,7 +60,7 @@ const within = ({ bits, first, last }: { bits: 32 | 128; first: bigint; last: bi
 const Place = intBetween(0, 0xffff_ffff)
 const many = { arbitrary: { runs: 2_000 } }
 
-/** Every way to write an IPv4 address into an IPv6 address. */
+/** Every form of an IPv4 address inside an IPv6 address. */
 const embeddings: ReadonlyArray<readonly [form: string, of: (value: bigint) => bigint, isJudgedByIt: boolean]> = [
   ["IPv4-mapped (RFC 4291)", (value) => (0xffffn << 32n) | value, false],
   ["IPv4-compatible (RFC 4291)", (value) => value, false],
@@ -96,7 +96,7 @@ describe("AddressGuard", () => {
       many
     )
 
-    it.prop("lets through every other IPv4 address", { value: Place }, ({ value }) => {
+    it.prop("allows every other IPv4 address", { value: Place }, ({ value }) => {
       const address: Address = { bits: 32, value: BigInt(value) }
       assert.strictEqual(passes(write(address)), isReachable(address))
     }, many)
@@ -164,7 +164,7 @@ describe("AddressGuard", () => {
     })
 
     it.prop(
-      "every form, also where the operator allows the form itself",
+      "every form, even if the operator allows the form itself",
       {
         form: Schema.Literals(embeddings.map((_, index) => index)),
         entry: Schema.Literals(ipv4.map((_, index) => index)),
@@ -203,7 +203,7 @@ describe("AddressGuard", () => {
       many
     )
 
-    it.prop("what a URL makes of every spelling of an IPv4 address", { value: Place }, ({ value }) => {
+    it.prop("the URL parser's reading of every spelling of an IPv4 address", { value: Place }, ({ value }) => {
       const octets = dotted(BigInt(value)).split(".").map(Number)
       const [a = 0, b = 0, c = 0, d = 0] = octets
       const octal = (n: number) => `0${n.toString(8)}`
@@ -225,7 +225,7 @@ describe("AddressGuard", () => {
   })
 
   describe("with `allow`", () => {
-    it("lets through what is allowed, and nothing beside it", () => {
+    it("allows the listed addresses, and nothing else", () => {
       const guard = AddressGuard.make({ allow: ["10.1.0.0/16", "192.168.7.7", "fd12::/32", "fd99::1"] })
       const allowed = ["10.1.0.0", "10.1.255.255", "192.168.7.7", "fd12:0:ffff::1", "fd99::1", "8.8.8.8"]
       const others = ["10.0.255.255", "10.2.0.0", "192.168.7.6", "192.168.7.8", "fd13::", "fd99::2", "::ffff:10.1.0.1"]
@@ -233,7 +233,7 @@ describe("AddressGuard", () => {
       assert.deepStrictEqual(others.filter((address) => guard.refusal(address) === undefined), [])
     })
 
-    it("lets a metadata service through only by its own address", () => {
+    it("allows a metadata service only by its own address", () => {
       const blocks = AddressGuard.make({ allow: ["100.64.0.0/10", "169.254.0.0/16", "fd00::/8"] })
       for (const address of ["100.100.100.200", "169.254.169.254", "fd00:ec2::254"]) {
         assert.include(blocks.refusal(address), "metadata service")
@@ -265,7 +265,7 @@ describe("AddressGuard", () => {
     })
   })
 
-  it("lets nothing through that is denied, whatever else is said, and in whatever form", () => {
+  it("refuses denied addresses in every form, even if they are also allowed", () => {
     const guard = AddressGuard.make({
       deny: ["8.8.8.0/24", "10.1.2.3", "127.0.0.2", "2a00:1450::/32"],
       allow: ["10.1.0.0/16"],
@@ -290,7 +290,7 @@ describe("AddressGuard", () => {
     const guard = AddressGuard.make({ loopback: true })
 
     it.each(["127.0.0.1", "127.255.255.254", "::1"])(
-      "lets %s through, as such and as a name of this machine",
+      "allows %s, as a literal and under a name of this machine",
       (own) => {
         assert.strictEqual(byDefault.refusal(own)?.startsWith("loopback"), true)
         assert.strictEqual(guard.refusal(own), undefined)
@@ -302,7 +302,7 @@ describe("AddressGuard", () => {
     )
 
     it.each(["example.com", "localhost.example.com", "notlocalhost", "localhost..", ".localhost"])(
-      "lets %s lead elsewhere, and not to this machine",
+      "allows %s to lead elsewhere, but not to this machine",
       (name) => {
         assert.strictEqual(guard.refusal("8.8.8.8", name), undefined)
         assert.isDefined(guard.refusal("127.0.0.1", name))
@@ -311,14 +311,14 @@ describe("AddressGuard", () => {
     )
 
     it.each(["8.8.8.8", "10.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1"])(
-      "lets no name of this machine lead to %s",
+      "refuses a name of this machine that leads to %s",
       (address) => {
         assert.isDefined(guard.refusal(address, "localhost"))
       }
     )
 
     it.each(["0.0.0.0", "::", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::127.0.0.1", "10.0.0.1", "169.254.169.254"])(
-      "lets %s no more through than without it",
+      "refuses %s as it does without",
       (address) => assert.isDefined(guard.refusal(address))
     )
   })

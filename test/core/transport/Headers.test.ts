@@ -13,7 +13,7 @@ const passes = (check: () => void): boolean => {
 }
 
 describe("headers", () => {
-  it("have the first of their values", () => {
+  it("return the first of several values", () => {
     const headers = { etag: "\"1\"", "set-cookie": ["a=1", "b=2"], age: [], date: undefined }
     assert.strictEqual(Headers.header(headers, "etag"), "\"1\"")
     assert.strictEqual(Headers.header(headers, "set-cookie"), "a=1")
@@ -52,11 +52,11 @@ describe("headers", () => {
     assert.strictEqual(Headers.isFieldValue(value), isValue)
   })
 
-  it.prop("are named as Node checks it, for any text", { text: Schema.String }, ({ text }) => {
+  it.prop("accept exactly the names that Node accepts, for any text", { text: Schema.String }, ({ text }) => {
     assert.strictEqual(Headers.isToken(text), passes(() => validateHeaderName(text)))
   })
 
-  it.prop("hold no value that Node would not write", { text: Schema.String }, ({ text }) => {
+  it.prop("accept no value that Node would not write", { text: Schema.String }, ({ text }) => {
     if (Headers.isFieldValue(text)) validateHeaderValue("x", text)
     assert.isFalse(Headers.isFieldValue(`${text}\n`))
   })
