@@ -8,7 +8,7 @@ const anvil = { name: "anvil" }
 const tooLarge = new ResponseTooLarge(64 * 1024)
 const invalid = (issue: string) => new InvalidResponse(200, issue)
 
-/** 64 MiB of nothing; where a format allows it, several times over. */
+/** 64 MiB of zeros, compressed several times in sequence where a format allows it. */
 const nothing = Buffer.alloc(64 * 1024 * 1024)
 const bombs = {
   gzip: Buffer.concat(Array.from({ length: 8 }, () => gzipSync(nothing.subarray(0, 8 * 1024 * 1024)))),
@@ -17,7 +17,7 @@ const bombs = {
   zstd: zstdCompressSync(nothing)
 }
 
-/** A gzip of nothing at all, again and again: 60 KiB that unpack to no byte. */
+/** A sequence of empty gzip members: 60 KiB that decompress to nothing. */
 const empties = Buffer.concat(Array.from({ length: 3_000 }, () => gzipSync("")))
 
 /** A frame of zstd whose window would be 128 MiB (RFC 8878, section 3.1.1.1.2): a raw block of one byte, the last. */
@@ -34,9 +34,9 @@ const packed = (does: string, encoding: string, bytes: Buffer, gets: Row["gets"]
 })
 
 const bomb = (encoding: keyof typeof bombs) =>
-  packed(`sends 64 MiB packed by ${encoding}`, encoding, bombs[encoding], tooLarge, {
+  packed(`sends 64 MiB compressed with ${encoding}`, encoding, bombs[encoding], tooLarge, {
     isLarge: true,
-    // What is packed is larger than may be read at all, were that not so.
+    // Otherwise the compressed body itself would be beyond the limit.
     policy: { maxResponseSize: 64 * 1024 },
     ...(bombs[encoding].length > 64 * 1024 ? { connection: "closed" } : {})
   })
@@ -63,21 +63,21 @@ export const packedBodies: Section = {
       isLarge: true
     }),
     packed(
-      "packs its body four times",
+      "compresses its body four times",
       "gzip, gzip, gzip, gzip",
       gzipSync(gzipSync(gzipSync(gzipSync(json)))),
       invalid("a content-encoding that was not asked for"),
       { connection: "closed" }
     ),
     packed(
-      "packs its body by what nobody had asked for",
+      "compresses its body with an unrequested coding",
       "compress",
       json,
       invalid("a content-encoding that was not asked for"),
       { connection: "closed" }
     ),
     packed(
-      "packs its body though nothing was to be packed",
+      "compresses its body although compression is off",
       "gzip",
       gzipSync(json),
       invalid("a content-encoding that was not asked for"),
@@ -85,13 +85,13 @@ export const packedBodies: Section = {
     ),
     packed("says gzip of a body that is not packed", "gzip", json, invalid("the gzip body is corrupt")),
     packed(
-      "damages a packed body",
+      "damages a compressed body",
       "gzip",
       Buffer.from(gzipSync(json).map((byte, index) => index === 14 ? byte ^ 0xff : byte)),
       invalid("the gzip body is corrupt")
     ),
     packed(
-      "lies about the checksum of a packed body",
+      "sends a wrong checksum for a compressed body",
       "gzip",
       Buffer.from(gzipSync(json).map((byte, index, { length }) => index === length - 8 ? byte ^ 1 : byte)),
       invalid("the gzip body is corrupt")
@@ -111,33 +111,33 @@ export const packedBodies: Section = {
       invalid("the zstd body is cut short")
     ),
     packed(
-      "hides something behind a packed body",
+      "hides data after a compressed body",
       "br",
       Buffer.concat([brotliCompressSync(json), Buffer.from("evil")]),
       invalid("the br body has data after its end")
     ),
     packed("packs a body that needs a window of 128 MiB", "zstd", wideZstd, invalid("the zstd body is corrupt")),
     packed(
-      "names the layers in the wrong order",
+      "declares the codings in the wrong order",
       "br, gzip",
       brotliCompressSync(gzipSync(json)),
       invalid("the gzip body is corrupt")
     ),
     packed("packs an empty body, as it says", "gzip", Buffer.alloc(0), invalid("Expected a JSON body")),
     {
-      does: "packs a body and does not say so",
+      does: "compresses a body without declaring it",
       server: answering(answer(gzipSync(json).toString("latin1"))),
       gets: invalid("Expected a JSON body"),
       connection: "kept"
     },
     {
-      does: "says that the body is packed which a HEAD has not",
+      does: "declares a compressed body on a HEAD",
       call: "probe",
       server: answering(answer("", ["content-encoding: gzip"])),
       gets: { name: "probed" }
     },
     {
-      does: "says that the body is packed which 204 No Content has not",
+      does: "declares a compressed body on 204 No Content",
       server: answering("HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n"),
       gets: new InvalidResponse(204, "status 204 is not part of the contract"),
       connection: "kept"
