@@ -178,7 +178,7 @@ describe("Vendor", () => {
       "http://127.255.0.1",
       "http://localhost:1",
       "http://[::1]:1"
-    ])("to be found at %s", (baseUrl) =>
+    ])("at the configured %s", (baseUrl) =>
       Effect.gen(function*() {
         yield* Vendor.make({ ...declaration, baseUrl })
         yield* Vendor.make(declaration).pipe(environment({ ACME_BASE_URL: baseUrl }))
@@ -196,7 +196,7 @@ describe("Vendor", () => {
       "ftp://127.0.0.1",
       "file:///etc/passwd",
       "javascript:alert(1)"
-    ])("not to be found at %s, where anybody could listen in", (baseUrl) =>
+    ])("not made with %s, which anybody could read", (baseUrl) =>
       Effect.gen(function*() {
         for (
           const make of [
@@ -218,7 +218,7 @@ describe("Vendor", () => {
     it.effect.each<readonly [baseUrl: string, issue: string]>([
       ["https://us:them@acme.example", "must hold no user and no password; the secret is ACME_API_KEY"],
       ["https://acme.example/v2#top", "must have no fragment"]
-    ])("not to be found at %s, part of which would never be sent", ([baseUrl, issue]) =>
+    ])("not made with %s, part of which would never be sent", ([baseUrl, issue]) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Vendor.make({ ...declaration, baseUrl }))
         assert.deepStrictEqual(

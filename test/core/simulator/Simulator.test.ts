@@ -519,7 +519,7 @@ describe("Simulator", () => {
       ["an interim status", { kind: "status", status: 199 }],
       ["an invalid status", { kind: "status", status: 600 }],
       ["an empty window", { kind: "rateLimit", limit: 1, windowMillis: 0 }]
-    ])("and knows no fault with %s", (_, fault) => {
+    ])("and rejects a fault with %s", (_, fault) => {
       assert.throws(() => Schema.decodeUnknownSync(Simulator.Fault)(fault))
     })
   })

@@ -206,7 +206,7 @@ describe("EncryptedFile", () => {
     ["JSON with a number", `{"A":"marked","B":1}`, "is not a JSON object of names and non-empty strings"],
     ["JSON with a strange name", `{"A b":"marked"}`, "has an invalid name"],
     ["bytes that are not text", Buffer.from([0x41, 0x3d, 0xff]), "does not hold UTF-8 text"]
-  ])("takes nothing from a file with %s, and shows nothing of it", ([, text, issue]) =>
+  ])("rejects a file with %s, and shows nothing of it", ([, text, issue]) =>
     Effect.gen(function*() {
       const { read, write } = yield* made
       yield* write(text)

@@ -172,7 +172,7 @@ describe("credentials by configuration", () => {
       /CREDENTIALS_NAME/
     ],
     ["an unknown choice", { CREDENTIALS_WHEN_DOWN: marked }, /CREDENTIALS_WHEN_DOWN[\s\S]*fail, next/]
-  ])("are refused at the start, with what is missing and no secret: %s", ([, env, message]) =>
+  ])("are rejected at the start, with the cause and no secret: %s", ([, env, message]) =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(reading(env))
       assert.isTrue(Exit.isFailure(exit))

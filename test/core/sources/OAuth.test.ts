@@ -101,7 +101,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
     ["client_secret_post", { ...basic, _tag: "Post", clientId: "post" }],
     ["private_key_jwt with RS256", rsa],
     ["private_key_jwt with ES256", { ...rsa, clientId: "ES256", key: Redacted.make(keys.ES256) }]
-  ])("gives a token that the server takes: %s", ([, client]) =>
+  ])("returns a token that the server accepts: %s", ([, client]) =>
     Effect.gen(function*() {
       const { make, server } = yield* world({ accessTokenSeconds: 100 })
       const source = yield* make(client)

@@ -109,7 +109,7 @@ describe("AddressGuard", () => {
       "172.32.0.0",
       "2606:4700:4700::1111",
       "2a00:1450:4001:81b::200e"
-    ])("lets %s through", (address) => assert.isTrue(passes(address)))
+    ])("allows %s", (address) => assert.isTrue(passes(address)))
 
     it.each([
       ["169.254.169.254", "AWS, Google Cloud, Azure, Oracle"],
@@ -126,7 +126,7 @@ describe("AddressGuard", () => {
       ["fd00:a9fe:a9fe::1", "Akamai"],
       ["fd00:42::42", "Scaleway"],
       ["fe80::a9fe:a9fe", "OpenStack"]
-    ])("names %s a metadata service, of %s", (address, cloud) => {
+    ])("identifies %s as a metadata service, of %s", (address, cloud) => {
       const refusal = byDefault.refusal(address)
       assert.include(refusal, "metadata service")
       assert.include(refusal, cloud)
@@ -145,7 +145,7 @@ describe("AddressGuard", () => {
       "[2606:4700::1]",
       "fe80::1%eth0",
       "8.8.8.8/32"
-    ])("lets nothing through that is no address, such as %j", (text) => {
+    ])("refuses texts that are not addresses, such as %j", (text) => {
       assert.strictEqual(byDefault.refusal(text), "not an address")
     })
   })
@@ -260,7 +260,7 @@ describe("AddressGuard", () => {
       ["allow", "239.1.1.1", /allow must not include multicast/],
       ["allow", "ff02::1", /allow must not include multicast/],
       ["allow", "255.255.255.255", /allow must not include broadcast/]
-    ])("is not made with %s: %j", (option, text, message) => {
+    ])("cannot be made with %s: %j", (option, text, message) => {
       assert.throws(() => AddressGuard.make({ [option]: [text] }), message)
     })
   })

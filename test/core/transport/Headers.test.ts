@@ -32,7 +32,7 @@ describe("headers", () => {
     ["a/b", false],
     ["line\nbreak", false],
     ["tökén", false]
-  ])("are named by a token (RFC 9110, sections 5.1 and 5.6.2); %j is one: %s", (name, isToken) => {
+  ])("accept a token as a name (RFC 9110, sections 5.1 and 5.6.2); %j is one: %s", (name, isToken) => {
     assert.strictEqual(Headers.isToken(name), isToken)
   })
 
@@ -48,7 +48,7 @@ describe("headers", () => {
     ["del\u007f", false],
     ["obs-text \u00e9", false],
     ["\u4e2d", false]
-  ])("hold visible ASCII (RFC 9110, section 5.5, and stricter); %j passes: %s", (value, isValue) => {
+  ])("accept visible ASCII as a value (stricter than RFC 9110, section 5.5); %j passes: %s", (value, isValue) => {
     assert.strictEqual(Headers.isFieldValue(value), isValue)
   })
 

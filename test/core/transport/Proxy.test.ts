@@ -85,7 +85,7 @@ describe("through a proxy", () => {
     ["https://10.0.0.5", "private use"],
     ["https://169.254.169.254", "metadata"],
     ["https://[::ffff:10.0.0.5]", "embedded"]
-  ])("what is written as an address is guarded all the same: %s (%s)", ([origin]) =>
+  ])("literal addresses are still guarded: %s (%s)", ([origin]) =>
     Effect.gen(function*() {
       const proxy = yield* proxyTo(1)
       const { refusal } = yield* Wire.make(through(proxy.url))
@@ -115,7 +115,7 @@ describe("through a proxy", () => {
     ["resets", { onRequest: (proxy) => proxy.reset() }],
     ["does not speak HTTP", { onConnection: (proxy) => proxy.write("SSH-2.0-OpenSSH_9.9\r\n") }],
     ["never ends its headers", { onRequest: (proxy) => proxy.flood("HTTP/1.1 200 OK\r\nx: y\r\n") }]
-  ])("there is no connection where the proxy %s", ([, behaviour]) =>
+  ])("there is no connection if the proxy %s", ([, behaviour]) =>
     Effect.gen(function*() {
       const proxy = yield* listen(behaviour)
       const { refusal } = yield* Wire.make(through(new URL(proxy.origin)))
@@ -189,7 +189,7 @@ describe("the proxy of the environment", () => {
     ["[fd12::1]:8443", "fd12::1", 8443, true],
     ["[fd12::1]:8443", "fd12::1", 443, false],
     ["", "shop.example", 443, false]
-  ])("is passed by where no_proxy is %j: %s port %d: %s", ([no_proxy, host, port, isDirect]) =>
+  ])("is bypassed if no_proxy is %j: %s port %d: %s", ([no_proxy, host, port, isDirect]) =>
     Effect.gen(function*() {
       const route = yield* routes({ https_proxy: "http://proxy.example:1", no_proxy })
       assert.strictEqual(route(host, port) === undefined, isDirect)

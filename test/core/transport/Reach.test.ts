@@ -134,7 +134,7 @@ describe("the reach of UndiciTransport", () => {
       ["this machine in IPv6", ["::1"]],
       ["another's address and this machine", ["1.1.1.1", "127.0.0.1"]],
       ["this machine in another spelling", ["::ffff:127.0.0.1"]]
-    ])("so a name that leads to %s leads nowhere", ([, addresses]) =>
+    ])("so a name that leads to %s is refused", ([, addresses]) =>
       Effect.gen(function*() {
         const server = yield* listen(hello, tls)
         const { refusal } = yield* Wire.make({ ...trusting, loopback: true, dns: answering(addresses) })

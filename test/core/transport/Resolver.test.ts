@@ -158,7 +158,7 @@ describe("Resolver", () => {
     [{ timeToLive: Infinity }, /timeToLive must be longer than 0 and finite/],
     [{ timeout: 0 }, /timeout must be longer than 0 and finite/],
     [{ names: 0 }, /names must be a whole number of at least 1, got 0/]
-  ])("is not made with %j", (options, message) => {
+  ])("cannot be made with %j", (options, message) => {
     assert.throws(() => Resolver.make(isPublic, options), message)
   })
 })

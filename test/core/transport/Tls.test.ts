@@ -220,7 +220,7 @@ describe("TLS", () => {
     [{ ca: ["no certificate"] }, /ca must be certificates in PEM/],
     [{ defaultRoots: false }, /without defaultRoots there must be a ca/],
     [{ minVersion: "TLSv1.1" as "TLSv1.2" }, /minVersion must be TLSv1.2 or TLSv1.3, got TLSv1.1/]
-  ])("does not take %j", (options, message) => {
+  ])("rejects %j", (options, message) => {
     assert.throws(() => Tls.make(options), message)
   })
 

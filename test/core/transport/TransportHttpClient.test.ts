@@ -355,7 +355,7 @@ describe("TransportHttpClient", () => {
         assert.deepStrictEqual(error.reason.cause, new Timeout("Body", 10_000))
       }))
 
-    it.live("nobody listens", () =>
+    it.live("the port is closed", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(HttpClient.get(`http://127.0.0.1:${yield* closedPort}`))
         assert.strictEqual(error.reason._tag, "TransportError")
@@ -418,8 +418,11 @@ describe("TransportHttpClient", () => {
     [{ maxResponseSize: 0 }, /maxResponseSize must be a whole number of at least 1, got 0/],
     [{ maxRedirects: -1 }, /maxRedirects must be a whole number of at least 0, got -1/],
     [{ maxRedirects: 11 }, /maxRedirects must be at most 10, got 11/]
-  ])("is not made with %j", ([options, message]) =>
-    Effect.map(Effect.exit(Effect.void.pipe(over(options))), (exit) => {
-      assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)
-    }))
+  ])(
+    "cannot be made with %j",
+    ([options, message]) =>
+      Effect.map(Effect.exit(Effect.void.pipe(over(options))), (exit) => {
+        assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)
+      })
+  )
 })

@@ -152,7 +152,7 @@ describe("UndiciTransport", () => {
     [{ maxRequestHeaderBytes: -1 }, /maxRequestHeaderBytes must be a whole number of at least 1, got -1/],
     [{ maxResponseHeaders: 0.5 }, /maxResponseHeaders must be a whole number of at least 1, got 0.5/]
   ])(
-    "is not made with %j",
+    "cannot be made with %j",
     ([options, message]) =>
       Effect.map(Effect.exit(Effect.scoped(Layer.build(UndiciTransport.layer(options)))), (exit) => {
         assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)

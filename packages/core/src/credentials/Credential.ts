@@ -27,7 +27,7 @@ export { environmentName, upperSnake } from "./Naming.ts"
 export type { CredentialRequest } from "./Source.ts"
 
 export interface Credentials {
-  /** The current secret. Fails if there is none. */
+  /** The current secret. Fails if it is missing. */
   readonly read: (request: CredentialRequest) => Effect.Effect<Redacted.Redacted, CredentialUnavailable>
   /**
    * Reports that the vendor has refused this secret. Asks the source itself, bypassing any cache, and once for

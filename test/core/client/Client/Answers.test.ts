@@ -193,7 +193,7 @@ describe("the client of a contract", () => {
       new InvalidResponse(302, "status 302 is not part of the contract")
     ],
     [
-      "a redirect for ever, which it does not follow",
+      "a permanent redirect, which it does not follow",
       create,
       { status: 308, headers: { location: `/items/${marked}` } },
       new InvalidResponse(308, "status 308 is not part of the contract")
@@ -236,7 +236,7 @@ describe("the client of a contract", () => {
       json({ [marked]: marked }, 429, { "retry-after": "60" }),
       new RateLimited(429, { retryAfterMillis: 60_000 })
     ]
-  ])("goes by the status of %s", ([, call, reply, reason]) =>
+  ])("uses the status of %s", ([, call, reply, reason]) =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => reply)
       const error = yield* Effect.flip(call(client))

@@ -53,7 +53,7 @@ describe("a client's credential", () => {
       "authorization",
       `Basic ${Buffer.from(`shöp:${secret(0)}`, "utf8").toString("base64")}`
     ]
-  ])("travels %s", ([, auth, header, value]) =>
+  ])("is sent %s", ([, auth, header, value]) =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }), { auth })
       yield* client.ping()
@@ -235,7 +235,7 @@ describe("a client's secret", () => {
     ["an outage", () => ({ status: 503 }), "Unavailable"],
     ["a connection that is lost", () => "reset", "ConnectionLost"],
     ["an answer that never comes", () => "silence", "Timeout"]
-  ])("is nowhere to be seen after %s: not in the error, the cause, the spans, the metrics", ([, script, reason]) => {
+  ])("is not visible after %s: not in the error, the cause, the spans or the metrics", ([, script, reason]) => {
     const { layer: tracing, spans } = MemoryTracer.make()
     return Effect.gen(function*() {
       for (const auth of [bearer, { _tag: "Header", name: "X-Api-Key" }, { _tag: "Basic", user: "shop" }] as const) {

@@ -369,7 +369,7 @@ describe("the freshness that headers state (RFC 9111)", () => {
     [{ expires: new Date(now + 30_000).toUTCString() }, 30_000, true],
     [{ expires: "0", date }, 0, true],
     [{ expires: new Date(now + 30_000).toUTCString(), "cache-control": "max-age=5", date }, 5_000, true]
-  ])("%j: %s ms, kept: %s", (headers, millis, isKept) => {
+  ])("%j: %s ms, stored: %s", (headers, millis, isKept) => {
     assert.deepStrictEqual(freshnessOf(headers, now), { millis, isKept })
   })
 })

@@ -159,7 +159,7 @@ describe("the spans of a call", () => {
       "ConnectFailed"
     ],
     ["no answer at all", undefined, "Timeout", undefined, "Timeout"]
-  ])("say what was wrong with %s", ([, play, error, status, outcome]) =>
+  ])("record the failure of %s", ([, play, error, status, outcome]) =>
     traced(({ spans }) =>
       Effect.gen(function*() {
         const client = yield* make({ retry: false })

@@ -57,13 +57,13 @@ describe("a signature for AWS", () => {
         "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b"
       ]
     ] as const
-  )("is the published one: %s", (_, method, headers, body, signature) => {
+  )("equals the published one: %s", (_, method, headers, body, signature) => {
     const signed = sign({ method, host, headers, body }, keys, place)
     assert.strictEqual(/Signature=(.*)$/.exec(signed["authorization"]!)?.[1], signature)
     assert.strictEqual(signed["x-amz-date"], "20150830T123600Z")
   })
 
-  it("is the published one with the token of a session: post-sts-header-before", () => {
+  it("equals the published one with a session token: post-sts-header-before", () => {
     const session = { ...keys, sessionToken: Redacted.make(sessionToken) }
     const signed = sign({ method: "POST", host, headers: {}, body: "" }, session, place)
     assert.strictEqual(

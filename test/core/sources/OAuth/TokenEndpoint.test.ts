@@ -49,7 +49,7 @@ describe("a token endpoint", () => {
     ["a string of many digits", "9999999999", 3_155_760_000_000 - 30_000],
     ["null", null, undefined],
     ["nothing", undefined, undefined]
-  ])("gives a token that is good for what it says: %s", ([, expires_in, life]) =>
+  ])("issues a token with the stated lifetime: %s", ([, expires_in, life]) =>
     Effect.gen(function*() {
       yield* TestClock.setTime(1_700_000_000_000)
       const { asked, source: made } = yield* source(json({ ...token, expires_in }))
@@ -65,7 +65,7 @@ describe("a token endpoint", () => {
     ["no margin", { margin: 0 }, 60, 60_000],
     ["a lifetime that the server does not state", { expiresIn: "10 minutes" }, undefined, 570_000],
     ["a lifetime that the server states", { expiresIn: "10 minutes" }, 60, 54_000]
-  ])("takes it to be good for what it is told: %s", ([, options, expires_in, life]) =>
+  ])("issues a token with the configured lifetime: %s", ([, options, expires_in, life]) =>
     Effect.gen(function*() {
       const { source: made } = yield* source(json({ ...token, expires_in }), options)
       assert.strictEqual((yield* made.fetch(hubspot))!.expiresAt, (yield* Clock.currentTimeMillis) + life)
@@ -102,7 +102,7 @@ describe("a token endpoint", () => {
     ],
     ["no such page", () => new Response("?", { status: 404 }), "it does not answer as expected (status 404)"],
     ["a token with an error's status", json(token, 201), "it does not answer as expected (status 201)"]
-  ])("is unavailable when it gives %s", ([, answer, issue]) =>
+  ])("is unavailable if it returns %s", ([, answer, issue]) =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(answer)
       const error = yield* Effect.flip(made.fetch(hubspot))
@@ -123,7 +123,7 @@ describe("a token endpoint", () => {
     ["an error that is not JSON", 401, secret, "other"],
     ["an error with status 200, as GitHub does", 200, { error: "invalid_grant" }, "invalid_grant"],
     ["an error named like a property of every object", 400, { error: "toString" }, "other"]
-  ])("refuses, and is not asked again: %s", ([, status, body, error]) =>
+  ])("refuses, and is not retried: %s", ([, status, body, error]) =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(json(body, status))
       const failure = yield* Effect.flip(made.fetch(hubspot))
@@ -147,7 +147,7 @@ describe("a token endpoint", () => {
     ["500", json({}, 500)],
     ["that it is busy, in other words", json({ error: "temporarily_unavailable" }, 400)],
     ["that it is broken, in other words", json({ error: "server_error" }, 400)]
-  ])("is asked again when it says %s", ([, answer]) =>
+  ])("is retried if it says %s", ([, answer]) =>
     Effect.gen(function*() {
       let failures = 2
       const { asked, source: made } = yield* source((request) => failures-- > 0 ? answer(request) : json(token)(), {
@@ -230,7 +230,7 @@ describe("a token endpoint", () => {
     ["no address", { tokenUrl: "auth" }],
     ["a margin that is negative", { margin: -1 }],
     ["a lifetime of 0", { expiresIn: 0 }]
-  ])("is refused with %s", ([, options]) =>
+  ])("is rejected with %s", ([, options]) =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(source(json(token), options))
       assert.isTrue(Exit.hasDies(exit))

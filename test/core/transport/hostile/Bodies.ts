@@ -87,19 +87,19 @@ export const bodies: Section = {
       invalid("Expected string at [\"name\"]")
     ),
     body("opens arrays and closes none", "[".repeat(60_000), notJson),
-    body("gives a number beyond all numbers", "{\"name\":1e999}", invalid("Expected string at [\"name\"]")),
-    body("gives a number of 60 000 digits", `{"name":${"9".repeat(60_000)}}`, invalid("Expected string at [\"name\"]")),
-    body("says NaN, which is not JSON", "{\"name\":NaN}", notJson),
-    body("says half a character, escaped", "{\"name\":\"\\ud800\"}", { name: "\ud800" }),
-    body("says a zero byte, escaped", "{\"name\":\"a\\u0000b\"}", { name: "a\u0000b" }),
-    body("puts something behind its JSON", "{\"name\":\"anvil\"} and more", notJson),
-    body("gives two documents", "{\"name\":\"anvil\"}\n{\"name\":\"evil\"}", notJson),
+    body("sends a number beyond all numbers", "{\"name\":1e999}", invalid("Expected string at [\"name\"]")),
+    body("sends a number of 60 000 digits", `{"name":${"9".repeat(60_000)}}`, invalid("Expected string at [\"name\"]")),
+    body("sends NaN, which is not JSON", "{\"name\":NaN}", notJson),
+    body("sends an escaped half of a surrogate pair", "{\"name\":\"\\ud800\"}", { name: "\ud800" }),
+    body("sends an escaped zero byte", "{\"name\":\"a\\u0000b\"}", { name: "a\u0000b" }),
+    body("sends text after its JSON", "{\"name\":\"anvil\"} and more", notJson),
+    body("sends two documents", "{\"name\":\"anvil\"}\n{\"name\":\"evil\"}", notJson),
     body("puts a comment and a comma into its JSON", "{\"name\":\"anvil\",/*hm*/}", notJson),
-    body("stops in the middle of its JSON, and says that this is all", "{\"name\":\"anv", notJson),
-    body("answers null", "null", invalid("Expected object")),
-    body("answers a list", "[{\"name\":\"anvil\"}]", invalid("Expected object")),
-    body("gives a number for a name", "{\"name\":7}", invalid("Expected string at [\"name\"]")),
-    body("fills the body with blanks up to its limit", `{"name":"anvil"}${" ".repeat(64 * 1024 - 16)}`, {
+    body("cuts its JSON, and declares the length of the part", "{\"name\":\"anv", notJson),
+    body("sends null", "null", invalid("Expected object")),
+    body("sends a list", "[{\"name\":\"anvil\"}]", invalid("Expected object")),
+    body("sends a number for a name", "{\"name\":7}", invalid("Expected string at [\"name\"]")),
+    body("fills the body with spaces up to the limit", `{"name":"anvil"}${" ".repeat(64 * 1024 - 16)}`, {
       name: "anvil"
     })
   ]

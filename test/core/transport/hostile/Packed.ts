@@ -36,30 +36,35 @@ const packed = (does: string, encoding: string, bytes: Buffer, gets: Row["gets"]
 const bomb = (encoding: keyof typeof bombs) =>
   packed(`sends 64 MiB compressed with ${encoding}`, encoding, bombs[encoding], tooLarge, {
     isLarge: true,
-    // Otherwise the compressed body itself would be beyond the limit.
+    // A compressed body may itself be beyond this limit; then the connection is closed.
     policy: { maxResponseSize: 64 * 1024 },
     ...(bombs[encoding].length > 64 * 1024 ? { connection: "closed" } : {})
   })
 
 export const packedBodies: Section = {
-  title: "Packed bodies",
+  title: "Compressed bodies",
   rows: [
-    packed("packs its body by gzip", "gzip", gzipSync(json), anvil),
-    packed("packs its body by gzip, under its old name", "X-GZIP", gzipSync(json), anvil),
-    packed("packs its body by deflate", "deflate", deflateSync(json), anvil),
-    packed("packs its body by deflate and forgets its header", "deflate", deflateRawSync(json), anvil),
-    packed("packs its body by br", "br", brotliCompressSync(json), anvil),
-    packed("packs its body by zstd", "zstd", zstdCompressSync(json), anvil),
-    packed("packs its body three times", "gzip, br, zstd", zstdCompressSync(brotliCompressSync(gzipSync(json))), anvil),
-    packed("packs its body not at all, and says so", "identity", json, anvil),
+    packed("compresses its body with gzip", "gzip", gzipSync(json), anvil),
+    packed("compresses its body with gzip, under its old name", "X-GZIP", gzipSync(json), anvil),
+    packed("compresses its body with deflate", "deflate", deflateSync(json), anvil),
+    packed("compresses its body with deflate, without zlib's header", "deflate", deflateRawSync(json), anvil),
+    packed("compresses its body with br", "br", brotliCompressSync(json), anvil),
+    packed("compresses its body with zstd", "zstd", zstdCompressSync(json), anvil),
+    packed(
+      "compresses its body three times",
+      "gzip, br, zstd",
+      zstdCompressSync(brotliCompressSync(gzipSync(json))),
+      anvil
+    ),
+    packed("sends an uncompressed body declared as identity", "identity", json, anvil),
     bomb("gzip"),
     bomb("deflate"),
     bomb("br"),
     bomb("zstd"),
-    packed("sends 64 MiB packed by gzip, packed by gzip", "gzip, gzip", gzipSync(bombs.gzip), tooLarge, {
+    packed("sends 64 MiB compressed with gzip, twice", "gzip, gzip", gzipSync(bombs.gzip), tooLarge, {
       isLarge: true
     }),
-    packed("sends thousands of packets with nothing in them", "gzip", empties, invalid("Expected a JSON body"), {
+    packed("sends thousands of empty gzip members", "gzip", empties, invalid("Expected a JSON body"), {
       isLarge: true
     }),
     packed(
@@ -83,7 +88,7 @@ export const packedBodies: Section = {
       invalid("a content-encoding that was not asked for"),
       { connection: "closed", transport: { compression: false } }
     ),
-    packed("says gzip of a body that is not packed", "gzip", json, invalid("the gzip body is corrupt")),
+    packed("declares gzip for an uncompressed body", "gzip", json, invalid("the gzip body is corrupt")),
     packed(
       "damages a compressed body",
       "gzip",
@@ -116,14 +121,14 @@ export const packedBodies: Section = {
       Buffer.concat([brotliCompressSync(json), Buffer.from("evil")]),
       invalid("the br body has data after its end")
     ),
-    packed("packs a body that needs a window of 128 MiB", "zstd", wideZstd, invalid("the zstd body is corrupt")),
+    packed("compresses a body with a window of 128 MiB", "zstd", wideZstd, invalid("the zstd body is corrupt")),
     packed(
       "declares the codings in the wrong order",
       "br, gzip",
       brotliCompressSync(gzipSync(json)),
       invalid("the gzip body is corrupt")
     ),
-    packed("packs an empty body, as it says", "gzip", Buffer.alloc(0), invalid("Expected a JSON body")),
+    packed("declares gzip for an empty body", "gzip", Buffer.alloc(0), invalid("Expected a JSON body")),
     {
       does: "compresses a body without declaring it",
       server: answering(answer(gzipSync(json).toString("latin1"))),

@@ -40,7 +40,7 @@ export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: SourceSe
     }
   })
 
-  /** Uses the seed; fails if there is none, or if it was used before. */
+  /** Uses the seed; fails without a seed, or if it was used before. */
   const begin = Effect.fnUntraced(function*(kept: Kept | undefined) {
     if (seed === undefined) return yield* Effect.fail(kept === undefined ? nothingKept : refused)
     const refreshToken = yield* SourceSecret.read(seed)

@@ -77,7 +77,7 @@ export interface Held {
 }
 
 export interface Login {
-  /** The current token; logs in if there is none. */
+  /** The current token; logs in if necessary. */
   readonly current: Effect.Effect<Held, SourceUnavailable>
   /** Checks whether a token that was refused is dead, and drops it if so. */
   isDead(held: Held): Effect.Effect<boolean, SourceUnavailable>

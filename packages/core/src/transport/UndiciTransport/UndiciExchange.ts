@@ -127,7 +127,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
     this.settle(() => this.receiver.onError(this.reason(error)))
   }
 
-  /** The flaw in the headers that makes the rest of the response unreliable; `undefined` if there is none. */
+  /** The flaw in the headers that makes the rest of the response unreliable; `undefined` without a flaw. */
   private headersIssue(controller: Dispatcher.DispatchController, headers: ResponseHeaders): string | undefined {
     const { maxResponseHeaders } = this.limits
     const { rawHeaders } = controller
