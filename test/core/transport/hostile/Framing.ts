@@ -14,7 +14,7 @@ const codings = (...lines: ReadonlyArray<string>) => answering(headers(...lines)
 const chunks = (bytes: string) => answering(headers("transfer-encoding: chunked") + bytes)
 
 export const framing: Section = {
-  title: "Where an answer ends",
+  title: "The end of a response",
   rows: [
     {
       does: "declares the same length twice",
