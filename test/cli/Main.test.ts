@@ -14,7 +14,7 @@ describe("breakwater", () => {
   it("lists its commands for --help, from the root of the repository", () => {
     const { code, error, out } = run("--help")
     assert.deepStrictEqual([code, error], [0, ""])
-    assert.match(out, /^DESCRIPTION\n[^]*SUBCOMMANDS\n {2}secrets {4}Makes and edits an encrypted file of secrets\n$/)
+    assert.match(out, /^DESCRIPTION\n[^]*SUBCOMMANDS\n {2}secrets {4}Creates and edits an encrypted file of secrets\n$/)
   })
 
   it("prints the help of a command", () => {

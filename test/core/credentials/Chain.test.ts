@@ -116,6 +116,6 @@ describe("Chain", () => {
     }).pipe(Effect.scoped))
 
   it("needs at least one part", () => {
-    assert.throws(() => Chain.make([]), /parts/)
+    assert.throws(() => Chain.make([]), /at least one part/)
   })
 })

@@ -158,7 +158,7 @@ describe("credentials by configuration", () => {
     [
       "an encrypted file with two keys",
       { CREDENTIALS: "encrypted-file:/f", CREDENTIALS_KEY: marked, CREDENTIALS_KEY_FILE: "/k" },
-      /CREDENTIALS_KEY[\s\S]*not be there together/
+      /CREDENTIALS_KEY[\s\S]*not be set together/
     ],
     ["Vault without an address", { CREDENTIALS: "vault" }, /VAULT_ADDR/],
     ["Vault without a way to log in", { CREDENTIALS: "vault", VAULT_ADDR: "https://vault.example.com" }, /VAULT_TOKEN/],
