@@ -90,9 +90,8 @@ export const layer = (
 /**
  * The variables of Vault's own command, `VAULT_ADDR` and `VAULT_NAMESPACE`, and these:
  *
- * - authentication: `VAULT_TOKEN`; or `VAULT_ROLE_ID` and `VAULT_SECRET_ID`; or `VAULT_KUBERNETES_ROLE`, optionally
- * with
- *   `VAULT_KUBERNETES_TOKEN_FILE`
+ * - authentication: `VAULT_TOKEN`, or `VAULT_ROLE_ID` and `VAULT_SECRET_ID`, or `VAULT_KUBERNETES_ROLE` (optionally
+ *   with `VAULT_KUBERNETES_TOKEN_FILE`)
  * - `VAULT_SECRET_ID_WRAPPED=true`, if the secret id is a token that yields it once
  * - `VAULT_AUTH_MOUNT`, if the method is not mounted at its usual place
  * - `VAULT_ENGINE`: `kv` by default, or `dynamic`
