@@ -1,6 +1,6 @@
 /**
- * Help and mistakes in the words of a command line. Requested help is printed to standard output, a mistake with the help of
- * its command to standard error. A mistake is named without the words that were typed: one of them may be a secret.
+ * Prints help and usage errors. Requested help goes to standard output; an error goes to standard error, with the help
+ * of its command. An error does not repeat the typed words, because one of them may be a secret.
  */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
@@ -9,11 +9,11 @@ import type * as Layer from "effect/Layer"
 
 const formatter = CliOutput.defaultFormatter({ colors: false })
 
-/** The name of a flag or an argument in these is one that a command declares; every other word was typed. */
+/** The names of flags and arguments in these messages are declared by a command; all other words were typed. */
 const mistakeOf = (error: CliError.NonShowHelpErrors): string => {
   switch (error._tag) {
     case "UnrecognizedOption":
-      return "a flag is unknown"
+      return "unknown flag"
     case "DuplicateOption":
       return "two flags have the same name"
     case "MissingOption":
@@ -21,14 +21,14 @@ const mistakeOf = (error: CliError.NonShowHelpErrors): string => {
     case "MissingArgument":
       return `the argument ${error.argument} is missing`
     case "UnexpectedArgument":
-      return "there is an argument too many"
+      return "too many arguments"
     case "InvalidValue":
-      return `the value of ${error.option} is not valid`
+      return `invalid value of ${error.option}`
     case "UnknownSubcommand":
-      return "the command is unknown"
+      return "unknown command"
     case "ValidationError":
     case "UserError":
-      return "an argument is not valid"
+      return "invalid argument"
   }
 }
 

@@ -1,4 +1,4 @@
-/** The value of a secret, from standard input: never from a terminal, which would show it. */
+/** Reads the value of a secret from standard input, but never from a terminal, which would show it. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Refused } from "../Refused.ts"
@@ -13,19 +13,23 @@ export class StandardInput extends Context.Reference<{
   defaultValue: () => ({ isTerminal: process.stdin.isTTY, chunks: process.stdin })
 }) {}
 
-/** The text without the line ends that editors and `echo` put at the end. */
+/** The text, without the line ends that editors and `echo` append. */
 export const value: Effect.Effect<string, Refused> = Effect.gen(function*() {
   const { chunks, isTerminal } = yield* StandardInput
   if (isTerminal) {
-    return yield* refused("the value would be seen: give it by a pipe, as in `< value.txt`, or use edit")
+    return yield* refused("the value would be visible: redirect it, as in `< value.txt`, or use edit")
   }
   const bytes = yield* read(chunks)
   if (bytes.length > maxBytes) return yield* refused(`standard input has more than ${maxBytes} bytes`)
-  const text = bytes.toString("utf8").replace(/(?:\r?\n)+$/, "")
+  const decoded = yield* Effect.try({
+    try: () => utf8.decode(bytes),
+    catch: () => refused("standard input is not UTF-8 text")
+  })
+  const text = decoded.replace(/(?:\r?\n)+$/, "")
   return text === "" ? yield* refused("standard input has no value") : text
 })
 
-/** All of it, or a little more than a file may have. */
+/** All bytes; reading stops beyond the largest size of a file. */
 const read = (chunks: AsyncIterable<Uint8Array>): Effect.Effect<Buffer, Refused> =>
   Effect.tryPromise({
     try: async () => {
@@ -39,3 +43,6 @@ const read = (chunks: AsyncIterable<Uint8Array>): Effect.Effect<Buffer, Refused>
     },
     catch: () => refused("standard input cannot be read")
   })
+
+/** Strict, and without the byte order mark that some editors write. */
+const utf8 = new TextDecoder("utf-8", { fatal: true })

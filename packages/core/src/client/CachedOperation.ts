@@ -1,4 +1,4 @@
-/** An operation whose answers are remembered: its cache stands before its stack. */
+/** An operation with a cache in front of its stack. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,10 +12,10 @@ import * as Trace from "../stack/Trace.ts"
 import { isFieldValue } from "../transport/Headers.ts"
 import type { CompiledOperation, Encoded } from "./Contract.ts"
 
-/** Makes a call whose answer is to be kept; it asks for what has changed since the answer of this `ETag`. */
+/** Makes a call for the cache; an `ETag` makes it conditional on a change since that answer. */
 type Call = (validator: string | undefined) => Effect.Effect<unknown, unknown>
 
-/** One operation with a cache before its stack. */
+/** One operation with a cache in front of its stack. */
 export class CachedOperation {
   /** Makes the cache of an operation. Throws when an option is out of its range. */
   static make(
@@ -73,7 +73,7 @@ export class CachedOperation {
     )
   }
 
-  /** A call has spans of its own; an answer without a call gets one here, which says where it comes from. */
+  /** A call has its own spans. An answer without a call gets one here, which records where it comes from. */
   private traced<A, E>(fiber: Fiber.Fiber<unknown, unknown>, found: Effect.Effect<A, E>): Effect.Effect<A, E> {
     const acceptance = fiber.getRef(Provenance.Acceptance)
     let provenance: Provenance.Provenance | undefined
@@ -97,7 +97,7 @@ export class CachedOperation {
   }
 }
 
-/** Path, headers and body may hold what is nobody else's business: of all of them only a digest is kept. */
+/** Path, headers and body may be confidential, so only a digest of them is kept. */
 const keyOf = (partition: string, { body, headers, path }: Encoded): string =>
   hash("sha256", JSON.stringify([partition, path, headers, String(body)]), "base64")
 

@@ -1,16 +1,16 @@
-/** How long an answer is fresh by its own headers, to a cache of one client (RFC 9111). */
+/** Freshness lifetime of an answer, from its own headers, for a cache of one client (RFC 9111). */
 import { header } from "../transport/Headers.ts"
 import * as HttpDate from "../transport/HttpDate.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
-/** What an answer's headers say about keeping it. */
+/** The caching instructions in an answer's headers. */
 export interface Freshness {
-  /** In milliseconds; `undefined` when they do not say. */
+  /** Freshness lifetime in milliseconds; `undefined` if the headers do not give one. */
   readonly millis: number | undefined
   readonly isKept: boolean
 }
 
-/** For how long an answer says that it is fresh, to a cache of one client (RFC 9111, section 4.2). */
+/** Reads the freshness lifetime of an answer, for a cache of one client (RFC 9111, section 4.2). */
 export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): Freshness => {
   const control = header(headers, "cache-control")?.toLowerCase() ?? ""
   const has = (directive: string) => new RegExp(`(?:^|[\\s,])${directive}(?:$|[\\s,=])`).test(control)

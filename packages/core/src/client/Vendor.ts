@@ -1,6 +1,6 @@
 /**
- * A third party, declared once: its contract, where it is, how one proves who one is, which version is spoken, how its
- * calls are guarded. From the declaration comes the client; the simulator is served from the same contract.
+ * A vendor, declared once: contract, base URL, authentication, API version and policies. The declaration yields the
+ * client; the simulator is served from the same contract.
  *
  * @example
  * ```ts
@@ -49,18 +49,18 @@ import * as Client from "./Client.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 
-/** A vendor's settings cannot be used. */
+/** Invalid settings of a vendor. */
 export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")<{
   readonly vendor: string
   readonly message: string
 }> {}
 
-/** Policies by operation (`group.name`, or the name alone), laid over what the declaration says: for whoever operates it. */
+/** Policies per operation (`group.name`, or the name alone) that override the declaration; meant for operators. */
 export type Overrides = Readonly<Record<string, Policy.Policy>>
 
 /**
- * Makes the client of a vendor. Reads `<NAME>_BASE_URL` and, where the vendor wants a credential, sees that there is
- * one. Throws when the declaration contradicts itself.
+ * Makes the client of a vendor. Reads `<NAME>_BASE_URL`, and checks that a credential exists if the vendor needs one.
+ * Throws if the declaration contradicts itself.
  */
 export const make = <Api extends HttpApi.Constraint>(
   declaration: Declaration<Api>,
@@ -178,13 +178,13 @@ const override = (
   })
 }
 
-/** What a client remembers. */
+/** The caches of a client. */
 export interface Caches {
-  /** What has happened in the cache of an operation; `undefined` when it has none. */
+  /** The statistics of an operation's cache; `undefined` if it has none. */
   statistics(operation: string): Statistics | undefined
-  /** Forgets all that is about a tag. */
+  /** Removes every entry with this tag. */
   invalidateTag(tag: string): void
-  /** Forgets everything. */
+  /** Removes every entry. */
   clear(): void
 }
 
@@ -192,7 +192,7 @@ const { metrics } = Telemetry
 
 const cachesOf = new WeakMap<object, ReadonlyMap<string, CachedOperation>>()
 
-/** What a client remembers; nothing, when none of its operations has a cache. */
+/** The caches of a client; empty if none of its operations has a cache. */
 export const caches = (client: object): Caches => {
   const known = cachesOf.get(client) ?? new Map<string, CachedOperation>()
   return {
@@ -278,8 +278,8 @@ export interface ServiceClass<Self, Api extends HttpApi.Constraint>
   extends Context.ServiceClass<Self, string, Client.Client<Api>>
 {
   readonly declaration: Declaration<Api>
-  /** The client, over whatever transport there is. */
+  /** The client, over the transport in its context. */
   readonly layer: Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
-  /** The same, with policies of its operations changed. Throws when there is no such operation. */
+  /** The same, with overridden policies. Throws if an operation does not exist. */
   layerWith(overrides: Overrides): Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
 }
