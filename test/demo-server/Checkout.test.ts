@@ -175,7 +175,7 @@ describe("the checkout page of a server", () => {
         assert.deepStrictEqual<object>(rest, {
           kind: "Stale",
           source,
-          warning: "Past its time: there is nothing newer for now"
+          warning: "Stale: no newer value is available right now"
         })
         assert.isAtLeast(age!, 1)
         assert.include(["ConnectFailed", "CircuitOpen"], because)

@@ -95,7 +95,7 @@ describe("the demo server with dead vendors", () => {
           assert.deepStrictEqual(rest, {
             kind: "Stale",
             source: "frankfurter",
-            warning: "Past its time: there is nothing newer for now"
+            warning: "Stale: no newer value is available right now"
           })
           assert.isAtMost(age!, 5)
           assert.include(["ConnectFailed", "CircuitOpen", "Slow"], because)
@@ -104,7 +104,7 @@ describe("the demo server with dead vendors", () => {
         assert.strictEqual(fallback.status, 200)
         assert.deepInclude(provenanceOf(fallback), {
           source: "open-exchange-rates",
-          warning: "Not from the usual source, which cannot answer for now"
+          warning: "From another source: the usual one is unavailable right now"
         })
         assert.include(["ConnectFailed", "CircuitOpen"], provenanceOf(fallback)!.because)
         assert.closeTo((fallback.json as { readonly rate: number }).rate, 1.084, 1e-4)
@@ -184,7 +184,7 @@ describe("the demo server with dead vendors", () => {
           provenance: {
             kind: "Fallback",
             source: "country-state-city",
-            warning: "Not from the usual source, which cannot answer for now",
+            warning: "From another source: the usual one is unavailable right now",
             because: "ConnectFailed"
           }
         })
