@@ -1,6 +1,6 @@
 /**
- * What the bench measures, in one vocabulary for all suites. A suite runs in a process of its own, so that no suite
- * warms or clutters another; what it compares is compared inside that one process.
+ * Vocabulary of the bench, the same for all suites. A suite runs in its own process, so that no suite warms or clutters
+ * another. All its comparisons are made inside that process.
  */
 
 /** One comparison. Lower is better on both sides, so that a bar is always the largest ratio that holds. */
@@ -35,7 +35,7 @@ export interface Findings {
 
 export interface Suite {
   readonly title: string
-  /** Which question the suite answers, and how it is measured: two or three sentences of markdown. */
+  /** The suite's question and its method: two or three sentences of markdown. */
   readonly about: string
   /**
    * In how many processes it runs, one after the other; of each row the middle one is told. For comparisons that come down

@@ -1,4 +1,4 @@
-/** Who is compared: Breakwater, the peers as they are published, and what one would write by hand. */
+/** Contenders: Breakwater, the peers as published, and a hand-written loop. */
 import { type Policy, RateLimited, type Reason, Stack, Timeout, Unavailable } from "@breakwater/core"
 import { AxiosError, type AxiosResponse, create as createAxios } from "axios"
 import axiosRetry from "axios-retry"
@@ -135,7 +135,7 @@ export const undici: Contender = {
 
 export const effectRetry: Contender = {
   name: "Effect retryTransient",
-  settings: "`HttpClient.retryTransient`, which has no defaults: 3 times, exponential from 100 ms (ours to choose)",
+  settings: "`HttpClient.retryTransient`, which has no defaults: 3 times, exponential from 100 ms (our choice)",
   make: () => (ask) => {
     const client = HttpClient.make((request) =>
       Effect.map(Effect.promise(() => responseOf(ask)), (response) => HttpClientResponse.fromWeb(request, response))

@@ -167,9 +167,9 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       )
     ]),
     notes: [
-      `**Contention.** Clients begin at once to update one row under an optimistic lock, and back off on a conflict: the experiment of Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), from ${base} ms doubling to ${cap} ms, a message taking 10 ms give or take 2. Means of ${seeds.length} seeds. ${
+      `**Contention.** Clients start at once to update one row under an optimistic lock, and back off on a conflict. It is the experiment of Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), from ${base} ms doubling to ${cap} ms, a message taking 10 ms give or take 2. Means of ${seeds.length} seeds. ${
         jitters.map(({ name, settings }) => `"${name}": ${settings}`).join("; ")
-      }. Breaker and budget are off, for it is the pause that is compared. With ${most} clients full jitter makes ${
+      }. Breaker and budget are off, because only the pauses are compared. With ${most} clients full jitter makes ${
         mine.calls.toFixed(0)
       } calls and is done after ${mine.seconds.toFixed(1)} s; the decorrelated one makes ${
         last("decorrelated").calls.toFixed(0)
@@ -178,7 +178,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
     pictures: [{
       file: "contention",
       caption:
-        "Clients that contend for one row, by how they spread their retries: calls in all, and the time until the last is done.",
+        "Clients that contend for one row, by their jitter: total calls, and the time until the last client is done.",
       svg: draw({
         styles,
         panels: [

@@ -1,4 +1,4 @@
-/** Whether a retry comes before the moment that the vendor has named. */
+/** Retries earlier than the vendor's `Retry-After`. */
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
@@ -60,12 +60,12 @@ export const measure = async (quick: boolean): Promise<Findings> => {
   return {
     rows: [compared(`retries earlier than Retry-After, of ${ours.retries}`, "retries", ours.early, 1, 0)],
     notes: [
-      `**Retry-After.** Calls are refused with a 429 or a 503 and a \`Retry-After\` of 0 to 60 s; timers fire up to a millisecond early, as those of Node do. Ours (${patient.settings}): ${ours.early} of ${ours.retries} retries were early. ${
+      `**Retry-After.** The vendor rejects calls with a 429 or a 503 and a \`Retry-After\` of 0 to 60 s. Timers fire up to a millisecond early, as Node's do. Ours (${patient.settings}): ${ours.early} of ${ours.retries} retries were early. ${
         runs.map(({ contender, told }) =>
           `${contender.name}: ${told.byMore} of ${told.retries} early by more than a timer is`
         )
           .join("; ")
-      }. (undici waits 30 s at most by default; those that wait for as long as they are told trust the timer.)`
+      }. (undici waits 30 s at most by default. The early retries of the others come from a timer that fired early.)`
     ]
   }
 }

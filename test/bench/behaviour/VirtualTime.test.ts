@@ -58,7 +58,7 @@ describe("VirtualTime", () => {
     ])
   })
 
-  it("comes to the same by the same seed, whatever ran before, and to something else by another", async () => {
+  it("gives the same result for the same seed after any other run, and another result for another seed", async () => {
     const first = await crowd(1)
     const other = await crowd(2)
     await inVirtualTime(() => pause(1e10))

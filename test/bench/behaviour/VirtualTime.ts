@@ -28,8 +28,8 @@ export interface Options {
 const hourMillis = 3_600_000
 
 /**
- * Virtual time never goes back, not from run to run either: some libraries remember the last time they saw. A run begins
- * with a whole hour, so that it is the same whatever ran before.
+ * Virtual time never goes back, even between runs, because some libraries remember the last time they saw. A run begins at
+ * a whole hour, so that earlier runs do not change it.
  */
 let now = hourMillis
 
@@ -39,7 +39,7 @@ const dateOrigin = Date.UTC(2100, 0)
 /** A span in steps of 1/1024 ms: sums of these are exact, so that an hour more on the clock changes nothing. */
 const onGrid = (millis: number) => Math.ceil(millis * 1_024) / 1_024
 
-/** What is to happen in the present run. */
+/** Future events of the present run. */
 let running = new Agenda()
 
 /**

@@ -1,4 +1,4 @@
-/** What a million keys take of the heap, and the longest any single call has to wait for the others' sake. */
+/** Heap of a million keys, and the longest delay that they cause for a single call. */
 import type { Open } from "../cache/contestants.ts"
 import { heapInUse } from "../heap.ts"
 import { type Span, watchCollector } from "./collector.ts"
@@ -14,7 +14,7 @@ export interface Keys {
   readonly longestEvicting: number
 }
 
-/** Keys after which all is compiled (ours). */
+/** Keys after which all code is compiled. Our own judgement. */
 const warmUp = 20_000
 
 /** How often the same is done at most. */

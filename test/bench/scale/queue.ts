@@ -1,4 +1,4 @@
-/** How long the event loop stands still while very many callers come to a queue, wait in it, and are let go. */
+/** Pauses of the event loop while very many callers enter a queue, wait in it, and leave it. */
 import { type Policy, RateLimited, Stack } from "@breakwater/core"
 import { Effect } from "effect"
 import { type Span, watchCollector } from "./collector.ts"

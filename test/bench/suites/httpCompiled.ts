@@ -4,7 +4,7 @@ import { measure } from "../http/measure.ts"
 import type { Suite } from "../Suite.ts"
 
 export const suite: Suite = {
-  title: "HTTP, everybody's schemas compiled",
+  title: "HTTP, all schemas compiled",
   about:
     "As above, in a program that begins with `import \"effect/schema/SchemaJITCompiler/enable\"`: Effect then compiles the " +
     "schemas of its own clients as well, as ours always are.",
