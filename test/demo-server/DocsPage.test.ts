@@ -4,13 +4,13 @@ import { spawnSync } from "node:child_process"
 import { chromium } from "playwright-core"
 import * as DemoServer from "../processes/DemoServer.ts"
 
-/** Where Debian and its kin put it; `CHROMIUM` says otherwise. */
+/** Chromium's path on Debian and its derivatives; `CHROMIUM` overrides it. */
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium"
 const isInstalled = spawnSync(executable, ["--version"]).status === 0
 if (!isInstalled) console.log("skipped: chromium not found")
 
 describe("the reference page", () => {
-  it.live.skipIf(!isInstalled)("shows the operations, and asks nothing of anybody else", () =>
+  it.live.skipIf(!isInstalled)("shows the operations, and loads nothing from other servers", () =>
     Effect.gen(function*() {
       const { url } = yield* DemoServer.start()
       const browser = yield* Effect.acquireRelease(

@@ -1,4 +1,4 @@
-/** Recovery of a vendor while a thousand callers wait for it. The test shows whether their return brings it down again. */
+/** Recovery of a vendor while a thousand callers wait for it. The run shows whether their return brings it down again. */
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import * as cockatiel from "cockatiel"
 import * as Effect from "effect/Effect"

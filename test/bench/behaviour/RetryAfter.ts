@@ -65,7 +65,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
           `${contender.name}: ${told.byMore} of ${told.retries} early by more than a timer is`
         )
           .join("; ")
-      }. (undici waits 30 s at most by default. The early retries of the others come from a timer that fired early.)`
+      }. (undici waits 30 s at most by default. The others wait as long as they are told, but trust the timer.)`
     ]
   }
 }

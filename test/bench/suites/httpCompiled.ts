@@ -1,5 +1,5 @@
 import "effect/schema/SchemaJITCompiler/enable"
-/** The same calls where everybody's schemas are compiled, which is one import at the start of a program. */
+/** The same calls with all schemas compiled, which takes one import at the start of a program. */
 import { measure } from "../http/measure.ts"
 import type { Suite } from "../Suite.ts"
 
