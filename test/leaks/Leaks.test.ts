@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { probes } from "./Probes.ts"
 
-/** That each of these fails when any one redaction is removed is shown by `node scripts/mutation/run.ts`. */
+/** Leak tests. `node scripts/mutation/run.ts` shows that they fail when any one redaction is removed. */
 describe("a secret", () => {
   it.live.each(
     [

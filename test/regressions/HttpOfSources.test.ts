@@ -1,6 +1,6 @@
 /**
- * Secret sources once had readers of HTTP of their own, which understood less than the client of a vendor does, or something
- * else: no `Retry-After` date, no byte order mark, and any number for a date.
+ * HTTP rules of secret sources. Their own readers once differed from those of a vendor's client: they knew no `Retry-After`
+ * date and no byte order mark, and took any number for a date.
  */
 import type { SourceUnavailable } from "@breakwater/core/credentials/Source"
 import * as AwsSecretsManager from "@breakwater/core/sources/AwsSecretsManager"
