@@ -1,6 +1,6 @@
 /**
- * The product with one redaction less: each mutant is a change of one source file. One whose change does not apply any
- * more is no mutant, and counts as a survivor.
+ * Mutants: the product with one redaction removed, each by a change of one source file. A mutant whose change no longer
+ * applies counts as a survivor.
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -40,14 +40,14 @@ const withoutEachLine = (
       ? [{
         name: `${table} without ${line.trim().replace(/,$/, "")}`,
         file,
-        // What stands last has no comma, which an array may have as well.
+        // The last line has no comma, and a trailing comma is allowed in an array.
         change: () => lines.filter((_, other) => other !== index).join("\n")
       }]
       : []
   )
 }
 
-/** Every rule of the tables: read from the source, so that a new rule without a row of its own is found. */
+/** Every rule of the tables, read from the source, so that a new rule without its own test row is found. */
 const ofTables = (): ReadonlyArray<Mutant> => {
   const names = `${core}/Redaction/Names.ts`
   const shapes = `${core}/Redaction/Shapes.ts`
@@ -228,7 +228,7 @@ const httpUrl = `${core}/transport/HttpUrl.ts`
 const recorder = `${core}/testing/Recorder.ts`
 const exchanges = `${core}/testing/Recorder/Exchanges.ts`
 
-/** The places of the product where a secret is kept from an output, and where nothing is said that could hold one. */
+/** The places in the product that keep a secret out of an output, or that leave out text that could hold one. */
 const ofCalls: ReadonlyArray<Mutant> = [
   change(
     `${core}/credentials/Credential.ts`,
@@ -460,7 +460,7 @@ const ofSearch: ReadonlyArray<Mutant> = [
 
 const app = "apps/demo-server/src"
 
-/** What the demo server keeps from its logs, its pages, its spans and its end. */
+/** The redactions of the demo server's logs, pages, spans and crash output. */
 const ofServer: ReadonlyArray<Mutant> = [
   change(
     `${app}/Logs.ts`,

@@ -155,8 +155,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
     ],
     pictures: [{
       file: "hedging",
-      caption:
-        "Benefit and cost of a hedge by its delay, and its load while the vendor is always slow.",
+      caption: "Benefit and cost of a hedge by its delay, and its load while the vendor is always slow.",
       svg: draw({
         styles,
         panels: [

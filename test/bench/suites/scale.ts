@@ -34,9 +34,7 @@ export const suite: Suite = {
       limited(`heap per call in flight at ${count(calls)}`, "bytes", await bytesInFlight(calls), mostPerCall)
     }
     notes.push(
-      `A call in flight: ${settings}. An idle fibre takes ${
-        amount(await bytesOfFibres(10_000))
-      } bytes.`
+      `A call in flight: ${settings}. An idle fibre takes ${amount(await bytesOfFibres(10_000))} bytes.`
     )
 
     const size = quick ? 20_000 : 1_000_000
