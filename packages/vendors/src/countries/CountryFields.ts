@@ -5,7 +5,7 @@ import type { Country, Region } from "./Countries.ts"
 
 /**
  * The country code at the start of a number. Vendors write it with or without its plus sign, and sometimes with an area
- * code: `49`, `+1-242`, `+1242`. No code of ITU-T E.164 is a prefix of another: they have one digit in zones 1 and 7, two
+ * code: `49`, `+1-242`, `+1242`. No code of ITU-T E.164 is a prefix of another. They have one digit in zones 1 and 7, two
  * where the list below has them, and three elsewhere (list of assigned codes, annex to the ITU Operational Bulletin).
  */
 export const callingCodeOf = (written: string | null | undefined): string | undefined => {
