@@ -133,7 +133,7 @@ const ofRules: ReadonlyArray<Mutant> = [
   ),
   change(
     redaction,
-    "headers: what is shown is not looked at",
+    "headers: shown values are not redacted as text",
     "? Shapes.hideDefinite(value)\n    : redacted",
     "? value\n    : redacted"
   ),
@@ -188,7 +188,7 @@ const ofRules: ReadonlyArray<Mutant> = [
   ),
   change(
     redaction,
-    "JSON: what is below a secret's name is shown",
+    "JSON: values below a secret's name are shown",
     "|| Names.kindOf(name, parent) === \"Secret\") return redacted",
     ") return redacted"
   ),
@@ -464,20 +464,25 @@ const app = "apps/demo-server/src"
 const ofServer: ReadonlyArray<Mutant> = [
   change(
     `${app}/Logs.ts`,
-    "server: a log says what it is given",
+    "server: logs are printed without redaction",
     "Logger.map(Logger.formatLogFmt, printed)",
     "Logger.formatLogFmt"
   ),
-  change(`${app}/Printed.ts`, "server: what is printed has no names and shapes", "shown = Redaction.text(shown)", ""),
   change(
     `${app}/Printed.ts`,
-    "server: what is printed may be the environment's",
+    "server: printed text is not redacted by name and shape",
+    "shown = Redaction.text(shown)",
+    ""
+  ),
+  change(
+    `${app}/Printed.ts`,
+    "server: printed text keeps secrets of the environment",
     "Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))",
     ""
   ),
   change(
     `${app}/Printed.ts`,
-    "server: what is printed is not searched",
+    "server: printed text is not searched",
     "Redaction.survives(shown, known) === undefined ? shown",
     "known.size >= 0 ? shown"
   ),
@@ -551,13 +556,13 @@ const ofServer: ReadonlyArray<Mutant> = [
   ),
   change(
     `${app}/Control.ts`,
-    "server: the control repeats what was asked for",
+    "server: the control API repeats the requested name",
     "`No such simulator; there are",
     "`No simulator of ${vendor}; there are"
   ),
   change(
     `${app}/Failures.ts`,
-    "server: what has failed is answered as it is",
+    "server: a failure is sent without redaction",
     "respond(500, Problem.internal))",
     "respond(500, String(cause)))"
   )

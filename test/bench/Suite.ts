@@ -5,9 +5,9 @@
 
 /** One comparison. Lower is better on both sides, so that a bar is always the largest ratio that holds. */
 export interface Row {
-  /** What is compared, without the peer's name when the peer is a plain baseline; unique in its suite. */
+  /** The name of the comparison, without the peer's name when the peer is a plain baseline; unique in its suite. */
   readonly name: string
-  /** What is counted per operation: "ns CPU", "ms", "bytes", "calls". */
+  /** The unit per operation: "ns CPU", "ms", "bytes", "calls". */
   readonly unit: string
   readonly ours: number
   readonly peer: number
@@ -15,7 +15,7 @@ export interface Row {
   readonly ratio: number
   /** The middle half of the rounds' ratios, where there are rounds. */
   readonly spread?: readonly [low: number, high: number] | undefined
-  /** The largest ratio allowed; "10 times cheaper" is 0.1. Absent where nothing is promised. */
+  /** The largest ratio allowed; "10 times cheaper" is 0.1. Absent for a comparison without a bar. */
   readonly bar?: number | undefined
 }
 

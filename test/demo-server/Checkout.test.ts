@@ -61,7 +61,7 @@ const statuses = ({ country, rate, shipping }: Page) => [country.status, rate.st
 const allPresent = ["present", "present", "present"]
 const allButRate = ["present", "gap", "present"]
 
-/** Where a part comes from, and why it warns. */
+/** The source of a part, and the reason of its warning. */
 const originOf = ({ provenance }: Part) => {
   assert.strictEqual(provenance?.warning === undefined, provenance?.because === undefined)
   return [provenance?.kind, provenance?.source, provenance?.because]

@@ -327,7 +327,7 @@ describe("the demo server with vendors that misbehave", () => {
     "asks a dead vendor at most 1.1 times per call, answers 503 at once, and recovers gently by itself",
     () =>
       Effect.gen(function*() {
-        // A real server that can be counted from outside: what is refused here leaves no journal.
+        // A real server counts the connections, because a refused one leaves no entry in the journal.
         const { control, url } = yield* DemoServer.start()
         for (const vendor of vendorsOfRates) {
           yield* request("PUT", `${control}/_faults/${vendor}`, { body: { kind: "refuse" } })
@@ -393,7 +393,7 @@ const connectionAttempts = (metrics: string): ReadonlyMap<string, number> =>
 
 describe("the demo server as a process", () => {
   it.live(
-    "finishes what is in flight when told to stop, refuses what is new, and exits with 0",
+    "finishes requests in flight on a signal to stop, refuses new ones, and exits with 0",
     () =>
       Effect.gen(function*() {
         const server = yield* DemoServer.start()

@@ -6,7 +6,7 @@ import { RateLimited, type Reason, RequestRejected, Timeout, Unavailable } from 
 import { assert } from "@effect/vitest"
 import { fakeCall } from "./FakeCall.ts"
 
-/** How a call can end. */
+/** Endings of a call. */
 export const ending = {
   answer: Outcome.answered(10),
   failure: Outcome.failed(10, new Timeout("Headers", 10)),

@@ -15,7 +15,7 @@ export interface Overload {
   readonly seconds: number
   /** Calls the vendor serves at once. */
   readonly capacity: number | ((now: number) => number)
-  /** How long it takes over one. */
+  /** The duration of one call. */
   readonly serviceMillis: (random: () => number) => number
   /** Calls that may wait inside it. */
   readonly queue: number

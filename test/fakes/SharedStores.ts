@@ -10,7 +10,7 @@ export const slowMillis = 40
 
 export interface SharedStores {
   health: Health
-  /** How often the stores were asked. */
+  /** Number of requests to the stores. */
   asked: number
   /** Runs an effect as a process of the fleet. */
   readonly join: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

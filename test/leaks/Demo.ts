@@ -286,7 +286,7 @@ const refusing: Leaks = Effect.gen(function*() {
       "a password in a base URL": { STRIPE_BASE_URL: `https://user:${planted.named}@api.example` },
       "a key in place of a base URL": { STRIPE_BASE_URL: planted.key },
       "a key in place of a level": { LOG_LEVEL: planted.key },
-      "a mistake of ours": { FLAW: "listen" }
+      "a bug in our own code": { FLAW: "listen" }
     })
   ) {
     const { code, output } = yield* ending({ ...base, ...environment, ...settings(preload("./Flaw.ts")) })

@@ -19,7 +19,7 @@ export interface Echo {
   readonly port: number
   /** All received data, decoded. */
   readonly heard: () => string
-  /** How many requests have come. */
+  /** Number of requests received. */
   readonly count: () => number
   /** Sets its responses from now on. */
   readonly behave: (manner: Manner) => void

@@ -219,7 +219,7 @@ export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*()
     for (const auth of auths(planted)) {
       for (const [manner, behave] of Object.entries(Echo.manners)) {
         echo.behave(behave)
-        // What differs is the credential, which is the same for all of them.
+        // Only the credential differs, and it is the same for all of them.
         for (const call of auth._tag === "Bearer" ? callNames : callNames.slice(0, 1)) {
           const where = `${call} with ${auth._tag}, answered with ${manner}`
           // A new one for each: a client sends nothing with a credential that has been refused twice.

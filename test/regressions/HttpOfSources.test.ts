@@ -108,7 +108,7 @@ describe.each(sources)("%s", (_, source) => {
 })
 
 describe("a date that is a number", () => {
-  // What `Date.parse` makes of `Date: 5`: near enough to be taken for the time of a server whose clock is right.
+  // The result of `Date.parse` for `Date: 5`: close enough to pass for the time of a server with a correct clock.
   const near = Date.parse("5") + 3_600_000
 
   it.effect.each<readonly [name: string, refusal: () => Response]>([

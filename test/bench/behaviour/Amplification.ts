@@ -37,7 +37,7 @@ interface Curve {
 const callsPerSecond = 100
 const latencyMillis = 50
 
-/** Calls through so many services, each with the policy, at one rate of failures. */
+/** Calls through a number of services, each with the policy, at one failure rate. */
 const amplification = (
   contender: Contender,
   failures: number,
@@ -52,7 +52,7 @@ const amplification = (
     })
     const services = Array.from({ length: depth }, () => contender.make())
     const ask = services.slice(1).reduce<Ask>(
-      // A service that could not do what it was asked says so as the vendor would.
+      // A service whose own call failed answers as the vendor does.
       (inner, service) =>
         within(attemptMillis, () => service(inner).catch(() => Promise.reject(new VendorFailure(503)))),
       within(attemptMillis, vendor.ask)
@@ -72,7 +72,7 @@ const amplification = (
 const failureRates = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 const callRates = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
 const contenders = [breakwater, budgetOnly, ...retriers.filter((retrier) => retrier !== breakwater)]
-/** As many attempts as another that is drawn, and what is failing does not depend on when: their lines would be one. */
+/** Contenders with as many attempts as another one in the picture: their lines would coincide. */
 const undrawn: ReadonlyArray<Contender> = [axiosRetryDefault, effectRetry, gotModel]
 
 /** Without a memory each call is as the next; and three times p-retry is 1,331 attempts a call, at a vendor or at a breaker. */

@@ -50,7 +50,7 @@ interface Listener {
 }
 
 export class Bank {
-  /** How often an order was charged. */
+  /** Number of charges of an order. */
   readonly charges = new Map<string, number>()
   /** Requests that met a mishap. */
   mishaps = 0
@@ -121,7 +121,7 @@ export class Bank {
     return low + this.random() * (high - low)
   }
 
-  /** How a client of the contract reaches it. */
+  /** The transport to the bank for a client of the contract. */
   readonly transport: Transport.Transport["Service"] = {
     send: ({ body, headers }, receiver) => {
       const place = headers.indexOf("Idempotency-Key")

@@ -18,7 +18,7 @@ import { inVirtualTime, pause } from "./VirtualTime.ts"
 
 const base = 5
 const cap = 2_000
-/** More than anybody needs: what is compared is the pause, not the patience. */
+/** More retries than any client needs: only the pauses are compared. */
 const retries = 10_000
 
 interface Jitter {
@@ -27,7 +27,7 @@ interface Jitter {
   readonly make: () => Caller
 }
 
-/** A client of ours that waits as a schedule says. */
+/** A client with our stack that waits by a schedule. */
 const ours = (retry: Retry.RetrySchedule | Retry.BackoffOptions): Caller =>
   stackCaller({ retry, retryBudget: false, breaker: false, deadline: "1 hour" }, () => new Conflict(409))
 
@@ -97,7 +97,7 @@ interface Contended {
   readonly seconds: number
 }
 
-/** As many clients as there are begin at once; done when each has written once. */
+/** All clients start at once. It is done when each has written once. */
 const contended = (jitter: Jitter, clients: number, seed: number): Promise<Contended> =>
   inVirtualTime(async () => {
     let version = 0
@@ -110,7 +110,7 @@ const contended = (jitter: Jitter, clients: number, seed: number): Promise<Conte
       await network()
       const seen = version
       await network()
-      // The answer is on its way as well.
+      // The answer takes its time on the network too.
       await network()
       if (seen !== version) {
         await network()

@@ -14,7 +14,7 @@ import { inVirtualTime, pause } from "./VirtualTime.ts"
 /** Repeats as much as it may: no breaker, no budget. */
 const eager: Policy.Policy = { ...Policy.write, breaker: false, retryBudget: false }
 
-/** A client as a process makes it: what it remembers dies with the process. */
+/** The client of one process. Its memory dies with the process. */
 const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
   Vendor.make({
     name: "bank",
@@ -22,7 +22,7 @@ const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
     baseUrl: "https://bank.example",
     idempotencyHeader: "Idempotency-Key",
     policy: { ...eager, hedge },
-    // A key in use, as Stripe says it.
+    // A key in use, as Stripe reports it.
     classify: ({ status }) => status === 409 ? new Conflict(status, { isRetryable: true }) : undefined
   }).pipe(Effect.provideService(Transport.Transport, bank.transport))
 
@@ -30,20 +30,20 @@ const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
 const settledMillis = 120_000
 /** Orders that one process has at once. */
 const ordersOfOne = 100
-/** How often a process is killed before it is left alone. */
+/** Number of kills of a process. */
 const kills = 3
 
 interface Charged {
   readonly charged: number
   readonly duplicates: number
   readonly mishaps: number
-  /** How often a process was killed while it was charging an order. */
+  /** Number of kills during a charge. */
   readonly cut: number
 }
 
 /**
  * Processes that charge orders under a key, each killed at three seeded moments and started again, and which come back to
- * an order until they are told that it is charged and have written it down.
+ * an order until they have heard of its charge and recorded it.
  */
 export const throughCrashes = (
   orders: number,
@@ -98,13 +98,13 @@ export const throughCrashes = (
 interface Told {
   readonly duplicates: number
   readonly succeeded: number
-  /** Calls that ended with the word that the order may have been charged. */
+  /** Calls that reported that the order may have been charged. */
   readonly unknown: number
   /** Calls whose end contradicts what the bank did. */
   readonly wrong: number
 }
 
-/** Orders charged by a call each that has no key, one second after the other. */
+/** Orders charged without a key, one call each, a second apart. */
 export const withoutKey = (orders: number): Promise<Told> =>
   inVirtualTime(async () => {
     const bank = new Bank(6)

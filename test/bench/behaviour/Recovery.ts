@@ -13,8 +13,8 @@ import { styles } from "./styles.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
 /**
- * Dead for a minute. Then it is cold: it takes 500 ms over a call, and comes down to 50 ms as it serves. With more than 200
- * calls inside it falls over, and is dead for ten seconds more, and cold again.
+ * Dead for a minute. Then it is cold: a call takes 500 ms at first, and 50 ms when it is warm. With more than 200 calls
+ * inside it goes down for ten seconds more, and is cold again.
  */
 const outage = {
   callers: 1_000,
@@ -30,7 +30,7 @@ const outage = {
 
 interface Recovered {
   readonly seconds: ReadonlyArray<Second>
-  /** How often it fell over again. */
+  /** Number of relapses. */
   readonly relapses: number
 }
 
@@ -105,7 +105,7 @@ const breakers: ReadonlyArray<Contender> = [
   whole
 ]
 
-/** Beside the one that is drawn: where the vendor comes back in the pause of a breaker is luck. */
+/** Outages beside the one in the picture: the moment of recovery within a breaker's pause is luck. */
 const otherOutages = [45, 71]
 
 const recovered = (

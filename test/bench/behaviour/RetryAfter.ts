@@ -6,7 +6,7 @@ import { type Contender, effectRetry, kyDefault, stackCaller, undici } from "./C
 import { VendorFailure } from "./SimulatedVendor.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
-/** Ours, made to retry every one of them however long it takes: no budget, no breaker, time enough. */
+/** Ours with settings that retry every call: no budget, no breaker, a long deadline. */
 const patient: Contender = {
   name: "Breakwater",
   settings: "no breaker, budget or bulkhead, a deadline of 5 minutes: so that all of them are retried",
@@ -17,13 +17,13 @@ const patient: Contender = {
 interface Earliness {
   readonly retries: number
   readonly early: number
-  /** Of the early ones, those by more than a timer is. */
+  /** Retries that are earlier than an early timer explains. */
   readonly byMore: number
 }
 
 /**
- * Calls whose first attempt is refused, with a 429 or a 503 and a `Retry-After` of 0 to 60 s, and how many of the second
- * attempts begin before that.
+ * Calls whose first attempt is rejected with a 429 or a 503 and a `Retry-After` of 0 to 60 s, and the number of second
+ * attempts that begin before that.
  */
 const earliness = (contender: Contender, calls: number, earlyMillis: number): Promise<Earliness> =>
   inVirtualTime(async () => {

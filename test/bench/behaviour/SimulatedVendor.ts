@@ -6,7 +6,7 @@
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { after } from "./VirtualTime.ts"
 
-/** The vendor's refusal, or what the socket says when there is no answer. */
+/** The vendor's rejection, or the socket's error when there is no answer. */
 export class VendorFailure extends Error {
   readonly status: number
   readonly retryAfterSeconds: number | undefined
@@ -18,7 +18,7 @@ export class VendorFailure extends Error {
   }
 }
 
-/** An error of an attempt as the vendor's: what anybody else throws is a 503, as a service answers that failed. */
+/** An error of an attempt as a vendor failure. Any other error is a 503, as a failed service answers. */
 export const failureOf = (error: unknown): VendorFailure =>
   error instanceof VendorFailure ? error : new VendorFailure(503)
 
@@ -31,7 +31,7 @@ export interface VendorOptions {
   readonly servers?: number
   /** Calls that may wait inside. @default Infinity */
   readonly queue?: number
-  /** How long it takes over one. */
+  /** The duration of one call. */
   readonly serviceMillis: (vendor: SimulatedVendor) => number
   /** Whether it fails this one when it has been served. */
   readonly fails?: (vendor: SimulatedVendor) => boolean

@@ -1,7 +1,6 @@
 /**
- * A spike of load on a vendor whose latency and failures grow with its load, and what becomes of it when the spike is
- * over. Calls that were given up still cost the vendor its time: with enough retries, it is kept busy with work that
- * nobody waits for, long after the cause has gone. (Bronson et al., "Metastable Failures in Distributed Systems", HotOS
+ * A spike of load on a vendor whose latency and failures grow with its load, and the time after it. Abandoned calls still
+ * cost the vendor time. With enough retries it stays busy with abandoned work, long after the cause has gone. (Bronson et al., "Metastable Failures in Distributed Systems", HotOS
  * 2021.)
  */
 import { draw } from "../Plot.ts"
@@ -29,7 +28,7 @@ const capacity = vendorOptions.servers * 1_000 / vendorOptions.serviceMillis
 const usual = 70
 const peak = 300
 const spike = { from: 30, to: 50, end: 120 }
-/** When a breaker looks again depends on how long the spike has been: those that come back are asked for several. */
+/** Lengths of the spike: the moment of a breaker's probe depends on it, so contenders that recover run with several. */
 const lengths = [15, 20, 25, 30]
 
 const spiked = (contender: Contender, length = spike.to - spike.from): Promise<ReadonlyArray<Second>> =>
@@ -59,7 +58,7 @@ const spiked = (contender: Contender, length = spike.to - spike.from): Promise<R
     return seconds.all()
   })
 
-/** They behave as others do that are drawn. */
+/** Contenders that behave like another one in the picture. */
 const undrawn: ReadonlyArray<Contender> = [axiosRetryDefault, effectRetry, gotModel]
 
 export const measure = async (quick: boolean): Promise<Findings> => {

@@ -100,7 +100,7 @@ describe("VirtualTime", () => {
 })
 
 describe("SimulatedVendor", () => {
-  it("serves so many at once, queues so many, turns the others away, and serves those who have given up", async () => {
+  it("serves a number of calls at once, queues others, rejects the rest, and serves calls whose caller has gone", async () => {
     const told = await inVirtualTime(async () => {
       const begin = performance.now()
       const vendor = new SimulatedVendor({ servers: 1, queue: 2, serviceMillis: () => 100 })

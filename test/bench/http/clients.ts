@@ -187,7 +187,7 @@ const promises = (baseUrl: string) =>
     return clients
   })
 
-/** Everybody, ready to call; they are closed with the scope. */
+/** All clients, ready to call; they are closed with the scope. */
 export const make = (baseUrl: string): Effect.Effect<ReadonlyArray<Client>, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     return [yield* ours(baseUrl), ...(yield* promises(baseUrl)), ...(yield* effects(baseUrl))]

@@ -81,7 +81,7 @@ const contendAtOnce = async (
   }
 }
 
-/** What holds the entries, without what loads them: ours, and what three of the peers keep theirs in. */
+/** Stores of the entries, without the loading: ours, and the store that three of the peers use. */
 const storesAlone = async (options: { readonly rounds: number; readonly batchMillis: number }) => {
   const keys = Array.from({ length: 4 * room }, (_, index) => `user-${index}`)
   const value = {}

@@ -12,7 +12,7 @@ const mostPerCall = 1_800
 const mostPerKey = 90
 /** Milliseconds. */
 const longestPause = 2
-/** How often a crowd comes, at most, until no pause is longer than that: those of a busy machine come at random. */
+/** The largest number of crowds, until no pause is longer than that. Pauses of a busy machine are random. */
 const mostRuns = 5
 /** The largest extra cost of a call among many. Our own judgement: data beyond a processor's caches is fetched more slowly. */
 const mostGrowth = 2

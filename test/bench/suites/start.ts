@@ -66,7 +66,7 @@ const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url)
 const installer = fileURLToPath(new URL("../../../scripts/installed.ts", import.meta.url))
 
 const effect = ["effect/Effect"]
-/** Modules of Effect and undici that nobody calls a vendor without who declares it as an `HttpApi`. */
+/** Modules of Effect and undici that every client of an `HttpApi` needs. */
 const contractAndSocket = [
   "effect/Effect",
   "effect/Layer",
@@ -257,7 +257,7 @@ const sizeOf = async (source: string, installed: string): Promise<Size> => {
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1_024)} KB`
 
-/** Starts the demo server as its readme says, and waits for its first answer; milliseconds. */
+/** Starts the demo server as in its readme, and waits for its first answer; milliseconds. */
 const untilFirstAnswer = async (): Promise<number> => {
   const began = performance.now()
   const server = spawn("npm", ["start"], {
@@ -282,7 +282,7 @@ const untilFirstAnswer = async (): Promise<number> => {
     await answer.arrayBuffer()
     return performance.now() - began
   } finally {
-    // npm and what it starts are a group of their own.
+    // npm and its children are a process group of their own.
     const ended = new Promise((resolve) => server.once("close", resolve))
     process.kill(-server.pid!, "SIGTERM")
     await ended

@@ -59,7 +59,7 @@ suite(
   "Country State City",
   Layer.unwrap(Effect.map(CountryStateCitySimulator.serve(), ({ baseUrl }) => byCsc(baseUrl)))
 )
-suite("what comes with the package", Bundled.layer)
+suite("bundled data", Bundled.layer)
 
 const list = Effect.flatMap(Countries, (countries) => countries.list())
 const byCode = (iso2: string) => Effect.flatMap(Countries, (countries) => countries.byCode(iso2))

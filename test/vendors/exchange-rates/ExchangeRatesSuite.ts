@@ -23,7 +23,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
 
   describe(`ExchangeRates by ${name}`, () => {
     behaves(
-      "says what one unit is worth in the other, for which day and from where",
+      "gives the rate of a pair, with its day and its provenance",
       (rates) =>
         Effect.gen(function*() {
           const { rate, ...rest } = yield* rates.latest("EUR", "USD")
