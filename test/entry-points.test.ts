@@ -72,7 +72,7 @@ describe("the entry points", () => {
       })
       assert.deepStrictEqual(Object.fromEntries(sources), own)
     }
-    assert.deepStrictEqual(Object.keys(packageJsonOf("cli").exports), ["./package.json"])
+    assert.deepStrictEqual(Object.keys(packageJsonOf("cli").publishConfig.exports!), ["./package.json"])
   })
 
   it("export these names", async () => {

@@ -283,13 +283,13 @@ const ofCalls: ReadonlyArray<Mutant> = [
   change(
     check,
     "the transport says which name of a header could not be sent",
-    "\"the name of a header is none that can be sent\"",
-    "`${name} is none that can be sent`"
+    "\"invalid header name\"",
+    "`invalid header name ${name}`"
   ),
   change(
     check,
     "the transport says which path could not be sent",
-    "\"the path holds characters that have to be encoded\"",
+    "\"the path holds characters that must be encoded\"",
     "`${path} has to be encoded`"
   ),
   change(
@@ -469,19 +469,19 @@ const ofServer: ReadonlyArray<Mutant> = [
     "Logger.formatLogFmt"
   ),
   change(
-    `${app}/Printed.ts`,
+    `${app}/RedactedOutput.ts`,
     "server: printed text is not redacted by name and shape",
     "shown = Redaction.text(shown)",
     ""
   ),
   change(
-    `${app}/Printed.ts`,
+    `${app}/RedactedOutput.ts`,
     "server: printed text keeps secrets of the environment",
     "Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))",
     ""
   ),
   change(
-    `${app}/Printed.ts`,
+    `${app}/RedactedOutput.ts`,
     "server: printed text is not searched",
     "Redaction.survives(shown, known) === undefined ? shown",
     "known.size >= 0 ? shown"

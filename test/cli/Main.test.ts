@@ -14,7 +14,7 @@ describe("breakwater", () => {
   it("lists its commands for --help, from the root of the repository", () => {
     const { code, error, out } = run("--help")
     assert.deepStrictEqual([code, error], [0, ""])
-    assert.match(out, /^DESCRIPTION\n[^]*SUBCOMMANDS\n {2}secrets {4}Makes and edits an encrypted file of secrets\n$/)
+    assert.match(out, /^DESCRIPTION\n[^]*SUBCOMMANDS\n {2}secrets {4}Creates and edits an encrypted file of secrets\n$/)
   })
 
   it("prints the help of a command", () => {
@@ -27,8 +27,8 @@ describe("breakwater", () => {
     assert.deepStrictEqual(run("--version"), { code: 0, out: `${packageJson.version}\n`, error: "" })
   })
 
-  it("prints its help to standard error, and ends with 2, for no command and for one that it does not have", () => {
-    for (const [words, end] of [[[], "secrets\n"], [["marked"], "breakwater: the command is unknown\n"]] as const) {
+  it("prints its help to standard error, and exits with 2, for a missing or unknown command", () => {
+    for (const [words, end] of [[[], "secrets\n"], [["marked"], "breakwater: unknown command\n"]] as const) {
       const { code, error, out } = run(...words)
       assert.deepStrictEqual([code, out], [2, ""])
       assert.include(error, "SUBCOMMANDS")

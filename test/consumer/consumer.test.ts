@@ -86,7 +86,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
 
   const absent = [
     "needs the package age-encryption: install it",
-    "keys of AWS need the package @aws-sdk/credential-providers, or a function that gives them",
+    "AWS keys need the package @aws-sdk/credential-providers or the option `credentials`",
     "install the package world-countries"
   ]
 
@@ -113,7 +113,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
     for (const node of project.nodes.values()) {
       const { code, error, out } = await project.run(node, ["node_modules/.bin/breakwater", "--help"])
       assert.deepStrictEqual([code, error], [0, ""])
-      assert.include(out, "secrets    Makes and edits an encrypted file of secrets")
+      assert.include(out, "secrets    Creates and edits an encrypted file of secrets")
     }
     const { code, error } = await project.run("node_modules/.bin/breakwater", ["secrets", "key", "key"], {
       PATH: `${dirname(process.execPath)}:${process.env["PATH"]}`

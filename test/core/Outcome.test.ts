@@ -3,9 +3,9 @@ import type { Reason } from "@breakwater/core/Reason"
 import { assert, describe, it } from "@effect/vitest"
 import { reasons } from "../drivers/Reasons.ts"
 
-/** What each reason says about the vendor's health, and why. */
+/** The meaning of each reason for the vendor's health, with the cause. */
 const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {
-  // It did not answer, or not with an answer of the contract.
+  // No response, or one that breaks the contract.
   Timeout: "Failure",
   ConnectFailed: "Failure",
   ConnectionLost: "Failure",
@@ -13,11 +13,11 @@ const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {
   InvalidResponse: "Failure",
   ResponseTooLarge: "Failure",
   DeadlineExceeded: "Failure",
-  // It is up, and said no.
+  // The vendor is up, and said no.
   Conflict: "Success",
   Unauthorized: "Success",
   RequestRejected: "Success",
-  // It was not asked, or is up and has had enough of us.
+  // The vendor was not called, or is up and over our quota.
   RateLimited: "Ignored",
   CircuitOpen: "Ignored",
   RateLimitExceeded: "Ignored",
@@ -29,7 +29,7 @@ const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {
 
 describe("Outcome", () => {
   for (const reason of Object.values(reasons)) {
-    it(`takes ${reason._tag} for a ${expected[reason._tag]} of the vendor`, () => {
+    it(`counts ${reason._tag} as ${expected[reason._tag]}`, () => {
       assert.strictEqual(Outcome.classify(reason), expected[reason._tag])
       const quota = { remaining: 3, resetMillis: 1_000 }
       const outcome = Outcome.failed(12.5, reason, quota)
@@ -40,13 +40,13 @@ describe("Outcome", () => {
     })
   }
 
-  it("takes an answer of the contract for a success without a reason", () => {
+  it("counts an answer of the contract as a success without a reason", () => {
     const quota = { remaining: 0, resetMillis: 60_000 }
     assert.deepStrictEqual(Outcome.answered(7, quota), new Outcome.Outcome("Success", 7, undefined, quota))
     assert.strictEqual(Outcome.answered(7).quota, undefined)
   })
 
-  it("takes a call that the caller gave up for no evidence at all", () => {
+  it("ignores a call that the caller gave up", () => {
     assert.deepStrictEqual(Outcome.abandoned(7), new Outcome.Outcome("Ignored", 7, undefined, undefined))
   })
 })

@@ -4,20 +4,20 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import { reasons } from "../drivers/Reasons.ts"
 
-/** Fate, whether it may pass, the hint in milliseconds, and the words for a human. */
+/** Fate, whether it is retryable, the retry-after in milliseconds, and the message. */
 const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number | undefined, string]> = {
   CircuitOpen: ["NotSent", true, 5_000, "the circuit breaker is open; come back in 5s"],
   RateLimitExceeded: ["NotSent", true, 250, "our own rate limit is reached; come back in 250ms"],
   BulkheadFull: ["NotSent", true, undefined, "too many calls are running and waiting"],
-  Throttled: ["NotSent", true, undefined, "the vendor turns away much of what is sent, so less is sent"],
+  Throttled: ["NotSent", true, undefined, "throttled: the vendor is rejecting a large share of recent calls"],
   DeadlineExceeded: ["Unknown", true, undefined, "the deadline of the operation has passed"],
-  Timeout: ["Unknown", true, undefined, "timed out after 3s while waiting for an answer"],
+  Timeout: ["Unknown", true, undefined, "timed out after 3s while waiting for a response"],
   ConnectFailed: ["NotSent", true, undefined, "the vendor refused the connection"],
   ConnectionLost: ["Unknown", true, undefined, "the connection was lost while waiting for the body"],
   Unavailable: ["Unknown", true, 90_000, "the vendor is unavailable (status 503); come back in 1m 30s"],
   RateLimited: ["Rejected", true, 30_000, "the vendor's rate limit is reached; come back in 30s"],
   Conflict: ["Unknown", true, undefined, "the vendor reports a conflict with a call that is still running"],
-  Unauthorized: ["Rejected", false, undefined, "the vendor did not accept our credential (status 401)"],
+  Unauthorized: ["Rejected", false, undefined, "the vendor rejected our credential (status 401)"],
   RequestRejected: ["Rejected", false, undefined, "the vendor rejected the request (status 422)"],
   InvalidRequest: [
     "NotSent",
@@ -25,13 +25,13 @@ const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number |
     undefined,
     "the request does not fit the contract: amount: expected a whole number"
   ],
-  InvalidResponse: ["Unknown", false, undefined, "the answer does not fit the contract: id: missing"],
-  ResponseTooLarge: ["Unknown", false, undefined, "the answer is larger than 8388608 bytes"],
+  InvalidResponse: ["Unknown", false, undefined, "the response is invalid: id: missing"],
+  ResponseTooLarge: ["Unknown", false, undefined, "the response is larger than 8388608 bytes"],
   CredentialUnavailable: ["NotSent", false, undefined, "the credential acme/key is not available"]
 }
 
 describe("a reason", () => {
-  it("is one of a closed set: the module exports no class of a reason that the tests do not know", () => {
+  it("is one of a closed set: the module exports no reason class that the tests do not know", () => {
     const exported = Object.entries(Reason).flatMap(([name, value]) =>
       typeof value === "function" && value.prototype !== undefined ? [name] : []
     )
@@ -39,7 +39,7 @@ describe("a reason", () => {
   })
 
   for (const reason of Object.values(reasons)) {
-    it(`${reason._tag} says what became of the call, whether it may pass, and when to come back`, () => {
+    it(`${reason._tag} says what became of the call, whether it is retryable, and when to come back`, () => {
       const [fate, isRetryable, hint, message] = described[reason._tag]
       assert.strictEqual(reason.fate, fate)
       assert.strictEqual(reason.isRetryable, isRetryable)
@@ -49,7 +49,7 @@ describe("a reason", () => {
     })
   }
 
-  it("tells a timeout before anything was sent from one after", () => {
+  it("distinguishes a timeout before anything was sent from one after", () => {
     const phases = ["Connect", "Headers", "Body"] as const
     assert.deepStrictEqual(phases.map((phase) => new Reason.Timeout(phase, 1_000).fate), [
       "NotSent",
@@ -58,13 +58,13 @@ describe("a reason", () => {
     ])
     assert.deepStrictEqual(phases.map((phase) => new Reason.Timeout(phase, 1_000).message), [
       "timed out after 1s while waiting for a connection",
-      "timed out after 1s while waiting for an answer",
+      "timed out after 1s while waiting for a response",
       "timed out after 1s while waiting for the body"
     ])
     assert.deepStrictEqual(new Reason.Timeout("Body", 1_000).limit, Duration.seconds(1))
   })
 
-  it("takes every failed connection for passing, except one whose certificate is not trusted", () => {
+  it("counts every failed connection as retryable, except one with an untrusted certificate", () => {
     const failures = ["Dns", "Refused", "Tls", "Unreachable"] as const
     assert.deepStrictEqual(failures.map((failure) => new Reason.ConnectFailed(failure).isRetryable), [
       true,
@@ -75,7 +75,7 @@ describe("a reason", () => {
     assert.strictEqual(new Set(failures.map((failure) => new Reason.ConnectFailed(failure).message)).size, 4)
   })
 
-  it("lets a vendor's contract say otherwise: what is final, what may pass, what was certainly not done", () => {
+  it("lets a vendor's contract override it: what is final, what is retryable, what certainly had no effect", () => {
     assert.isFalse(new Reason.Unavailable(501, { isRetryable: false }).isRetryable)
     assert.strictEqual(new Reason.Unavailable(503, { fate: "Rejected" }).fate, "Rejected")
     assert.isFalse(new Reason.RateLimited(429, { isRetryable: false }).isRetryable)
@@ -83,7 +83,7 @@ describe("a reason", () => {
     assert.isTrue(new Reason.RequestRejected(423, { isRetryable: true }).isRetryable)
   })
 
-  it("rounds the time to come back up, never down", () => {
+  it("rounds the retry-after up, never down", () => {
     assert.match(new Reason.CircuitOpen(0.2).message, /come back in 1ms/)
     assert.match(new Reason.CircuitOpen(999.001).message, /come back in 1s/)
     assert.notMatch(new Reason.CircuitOpen(undefined).message, /come back/)

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto"
 
 const { redacted } = Redaction
 
-/** What has to stay readable, or nobody could work with what is left. Published examples name their source. */
+/** Texts that must stay readable, or the output would be useless. Published examples name their source. */
 const ordinary: ReadonlyArray<string> = [
   "GET /v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa?limit=10&starting_after=pi_3MtwBwLkdIwHu7ix28a3tqPb 200 31ms",
   "customer cus_NffrFeUfNV2Hib, charge ch_3MmlLrLkdIwHu7ix0snN0B15, request req_5NxMUJzWyS8vQr",
@@ -34,7 +34,7 @@ describe("redaction", () => {
     assert.deepStrictEqual(Redaction.json({ note: text }), { note: text })
   })
 
-  it("leaves the fields of an ordinary answer as they are", () => {
+  it("leaves the fields of an ordinary response as they are", () => {
     const answer = {
       id: "pi_3MtwBwLkdIwHu7ix28a3tqPa",
       object: "payment_intent",
@@ -59,7 +59,7 @@ describe("redaction", () => {
     assert.deepStrictEqual(Redaction.json(answer), answer)
   })
 
-  it("shows what headers everybody may see, and of the others their names", () => {
+  it("shows public headers with their values, and only the names of the others", () => {
     assert.deepStrictEqual(
       Redaction.headers({
         "Content-Type": "application/json",
@@ -86,7 +86,7 @@ describe("redaction", () => {
     })
   })
 
-  it("tells whoever listens what a name has hidden", () => {
+  it("tells the listener each value that was hidden because of its name", () => {
     const heard: Array<string> = []
     const hear = (secret: string) => heard.push(secret)
     Redaction.json({ a: { password: "one" }, list: [{ otp: "two" }] }, hear)
@@ -95,7 +95,7 @@ describe("redaction", () => {
     assert.deepStrictEqual(heard, ["one", "two", "thr ee", "four"])
   })
 
-  it("says what it cannot show, and what it has left out", () => {
+  it("marks what it cannot show and what it has left out", () => {
     const cycle: { self?: unknown } = {}
     cycle.self = cycle
     const deep = Array.from({ length: 50 }).reduce<unknown>((inner) => ({ a: inner }), "bottom")
@@ -125,10 +125,10 @@ describe("redaction", () => {
   })
 
   it.prop(
-    "hides what has a secret's name, whatever it holds",
+    "hides the value of a field with a secret's name, for every value",
     { value: Schema.String, before: Schema.String },
     ({ before, value }) => {
-      // Said of the property and not of its parts: what is hidden is told apart from what is around it.
+      // The random part tells the hidden value apart from the text around it.
       const secret = `${value}${randomUUID()}`
       const outputs = [
         JSON.stringify(Redaction.json({ before, client_secret: secret })),
@@ -149,7 +149,7 @@ describe("redaction", () => {
     }
   )
 
-  it.prop("takes any text, and finds nothing more in what it has left", { given: Schema.String }, ({ given }) => {
+  it.prop("accepts any text, and finds nothing more in its own output", { given: Schema.String }, ({ given }) => {
     for (const redact of [Redaction.text, Redaction.form, Redaction.url] as const) {
       const once = redact(given)
       assert.strictEqual(redact(once), once)
@@ -158,12 +158,12 @@ describe("redaction", () => {
     Redaction.survives(given, [given, given.slice(1)])
   })
 
-  it.prop("takes any JSON", { given: Schema.Json }, ({ given }) => {
+  it.prop("accepts any JSON", { given: Schema.Json }, ({ given }) => {
     const once = Redaction.json(given)
     assert.deepStrictEqual(Redaction.json(once), once)
   })
 
-  it.prop("finds a known secret in whatever is around it", {
+  it.prop("finds a known secret in any surrounding text", {
     before: Schema.String,
     after: Schema.String
   }, ({ after, before }) => {
@@ -179,7 +179,7 @@ describe("redaction", () => {
     assert.isUndefined(Redaction.survives(`${before}${after}`, [secret]))
   })
 
-  /** Each would take far longer if any search went back over what it has read. */
+  /** Each would take far longer if a search backtracked over text it has read. */
   it.each([
     "a",
     "a1",

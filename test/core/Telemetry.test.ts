@@ -17,17 +17,17 @@ describe("the table of metrics", () => {
     assert.include(guide, table.join("\n"))
   })
 
-  it("names each metric once, with a help text, and a closed set only for a label that it has", () => {
+  it("names each metric once, with a help text, and a closed set only for one of its labels", () => {
     assert.strictEqual(new Set(rows.map(({ name }) => name)).size, rows.length)
     for (const { help, labels, name, values = {} } of rows) {
       assert.isNotEmpty(help, name)
       assert.includeMembers([...labels], Object.keys(values), name)
-      // One closed set a metric: series for every pair of two would be many.
+      // One closed set per metric: a series for every pair of two sets would be too many.
       assert.isAtMost(Object.keys(values).length, 1, name)
     }
   })
 
-  it("gives Prometheus the unit in the name, and each counter its _total", () => {
+  it("puts the unit in the Prometheus name, and _total in that of each counter", () => {
     const names = Object.fromEntries(rows.map(({ name }) => [name, Telemetry.prometheusName(name)]))
     assert.deepStrictEqual(names, {
       "http.client.request.duration": "http_client_request_duration_seconds",
@@ -64,11 +64,11 @@ describe("the table of metrics", () => {
     }
   })
 
-  it("leaves the metrics of others their names", () => {
+  it("keeps the names of foreign metrics", () => {
     assert.strictEqual(Telemetry.prometheusName("process.uptime"), "process_uptime")
   })
 
-  it("makes the counts of a closed set at 0, and keeps what is counted already", () => {
+  it("creates the counts of a closed set at 0, and keeps existing counts", () => {
     const context = Context.make(Metric.MetricRegistry, new Map())
     Telemetry.counter(context, Telemetry.capabilityAnswers, { capability: "rates", provenance: "Stale" }).count++
     Telemetry.begin(context, Telemetry.capabilityAnswers, { capability: "rates" })

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { vi } from "vitest"
 
 describe("a limit of a timeline", () => {
-  it("is told at most a tenth late on the live clock, and never early", () => {
+  it("fires at most a tenth late on the live clock, and never early", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
     try {
       const timeline = Timeline.ofContext(Context.empty())
@@ -26,7 +26,7 @@ describe("a limit of a timeline", () => {
     }
   })
 
-  it("is not told once it is cancelled", () => {
+  it("does not fire once it is cancelled", () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] })
     try {
       const timeline = Timeline.ofContext(Context.empty())
@@ -39,7 +39,7 @@ describe("a limit of a timeline", () => {
     }
   })
 
-  it.effect("is told on the very millisecond of a clock that is not the live one", () =>
+  it.effect("fires on the exact millisecond under any other clock", () =>
     Effect.gen(function*() {
       const timeline = Timeline.ofContext(yield* Effect.context<never>())
       let told = NaN

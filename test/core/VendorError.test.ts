@@ -11,7 +11,7 @@ const errorOf = (reason: Reason, fields: { readonly fate?: Fate; readonly safety
 
 describe("VendorError", () => {
   for (const reason of Object.values(reasons)) {
-    it(`for ${reason._tag} is an Error with a name, a message and a stack, and can be printed in every way`, () => {
+    it(`for ${reason._tag} is an Error with a name, a message and a stack, and prints in every way`, () => {
       const error = errorOf(reason)
       assert.instanceOf(error, Error)
       assert.instanceOf(error, VendorError)
@@ -36,14 +36,14 @@ describe("VendorError", () => {
     })
   }
 
-  it("is told from any other value", () => {
+  it("is distinguished from any other value", () => {
     assert.isTrue(isVendorError(errorOf(reasons.Timeout)))
     for (const other of [undefined, null, "VendorError", new Error("x"), Object.assign({}, errorOf(reasons.Timeout))]) {
       assert.isFalse(isVendorError(other))
     }
   })
 
-  it("passes on what its reason says, and has its fate from it unless told of a worse", () => {
+  it("passes on the facts of its reason, and takes its fate from it unless given another", () => {
     for (const reason of Object.values(reasons)) {
       const error = errorOf(reason)
       assert.strictEqual(error.isRetryable, reason.isRetryable)
@@ -57,7 +57,7 @@ describe("VendorError", () => {
     assert.strictEqual(attempts, 0)
   })
 
-  it("says that a write of unknown fate may have happened, and nothing else", () => {
+  it("says mayHaveHappened for a write of unknown fate, and for nothing else", () => {
     const mayHaveHappened = (["Idempotent", "Keyed", "Unsafe"] as const).flatMap((safety) =>
       (["NotSent", "Rejected", "Unknown"] as const).filter((fate) =>
         errorOf(reasons.Timeout, { safety, fate }).mayHaveHappened
@@ -87,7 +87,7 @@ describe("VendorError", () => {
       assert.strictEqual(caught, error)
     }))
 
-  it.effect("is caught by its reason, with the reason at hand, and passes by other reasons", () =>
+  it.effect("is caught by its reason, with access to it, and not by other reasons", () =>
     Effect.gen(function*() {
       const call: Effect.Effect<string, VendorError> = Effect.fail(errorOf(reasons.RateLimited))
       const status = Effect.catchReason(

@@ -1,7 +1,7 @@
 /**
- * The services that `effect/cli` asks of a platform. Its parser uses none of them for the arguments and flags that our
- * commands have, so they are empty, and the command needs no package beside `effect`. A command that reads files or starts
- * processes does so itself, with `node:`.
+ * The services that `effect/cli` requires of a platform. Its parser uses none of them for our arguments and flags, so
+ * they are empty, and the command needs no package besides `effect`. Commands read files and start processes with
+ * `node:`.
  */
 import * as CliConfig from "effect/cli/CliConfig"
 import type * as Command from "effect/cli/Command"
@@ -14,7 +14,7 @@ import * as ChildProcessSpawner from "effect/process/ChildProcessSpawner"
 import * as Stdio from "effect/Stdio"
 import * as Terminal from "effect/Terminal"
 
-const absent = Effect.die(new Error("a command asked for a service of the platform: give it one in Platform.ts"))
+const absent = Effect.die(new Error("a command used a missing service: add it in Platform.ts"))
 
 export const layer: Layer.Layer<Command.Environment> = Layer.mergeAll(
   FileSystem.layerNoop({}),
@@ -32,6 +32,6 @@ export const layer: Layer.Layer<Command.Environment> = Layer.mergeAll(
     })
   ),
   Layer.succeed(ChildProcessSpawner.ChildProcessSpawner, ChildProcessSpawner.make(() => absent)),
-  // Without the wizard, which asks for values on the terminal, and without a level for logs that no command writes.
+  // Without the wizard, which prompts on the terminal, and without a log level, because no command writes logs.
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
 )

@@ -1,19 +1,19 @@
 /**
- * Help and mistakes in the words of a command line. Requested help is printed to standard output, a mistake with the help of
- * its command to standard error. A mistake is named without the words that were typed: one of them may be a secret.
+ * Prints help and usage errors. Requested help goes to standard output; an error goes to standard error, with the help
+ * of its command. An error does not repeat the typed words, because one of them may be a secret.
  */
 import type * as CliError from "effect/cli/CliError"
 import * as CliOutput from "effect/cli/CliOutput"
-import * as Effect from "effect/Effect"
+import * as Console from "effect/Console"
 import type * as Layer from "effect/Layer"
 
 const formatter = CliOutput.defaultFormatter({ colors: false })
 
-/** The name of a flag or an argument in these is one that a command declares; every other word was typed. */
+/** The names of flags and arguments in these messages are declared by a command; all other words were typed. */
 const mistakeOf = (error: CliError.NonShowHelpErrors): string => {
   switch (error._tag) {
     case "UnrecognizedOption":
-      return "a flag is unknown"
+      return "unknown flag"
     case "DuplicateOption":
       return "two flags have the same name"
     case "MissingOption":
@@ -21,31 +21,30 @@ const mistakeOf = (error: CliError.NonShowHelpErrors): string => {
     case "MissingArgument":
       return `the argument ${error.argument} is missing`
     case "UnexpectedArgument":
-      return "there is an argument too many"
+      return "too many arguments"
     case "InvalidValue":
-      return `the value of ${error.option} is not valid`
+      return `invalid value of ${error.option}`
     case "UnknownSubcommand":
-      return "the command is unknown"
+      return "unknown command"
     case "ValidationError":
     case "UserError":
-      return "an argument is not valid"
+      return "invalid argument"
   }
 }
 
 export const layer: Layer.Layer<never> = CliOutput.layerPresenter({
-  present: (event) =>
-    Effect.sync(() => {
-      switch (event._tag) {
-        case "Version":
-          return void process.stdout.write(`${event.version}\n`)
-        case "Help": {
-          const output = event.reason === "Requested" ? process.stdout : process.stderr
-          return void output.write(`${formatter.formatHelpDoc(event.helpDoc)}\n`)
-        }
-        case "InvalidInvocation": {
-          const mistakes = event.errors.map((error) => `${event.commandPath.join(" ")}: ${mistakeOf(error)}\n`)
-          return void process.stderr.write(`${formatter.formatHelpDoc(event.helpDoc)}\n\n${mistakes.join("")}`)
-        }
+  present: (event) => {
+    switch (event._tag) {
+      case "Version":
+        return Console.log(event.version)
+      case "Help":
+        return event.reason === "Requested"
+          ? Console.log(formatter.formatHelpDoc(event.helpDoc))
+          : Console.error(formatter.formatHelpDoc(event.helpDoc))
+      case "InvalidInvocation": {
+        const mistakes = event.errors.map((error) => `${event.commandPath.join(" ")}: ${mistakeOf(error)}`)
+        return Console.error(`${formatter.formatHelpDoc(event.helpDoc)}\n\n${mistakes.join("\n")}`)
       }
-    })
+    }
+  }
 })

@@ -1,9 +1,9 @@
 /**
- * A policy is a gate: it admits a call, makes it wait, or refuses it, and hears how it ended.
+ * A gate is a policy that admits a call, makes it wait, or refuses it, and is told how the call ended.
  *
  * Gates are small synchronous state machines. They know nothing of HTTP, hold no timer and start no fibre: the stack
- * asks them, sleeps for them, and tells them the time. Choose a plain Effect combinator instead where a policy must run
- * effects of its own.
+ * calls them, sleeps for them, and tells them the time. Choose a plain Effect combinator instead where a policy must
+ * run effects of its own.
  *
  * @example
  * ```ts
@@ -30,39 +30,39 @@ import type { Priority } from "./Priority.ts"
 import type { Reason } from "./Reason.ts"
 import type { Safety } from "./Safety.ts"
 
-/** What a gate is told about the call that stands before it. */
+/** The facts a gate gets about a call. */
 export interface Call {
   readonly vendor: string
   readonly operation: string
-  /** `vendor/operation`, made once. */
+  /** `vendor/operation`, built once. */
   readonly scope: string
-  /** The partition the call belongs to (credential, tenant, region); `""` when there is only one. */
+  /** The partition key of the call (credential, tenant, region); `""` when there is only one. */
   readonly key: string
   readonly safety: Safety
-  /** How many permits of the vendor's quota the call costs. @default 1 */
+  /** Number of permits of the vendor's quota that the call costs. @default 1 */
   readonly cost: number
-  /** Monotonic time at the moment of the question, in milliseconds since an arbitrary origin. */
+  /** The current monotonic time, in milliseconds since an arbitrary origin. */
   readonly now: number
-  /** When the operation must be over, on the same scale as `now`; `Infinity` when it has no deadline. */
+  /** The time by which the operation must end, on the same scale as `now`; `Infinity` when it has no deadline. */
   readonly deadline: number
-  /** Which attempt this is: 1 for the first. */
+  /** The number of this attempt: 1 for the first. */
   readonly attempt: number
-  /** How much the call matters while there is not enough for all. */
+  /** How important the call is when capacity is short. */
   readonly priority: Priority
-  /** A number from 0 to just below 1, from the random numbers of the call's own fibre. */
+  /** A random number of at least 0 and below 1, from the generator of the call's own fibre. */
   random(): number
 }
 
-/** The gate let the call through. Exactly one of `settle` and `cancel` is called, once. */
+/** The gate admitted the call. Exactly one of `settle` and `cancel` is called, once. */
 export interface Permit {
   readonly _tag: "Permit"
-  /** The call ran and came to this. */
+  /** The call ran and ended with this outcome. */
   settle(call: Call, outcome: Outcome): void
-  /** The call never started: whatever was taken for it is given back. */
+  /** The call never started; the gate takes back everything it reserved for it. */
   cancel(call: Call): void
 }
 
-/** The gate does not let the call through. */
+/** The gate refused the call. */
 export interface Refusal {
   readonly _tag: "Refusal"
   readonly reason: Reason
@@ -71,33 +71,36 @@ export interface Refusal {
 /**
  * The call has a place in the gate's queue.
  *
- * The caller subscribes with `onTurn`. When it has come to the head of the queue it hears how many milliseconds later
- * its permit is due (again, with a smaller number, if that becomes sooner), sleeps that long and claims it. Exactly one
- * of a successful `claim` and `cancel` ends the wait.
+ * The caller subscribes with `onTurn`. When the call reaches the head of the queue, the caller is told how many
+ * milliseconds remain until its permit is due. It is told again, with a smaller number, if that becomes sooner. The
+ * caller sleeps that long and claims the permit. The wait ends with exactly one of a successful `claim` and `cancel`.
  */
 export interface Wait {
   readonly _tag: "Wait"
-  /** The longest this gate lets a call wait, in milliseconds from now. */
+  /** The longest time this gate lets a call wait, in milliseconds from now. */
   readonly limitMillis: number
   onTurn(turn: (delayMillis: number) => void): void
-  /** The permit, the milliseconds that are still missing, or that the place was lost to another: then the wait is over. */
+  /**
+   * Returns the permit, or the milliseconds still to wait, or a refusal if another call took the place; a refusal ends
+   * the wait.
+   */
   claim(call: Call): Permit | Refusal | number
-  /** Leaves the queue and gives back what was held; those behind move up. */
+  /** Leaves the queue and gives back the reservation; the calls behind move up. */
   cancel(call: Call): void
-  /** What to fail with when the wait has reached `limitMillis`. */
+  /** The refusal to fail with when the wait has reached `limitMillis`. */
   expired(call: Call): Refusal
 }
 
 export type Admission = Permit | Refusal | Wait
 
 export interface Gate {
-  /** The name by which telemetry and errors know the gate: lower case, one word. */
+  /** The name of the gate in telemetry and errors: lower case, one word. */
   readonly name: string
   admit(call: Call): Admission
 }
 
-/** A permit that has nothing to hear and nothing to give back. */
+/** A permit that ignores the outcome and has nothing to give back. */
 export const freePermit: Permit = { _tag: "Permit", settle() {}, cancel() {} }
 
-/** Refuses with a reason. */
+/** Refuses a call with a reason. */
 export const refuse = (reason: Reason): Refusal => ({ _tag: "Refusal", reason })

@@ -1,8 +1,9 @@
 /**
- * What an attempt came to, as evidence about the vendor: classified once, here, and everybody asks this one answer.
+ * The result of an attempt, as evidence about the vendor. An attempt is classified once, here, and every policy reads
+ * the same classification.
  *
- * A well-formed answer is a success of the vendor even when it is a refusal of the caller: a declined card, an unknown
- * id or a wrong key says that the vendor is up. Being cut short by the caller says nothing about the vendor.
+ * A well-formed response is a success of the vendor even when it rejects the call. A declined card, an unknown id or a
+ * wrong key shows that the vendor is up. An attempt that the caller cut short says nothing about the vendor.
  *
  * @example
  * ```ts
@@ -14,19 +15,19 @@
  */
 import { Facts, type Reason } from "./Reason.ts"
 
-/** What a vendor says about the caller's allowance, read from the headers of its answers. */
+/** The caller's allowance, read from the headers of the vendor's responses. */
 export interface Quota {
-  /** Calls that are left until the reset. */
+  /** Calls left until the reset. */
   readonly remaining: number
-  /** Milliseconds until the allowance is whole again. */
+  /** Milliseconds until the allowance is full again. */
   readonly resetMillis: number
 }
 
 export class Outcome {
   declare readonly _tag: "Success" | "Failure" | "Ignored"
-  /** From the start of the attempt to its end. */
+  /** Time from the start of the attempt to its end. */
   declare readonly durationMillis: number
-  /** Why there is no answer of the contract; `undefined` when there is one. */
+  /** The reason for the failure; `undefined` when the vendor gave an answer of the contract. */
   declare readonly reason: Reason | undefined
   declare readonly quota: Quota | undefined
 
@@ -43,25 +44,25 @@ export class Outcome {
   }
 }
 
-/** The vendor gave an answer its contract declares: a success or a declared error. */
+/** The vendor gave an answer that its contract declares: a success or a declared error. */
 export const answered = (durationMillis: number, quota?: Quota): Outcome =>
   new Outcome("Success", durationMillis, undefined, quota)
 
-/** The caller went away. */
+/** The caller stopped waiting. */
 export const abandoned = (durationMillis: number): Outcome =>
   new Outcome("Ignored", durationMillis, undefined, undefined)
 
-/** The attempt ended for a reason. */
+/** The attempt failed for this reason. */
 export const failed = (durationMillis: number, reason: Reason, quota?: Quota): Outcome =>
   new Outcome(classify(reason), durationMillis, reason, quota)
 
-/** What a reason says about the vendor's health. */
+/** The vendor's health, as a reason shows it. */
 export const classify = (reason: Reason): Outcome["_tag"] => Facts.of(reason).health
 
-/** The vendor's load, as an attempt shows it: a throttle and an adaptive limit ask this. */
+/** The vendor's load, as an attempt shows it. A throttle and an adaptive limit read it. */
 export const load = ({ _tag, reason }: Outcome): Facts.Load => {
   if (reason === undefined) return _tag === "Success" ? "Accepted" : "Unknown"
-  // An operation that was cut off says something only when the attempt had a fair share of its time.
+  // A deadline counts as evidence only if the attempt had a fair share of the time.
   if (reason._tag === "DeadlineExceeded" && _tag !== "Failure") return "Unknown"
   return Facts.loadOf(reason)
 }

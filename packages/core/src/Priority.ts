@@ -1,7 +1,7 @@
 /**
- * How much a call matters while there is not enough for all. It travels with the fibre, so that whoever serves a request
- * says it once. What sheds load (`AdaptiveLimit`, `Throttle`) gives way to it; it makes no call faster while there is
- * enough. (The idea is that of the criticality in Google's SRE book, chapter 21.)
+ * The importance of a call when capacity is short. It travels with the fibre, so a server sets it once per request. The
+ * policies that shed load (`AdaptiveLimit`, `Throttle`) let calls of higher priority pass first; with enough capacity
+ * it makes no call faster. The idea is the criticality of Google's SRE book, chapter 21.
  *
  * @example
  * ```ts
@@ -21,9 +21,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
 /**
- * - `Critical`: somebody waits, and it costs money or trust when it fails: a payment.
- * - `Normal`: somebody waits.
- * - `Sheddable`: nobody waits, or it can be done later: a batch, a refresh ahead of time.
+ * - `Critical`: a user waits, and a failure costs money or trust: a payment.
+ * - `Normal`: a user waits.
+ * - `Sheddable`: nobody waits, or the work can be done later: a batch, an early refresh.
  */
 export type Priority = "Critical" | "Normal" | "Sheddable"
 
@@ -32,6 +32,6 @@ export const Priority: Context.Reference<Priority> = Context.Reference<Priority>
   defaultValue: () => "Normal"
 })
 
-/** Gives every guarded call within an effect a priority. */
+/** Sets the priority of every guarded call within an effect. */
 export const withPriority = (priority: Priority) => <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.provideService(self, Priority, priority)

@@ -1,6 +1,6 @@
 /**
- * Where a value comes from, and how old it is: a degraded answer says so in its type. Nothing stale is ever given to a
- * caller who has not said how old is too old, and who says it gets the provenance with the value.
+ * The provenance of a value: its origin and its age, so that a degraded answer shows in its type. A caller gets a stale
+ * value only after it has said how old is too old, and it gets the provenance with the value.
  *
  * @example
  * ```ts
@@ -18,20 +18,20 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Range from "./Range.ts"
 
-/** Asked for just now. */
+/** Fetched from the vendor for this call. */
 export interface Fresh {
   readonly _tag: "Fresh"
 }
 
-/** From a cache, within its time. */
+/** From a cache, and still fresh. */
 export interface Cached {
   readonly _tag: "Cached"
   readonly age: Duration.Duration
 }
 
 /**
- * From a cache, past its time. `because` says why there was nothing better: the tag of the reason the call failed for,
- * `Slow` when it took too long, `Revalidating` when it is made in the background.
+ * From a cache, and past expiry. `because` is the cause: the tag of the reason the vendor call failed for, `Slow` when
+ * that call took too long, or `Revalidating` when it runs in the background.
  */
 export interface Stale {
   readonly _tag: "Stale"
@@ -40,8 +40,8 @@ export interface Stale {
 }
 
 /**
- * From another vendor than the first; `because` is the tag of the reason the first one failed for. `age` is there when the
- * answer was in that vendor's cache.
+ * From a fallback vendor. `because` is the tag of the reason the first vendor failed for. `age` is set when the answer
+ * was in the fallback vendor's cache.
  */
 export interface Fallback {
   readonly _tag: "Fallback"
@@ -54,35 +54,36 @@ export type Provenance = Fresh | Cached | Stale | Fallback
 
 export const fresh: Provenance = { _tag: "Fresh" }
 
-/** A value, and where it comes from. */
+/** A value and its provenance. */
 export interface Sourced<A> {
   readonly value: A
   readonly provenance: Provenance
 }
 
-/** How old an answer from a cache may be, and who hears where it came from. */
+/** The maximum age of a cached answer, and the function that is told its provenance. */
 export interface Acceptance {
-  /** In milliseconds; `undefined` for all that is within its time. */
+  /** In milliseconds; `undefined` accepts fresh answers only. */
   readonly maxAgeMillis: number | undefined
   tell(provenance: Provenance): void
 }
 
-/** What the caller accepts; `undefined` when it has not said: then nothing that is past its time, and nobody is told. */
+/** The acceptance of the current caller; `undefined` accepts fresh answers only and reports no provenance. */
 export const Acceptance: Context.Reference<Acceptance | undefined> = Context.Reference<Acceptance | undefined>(
   "breakwater/Provenance/Acceptance",
   { defaultValue: () => undefined }
 )
 
 /**
- * Takes an answer from a cache up to this age, past its time or not, and says where it came from. A shorter age than the
- * cache's own makes it ask the vendor sooner. It is for one call: of several within, the last to end is told of.
+ * Accepts a cached answer up to this age, fresh or stale, and returns it with its provenance. An age below the cache's
+ * own makes the cache call the vendor sooner. Use it around one call: around several, the provenance is that of the
+ * last to end.
  */
 export const acceptStale = (maxAge: Duration.Input) => {
   const maxAgeMillis = Range.durationOrZero("Provenance: maxAge", maxAge)
   return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> => told(self, maxAgeMillis)
 }
 
-/** Says where a value came from, without taking any that is past its time. */
+/** Returns a value with its provenance, and accepts no stale one. */
 export const withProvenance = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> =>
   told(self, undefined)
 
@@ -101,6 +102,6 @@ const told = <A, E, R>(
     return Effect.map(Effect.provideService(self, Acceptance, acceptance), (value) => ({ value, provenance }))
   })
 
-/** How old a value from a cache is; zero for all others. */
+/** The age of a cached value; zero for all others. */
 export const age = (provenance: Provenance): Duration.Duration =>
   provenance._tag === "Fresh" ? Duration.zero : provenance.age ?? Duration.zero

@@ -1,6 +1,6 @@
 /**
- * Ranges of options. An option out of its range is a mistake of the program: whatever is made with it throws, and says
- * which option, what would do, and what was given.
+ * Checks of option ranges. An option out of its range is a programming mistake, so the constructor throws. The message
+ * names the option, the allowed range and the given value.
  */
 import * as Duration from "effect/Duration"
 
@@ -28,7 +28,7 @@ export const between = (name: string, n: number, min: number, max: number): numb
   return n
 }
 
-/** A part of a whole, but not nothing of it. */
+/** A share above 0, up to 1. */
 export const share = (name: string, n: number): number => {
   if (!(n > 0 && n <= 1)) throw outOfRange(name, "more than 0 and at most 1", n)
   return n
@@ -41,7 +41,7 @@ export const duration = (name: string, input: Duration.Input): number => {
   return millis
 }
 
-/** A finite span of time that can be nothing, in milliseconds. */
+/** A finite span of time that may be zero, in milliseconds. */
 export const durationOrZero = (name: string, input: Duration.Input): number => {
   const millis = Duration.toMillis(input)
   if (!(millis >= 0 && millis < Infinity)) throw outOfRange(name, "at least 0 and finite", `${millis} ms`)

@@ -1,25 +1,25 @@
 /**
- * Why a vendor call failed: a closed set. Each reason says what became of the attempt, whether the same call may succeed
- * later, and when to come back.
+ * The closed set of reasons a vendor call can fail for. Each reason says what became of the attempt, whether the same
+ * call may succeed later, and when to come back.
  *
- * Reasons are plain objects without stack trace or schema construction: a refusal must cost almost nothing exactly when
- * everything is refused. None holds a vendor's words, a header, a URL or a body.
+ * Reasons are plain objects without stack trace or schema construction, because a refusal must cost almost nothing when
+ * every call is refused. No reason holds text from the vendor, a header, a URL or a body.
  */
 import * as Duration from "effect/Duration"
 import type { Fate } from "./Safety.ts"
 
 export * as Facts from "./Reason/Facts.ts"
 
-/** How far an attempt had come: waiting for a connection, for the first header, for the end of the body. */
+/** The step an attempt had reached: waiting for a connection, for the first header, or for the end of the body. */
 export type Phase = "Connect" | "Headers" | "Body"
 
 abstract class ReasonBase<Tag extends string> {
   declare readonly _tag: Tag
   /** What became of the attempt that failed for this reason. */
   declare readonly fate: Fate
-  /** Whether the same call may succeed later. Whether it may be repeated is for its `Safety` and its `Fate` to say. */
+  /** Whether the same call may succeed later. Its `Safety` and `Fate` decide whether it may be repeated. */
   declare readonly isRetryable: boolean
-  /** Milliseconds until it makes sense to come back, where the refuser said so. */
+  /** Milliseconds to wait before the next call, if the vendor or gate that refused gave a time. */
   declare readonly retryAfterMillis: number | undefined
 
   constructor(tag: Tag, fate: Fate, isRetryable: boolean, retryAfterMillis?: number) {
@@ -29,7 +29,7 @@ abstract class ReasonBase<Tag extends string> {
     this.retryAfterMillis = retryAfterMillis
   }
 
-  /** How long to stay away, where the refuser said so. */
+  /** The time to wait before the next call, if the vendor or gate that refused gave one. */
   get retryAfter(): Duration.Duration | undefined {
     return this.retryAfterMillis === undefined ? undefined : Duration.millis(this.retryAfterMillis)
   }
@@ -40,7 +40,7 @@ abstract class ReasonBase<Tag extends string> {
 const comeBack = (millis: number | undefined): string =>
   millis === undefined ? "" : `; come back in ${Duration.format(Duration.millis(Math.ceil(millis)))}`
 
-/** Our breaker is open: the vendor has been failing, and is left alone. */
+/** Our breaker is open: the vendor has been failing, so calls are held back. */
 export class CircuitOpen extends ReasonBase<"CircuitOpen"> {
   constructor(retryAfterMillis: number | undefined) {
     super("CircuitOpen", "NotSent", true, retryAfterMillis)
@@ -50,7 +50,7 @@ export class CircuitOpen extends ReasonBase<"CircuitOpen"> {
   }
 }
 
-/** Our rate limit refused: the queue is full, or the wait would be too long. */
+/** Our rate limit refused the call: the queue is full, or the wait would be too long. */
 export class RateLimitExceeded extends ReasonBase<"RateLimitExceeded"> {
   constructor(retryAfterMillis: number | undefined) {
     super("RateLimitExceeded", "NotSent", true, retryAfterMillis)
@@ -60,7 +60,7 @@ export class RateLimitExceeded extends ReasonBase<"RateLimitExceeded"> {
   }
 }
 
-/** Our bulkhead refused: as many calls as allowed are running and waiting. */
+/** Our bulkhead refused the call: the limits on running and on waiting calls are both reached. */
 export class BulkheadFull extends ReasonBase<"BulkheadFull"> {
   constructor(retryAfterMillis?: number) {
     super("BulkheadFull", "NotSent", true, retryAfterMillis)
@@ -70,17 +70,17 @@ export class BulkheadFull extends ReasonBase<"BulkheadFull"> {
   }
 }
 
-/** The vendor has been turning away what we send: this call stands in for one that it would have turned away. */
+/** Our throttle refused the call, because the vendor has been rejecting a large share of recent calls. */
 export class Throttled extends ReasonBase<"Throttled"> {
   constructor() {
     super("Throttled", "NotSent", true)
   }
   get message() {
-    return "the vendor turns away much of what is sent, so less is sent"
+    return "throttled: the vendor is rejecting a large share of recent calls"
   }
 }
 
-/** The operation's deadline has passed, or is too near for what would come next. */
+/** The operation's deadline has passed, or leaves too little time for the next step. */
 export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
   constructor(fate: Fate, retryAfterMillis?: number) {
     super("DeadlineExceeded", fate, true, retryAfterMillis)
@@ -90,11 +90,11 @@ export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
   }
 }
 
-/** The attempt took too long; `phase` says what it was waiting for. */
+/** The attempt took too long. `phase` is the step that it was waiting for. */
 export class Timeout extends ReasonBase<"Timeout"> {
   readonly phase: Phase
   readonly limitMillis: number
-  /** `fate` is for a request that had been redirected before it waited. */
+  /** Pass `fate` for a request that was redirected before this wait. */
   constructor(phase: Phase, limitMillis: number, fate: Fate = phase === "Connect" ? "NotSent" : "Unknown") {
     super("Timeout", fate, true)
     this.phase = phase
@@ -106,21 +106,21 @@ export class Timeout extends ReasonBase<"Timeout"> {
   }
   get message() {
     return `timed out after ${Duration.format(this.limit)} while waiting for ${
-      this.phase === "Connect" ? "a connection" : this.phase === "Headers" ? "an answer" : "the body"
+      this.phase === "Connect" ? "a connection" : this.phase === "Headers" ? "a response" : "the body"
     }`
   }
 }
 
-/** Why no connection came about. */
+/** The cause of a failed connection. */
 export type ConnectFailure = "Dns" | "Forbidden" | "Pin" | "Proxy" | "Refused" | "Tls" | "Unreachable"
 
 /**
- * No connection: the name is unknown, the address is not to be connected to, nobody listens, the certificate is not
- * trusted or not the pinned one, the proxy or the network is down.
+ * No connection: the host name is unknown, the address is not allowed, or nothing listens there. Or the certificate is
+ * not trusted or not the pinned one, or the proxy or the network is down.
  */
 export class ConnectFailed extends ReasonBase<"ConnectFailed"> {
   readonly failure: ConnectFailure
-  /** `fate` is for a request that had been redirected before it was to be connected. */
+  /** Pass `fate` for a request that was redirected before this connection was tried. */
   constructor(failure: ConnectFailure, fate: Fate = "NotSent") {
     super("ConnectFailed", fate, failure !== "Tls" && failure !== "Pin" && failure !== "Forbidden")
     this.failure = failure
@@ -130,22 +130,22 @@ export class ConnectFailed extends ReasonBase<"ConnectFailed"> {
       case "Dns":
         return "the vendor's host name could not be resolved"
       case "Forbidden":
-        return "the vendor's address is none that may be connected to"
+        return "the vendor's address is not allowed: private, loopback or reserved"
       case "Pin":
-        return "the vendor's certificate is not one of those that are pinned"
+        return "the vendor's certificate does not match a pinned key"
       case "Proxy":
-        return "the proxy on the way to the vendor made no connection"
+        return "the proxy did not open a connection to the vendor"
       case "Refused":
         return "the vendor refused the connection"
       case "Tls":
-        return "no trusted TLS connection could be made"
+        return "no trusted TLS connection could be established"
       case "Unreachable":
         return "the vendor could not be reached"
     }
   }
 }
 
-/** The connection ended after bytes had left and before the answer was whole. */
+/** The connection ended after bytes had been sent and before the response was complete. */
 export class ConnectionLost extends ReasonBase<"ConnectionLost"> {
   readonly phase: Exclude<Phase, "Connect">
   constructor(phase: Exclude<Phase, "Connect">) {
@@ -153,11 +153,11 @@ export class ConnectionLost extends ReasonBase<"ConnectionLost"> {
     this.phase = phase
   }
   get message() {
-    return `the connection was lost while waiting for ${this.phase === "Headers" ? "an answer" : "the body"}`
+    return `the connection was lost while waiting for ${this.phase === "Headers" ? "a response" : "the body"}`
   }
 }
 
-/** The vendor answered that it cannot serve now (5xx, 408), which does not say that it did nothing. */
+/** The vendor responded that it cannot serve now (5xx, 408). It may still have acted on the request. */
 export class Unavailable extends ReasonBase<"Unavailable"> {
   readonly status: number
   constructor(status: number, options?: {
@@ -173,7 +173,7 @@ export class Unavailable extends ReasonBase<"Unavailable"> {
   }
 }
 
-/** The vendor refused because of its own rate limit (429). */
+/** The vendor rejected the call because of its own rate limit (429). */
 export class RateLimited extends ReasonBase<"RateLimited"> {
   readonly status: number
   constructor(status: number, options?: {
@@ -188,7 +188,7 @@ export class RateLimited extends ReasonBase<"RateLimited"> {
   }
 }
 
-/** The vendor is still busy with the same thing (409): the same idempotency key in flight, or a locked object. */
+/** The vendor reports a conflict (409): the same idempotency key is in flight, or the object is locked. */
 export class Conflict extends ReasonBase<"Conflict"> {
   readonly status: number
   constructor(status: number, options?: {
@@ -203,7 +203,7 @@ export class Conflict extends ReasonBase<"Conflict"> {
   }
 }
 
-/** The vendor does not accept our credential (401, 403). */
+/** The vendor rejected our credential (401, 403). */
 export class Unauthorized extends ReasonBase<"Unauthorized"> {
   readonly status: number
   constructor(status: number) {
@@ -211,11 +211,11 @@ export class Unauthorized extends ReasonBase<"Unauthorized"> {
     this.status = status
   }
   get message() {
-    return `the vendor did not accept our credential (status ${this.status})`
+    return `the vendor rejected our credential (status ${this.status})`
   }
 }
 
-/** The vendor refused the request as such (any other 4xx that the contract does not declare). */
+/** The vendor rejected the request itself (any other 4xx that the contract does not declare). */
 export class RequestRejected extends ReasonBase<"RequestRejected"> {
   readonly status: number
   constructor(status: number, options?: { readonly isRetryable?: boolean | undefined }) {
@@ -227,7 +227,7 @@ export class RequestRejected extends ReasonBase<"RequestRejected"> {
   }
 }
 
-/** The input does not fit the contract; nothing was sent. `issue` names the place, never the value. */
+/** The input does not fit the contract, and nothing was sent. `issue` names the place, never the value. */
 export class InvalidRequest extends ReasonBase<"InvalidRequest"> {
   readonly issue: string
   constructor(issue: string) {
@@ -239,7 +239,10 @@ export class InvalidRequest extends ReasonBase<"InvalidRequest"> {
   }
 }
 
-/** The answer cannot be trusted: not HTTP, not JSON, or not what the contract says. `sample` shows its shape, no value. */
+/**
+ * The response cannot be used: it is not HTTP, not JSON, or breaks the contract. `sample` shows its shape and no
+ * values.
+ */
 export class InvalidResponse extends ReasonBase<"InvalidResponse"> {
   readonly status: number | undefined
   readonly issue: string
@@ -251,11 +254,11 @@ export class InvalidResponse extends ReasonBase<"InvalidResponse"> {
     this.sample = sample
   }
   get message() {
-    return `the answer does not fit the contract: ${this.issue}`
+    return `the response is invalid: ${this.issue}`
   }
 }
 
-/** The answer is larger than allowed; reading stopped at the limit. */
+/** The response is larger than allowed; reading stopped at the limit. */
 export class ResponseTooLarge extends ReasonBase<"ResponseTooLarge"> {
   readonly limitBytes: number
   constructor(limitBytes: number) {
@@ -263,14 +266,14 @@ export class ResponseTooLarge extends ReasonBase<"ResponseTooLarge"> {
     this.limitBytes = limitBytes
   }
   get message() {
-    return `the answer is larger than ${this.limitBytes} bytes`
+    return `the response is larger than ${this.limitBytes} bytes`
   }
 }
 
-/** Why there is no credential: no source has it, the vendor has refused it, the source cannot be asked. */
+/** The cause of a missing credential: no source has it, the vendor refused it, or the source cannot be reached. */
 export type CredentialProblem = "Missing" | "Refused" | "Unreachable"
 
-/** There is no credential to call with; nothing was sent. `credential` is its name. */
+/** No credential is available, so nothing was sent. `credential` is its name. */
 export class CredentialUnavailable extends ReasonBase<"CredentialUnavailable"> {
   readonly credential: string
   readonly problem: CredentialProblem

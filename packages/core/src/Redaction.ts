@@ -1,10 +1,11 @@
 /**
- * Takes the secrets out of what is about to be written down: headers by an allow-list; queries, forms and JSON by the
- * names of their fields and the shapes of their values; free text by shapes and by what looks like a field. It never
- * throws, whatever it is given, and takes time in proportion to it.
+ * Removes secrets from headers, URLs, JSON and text before they are logged or recorded. Headers pass by an allow-list.
+ * Queries, forms and JSON are judged by field names and the shapes of values. Free text is judged by shapes and by
+ * anything that looks like a field. It accepts any input, never throws, and takes time in proportion to the input.
  *
- * It is the second net and not the first: a secret is `Redacted` from its source to its header, and never meets a log.
- * What has neither a name nor a shape of its own is not seen; {@link survives} finds a secret that is known.
+ * It is the second safety net, not the first: a secret is `Redacted` from its source to its header and never reaches a
+ * log. A secret with neither a telling name nor a shape of its own is missed; {@link survives} finds secrets that are
+ * known. Limits without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -24,19 +25,21 @@ import * as Shapes from "./Redaction/Shapes.ts"
 
 export { type Encoding, type Survival, survives } from "./Redaction/Search.ts"
 
-/** Hears each text that was hidden as a whole. */
+/** Is told each text that was hidden as a whole. */
 export type OnHidden = (secret: string) => void
 
 const nobody: OnHidden = () => {}
 
-/** What stands in the place of a secret. */
+/** The text that replaces a secret. */
 export const redacted = Shapes.redacted
 
 // ------------------------------------------------------------------------------------------------------------ headers
 
-/** The headers whose values are shown; what is not listed is not. Each with the reason why it can hold no secret. */
+/**
+ * The headers whose values are shown; all others are hidden. They are grouped by purpose, and none can hold a secret.
+ */
 const shownHeaders: ReadonlyArray<string> = [
-  // How a body is to be read.
+  // The encoding of the body.
   "content-type",
   "content-length",
   "content-encoding",
@@ -49,7 +52,7 @@ const shownHeaders: ReadonlyArray<string> = [
   "accept-ranges",
   "vary",
   "allow",
-  // When it was made, and how long it is good for.
+  // Dates and validity.
   "date",
   "age",
   "expires",
@@ -58,9 +61,9 @@ const shownHeaders: ReadonlyArray<string> = [
   "cache-control",
   "deprecation",
   "sunset",
-  // When to come back, and what is left of an allowance.
+  // Time to wait.
   "retry-after",
-  // By which id the vendor's support finds a request.
+  // Ids by which the vendor's support finds a request.
   "request-id",
   "x-request-id",
   "x-correlation-id",
@@ -68,7 +71,7 @@ const shownHeaders: ReadonlyArray<string> = [
   "x-amz-request-id",
   "cf-ray",
   "traceparent",
-  // Who speaks, and to whom.
+  // The parties and the connection.
   "user-agent",
   "server",
   "host",
@@ -77,12 +80,15 @@ const shownHeaders: ReadonlyArray<string> = [
 ]
 
 const shown = new Set(shownHeaders)
-/** Headers that are a URL, or hold some between angle brackets (RFC 8288). */
+/** Headers that are a URL, or contain URLs in angle brackets (RFC 8288). */
 const locations = new Set(["location", "content-location", "link"])
 
 const none: ReadonlySet<string> = new Set()
 
-/** The value of a header as it may be shown; `also` are names, in lower case, whose values may be as well. */
+/**
+ * The value of a header, hidden unless it may be shown. `also` lists further names, in lower case, whose values may be
+ * shown.
+ */
 export const header = (name: string, value: string, also = none): string => {
   const lower = name.toLowerCase()
   if (locations.has(lower)) {
@@ -93,11 +99,11 @@ export const header = (name: string, value: string, also = none): string => {
     : redacted
 }
 
-/** The name of a header: one that can be none is a vendor's text, and may repeat a secret. */
+/** The name of a header. An invalid name is arbitrary text from the vendor and may repeat a secret, so it is hidden. */
 const headerName = (name: string): string =>
   /^[\w-]{1,64}$/.test(name) && !Shapes.isSecret(name) ? name.toLowerCase() : redacted
 
-/** Headers with their names in lower case, and only those values that may be shown. */
+/** Headers with lower-case names and only those values that may be shown. */
 export const headers = (
   given: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>,
   also = none
@@ -116,8 +122,8 @@ export const headers = (
 // --------------------------------------------------------------------------------------------------------- URLs, forms
 
 /**
- * A URL, or a path with a query: without user info and fragment, and without the secrets of its query and path. It is
- * not parsed and not normalised, so it need not be valid.
+ * A URL, or a path with a query: without user info and fragment, and without the secrets in its query and path. It is
+ * neither parsed nor normalised, so it need not be valid.
  */
 export const url = (given: string, onHidden: OnHidden = nobody): string => {
   // RFC 3986, appendix B.
@@ -131,7 +137,7 @@ export const url = (given: string, onHidden: OnHidden = nobody): string => {
 
 const segment = (given: string): string => Shapes.isSecret(decode(given)) ? redacted : given
 
-/** A query or a form body, `a=1&b[c]=2`; what it does not have to hide stays as it was. */
+/** A query or a form body, `a=1&b[c]=2`. Parts without a secret stay as they were. */
 export const form = (given: string, onHidden: OnHidden = nobody): string =>
   given.split("&").map((one) => pair(one, onHidden)).join("&")
 
@@ -143,7 +149,7 @@ const pair = (given: string, onHidden: OnHidden): string => {
   return `${segment(name)}=${field(decode(name), "", value, onHidden) === value ? given.slice(equals + 1) : redacted}`
 }
 
-/** Percent-decoding that takes what is no encoding as it is. */
+/** Percent-decoding that leaves an invalid encoding as it is. */
 const decode = (text: string): string => {
   const spaced = text.replaceAll("+", " ")
   try {
@@ -155,13 +161,13 @@ const decode = (text: string): string => {
 
 // --------------------------------------------------------------------------------------------------------------- JSON
 
-/** How deep a value is shown, and how many fields and items of it in all (ours). */
+/** The greatest depth of a value that is shown, and the greatest number of its fields and items. */
 const maxDepth = 32
 const maxNodes = 100_000
 
 /**
- * A copy of any value, without the secrets of its fields. Also of what is no JSON: a cycle, a getter that throws, bytes
- * and functions are said to be what they are.
+ * A copy of any value, without the secrets in its fields. Values that are not JSON work too: a cycle, a getter that
+ * throws, bytes and functions are replaced by a note that says so.
  */
 export const json = (given: unknown, onHidden: OnHidden = nobody): unknown => new Copy(onHidden).of(given, "", "", 0)
 
@@ -222,7 +228,7 @@ class Copy {
 
   private record(value: object, name: string, depth: number): unknown {
     const fields: Array<[string, unknown]> = []
-    // An error's own words are not among its keys.
+    // An error's name and message are not among its keys.
     const words = value instanceof Error ? ["name", "message"] : []
     for (const key of new Set([...words, ...Object.keys(value)])) {
       if (this.nodes > maxNodes) {
@@ -246,7 +252,7 @@ class Copy {
   }
 }
 
-/** The text of a field, by its name and by its shape. */
+/** The text of a field, judged by its name and its shape. */
 const field = (name: string, parent: string, value: string, onHidden: OnHidden): string => {
   switch (Names.kindOf(name, parent)) {
     case "Secret":
@@ -265,7 +271,7 @@ const hidden = (value: string, onHidden: OnHidden): string => {
   return redacted
 }
 
-/** A number under a secret's name is a count (`total_tokens`), unless it is a code that people type. */
+/** A number under a secret's name is usually a count (`total_tokens`), unless it is a code that people type. */
 const number = (name: string, parent: string, value: number | string): unknown =>
   (Names.kindOf(name, parent) === "Secret" && !/token/i.test(name)) || Shapes.isSecret(String(value))
     ? redacted
@@ -273,15 +279,18 @@ const number = (name: string, parent: string, value: number | string): unknown =
 
 // --------------------------------------------------------------------------------------------------------------- text
 
-/** The name of a field before its value, in JSON, in logfmt, in a header, in a query. */
+/** The name of a field before its value, in JSON, logfmt, a header or a query. */
 const named = /(?<![\w.[\]-])([A-Za-z_][\w.[\]-]{0,80})(\\{0,3}["']?\s{0,4}(?:=>|[:=])\s{0,4})/g
 const quoted = /(\\{0,3})(["'])/y
 const unquoted = /[^\s&;,"'<>(){}[\]\\]+/y
 const line = /[^\r\n"'<>\\]+/y
-/** A header of these names is one secret up to the end of its line. */
+/** A header with one of these names is a single secret up to the end of its line. */
 const wholeLine = /^(?:proxy-)?authorization$|^(?:set-)?cookie$/i
 
-/** Free text: a line of a log, the message of an error. What looks like a field is judged by its name as well. */
+/**
+ * Hides secrets in free text, such as a log line or an error message. Anything that looks like a field is also judged
+ * by its name.
+ */
 export const text = (given: string): string => Shapes.hide(hideNamed(given))
 
 const hideNamed = (given: string): string => {
@@ -302,7 +311,9 @@ const hideNamed = (given: string): string => {
   return hidden + given.slice(from)
 }
 
-/** Where the value that begins here lies: between its quotes, to the end of the line, or to the end of the word. */
+/**
+ * The extent of the value that begins here: to its closing quote, to the end of the line, or to the end of the word.
+ */
 const valueAt = (given: string, start: number, isLine: boolean): { from: number; to: number } | undefined => {
   quoted.lastIndex = start
   const open = quoted.exec(given)
@@ -316,7 +327,7 @@ const valueAt = (given: string, start: number, isLine: boolean): { from: number;
   return word.test(given) ? { from: start, to: word.lastIndex } : undefined
 }
 
-/** The quote that closes is escaped as the one that opened is. */
+/** The closing quote is escaped in the same way as the opening one. */
 const endOfQuoted = (given: string, from: number, escape: string, quote: string): number => {
   for (let at = given.indexOf(quote, from); at >= 0; at = given.indexOf(quote, at + 1)) {
     let slashes = 0

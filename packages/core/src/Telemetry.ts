@@ -1,10 +1,11 @@
 /**
- * Every name under which Breakwater can be seen, and what counts. Spans and metrics follow the OpenTelemetry semantic
- * conventions for HTTP clients (v1.37) where they have a name, and `breakwater.*` where they have none. The metrics are one
- * table, {@link metrics}, from which names and registrations are made.
+ * Names of all metrics and span attributes, and the meters that record them. They follow the OpenTelemetry semantic
+ * conventions for HTTP clients (v1.37) where those have a name, and are called `breakwater.*` elsewhere. The metrics
+ * are one table, {@link metrics}, from which names and registrations are made.
  *
- * Nothing is paid when nobody listens: counts are plain numbers that exporters read when they come by, and spans are
- * made only when the fibre has a tracer. No label and no attribute holds a query, a header, a body or a path parameter.
+ * Telemetry costs almost nothing until an exporter or a tracer is there: counts are plain numbers that exporters read,
+ * and spans are made only when the fibre has a tracer. No label or attribute holds a query, a header, a body or a path
+ * parameter.
  *
  * @example
  * ```ts
@@ -34,7 +35,7 @@ export {
 export { type Metric, metrics, type Name, prometheusName } from "./Telemetry/Metrics.ts"
 export { durationBoundaries, type Labels, type Reading } from "./Telemetry/Series.ts"
 
-/** The names of the metrics; the table has the meaning of each. */
+/** The names of the metrics. {@link metrics} has the meaning of each. */
 export const {
   adaptiveLimit: { name: adaptiveLimit },
   adaptiveLimitRunning: { name: adaptiveLimitRunning },
@@ -67,8 +68,8 @@ export const {
 } = metrics
 
 /**
- * The meter of an operation. Two clients of the same operation in one registry share it, so that neither hides the
- * other's counts. It stays for ever; that of a client, {@link Series.meter}, leaves with it.
+ * The meter of an operation. Two clients of the same operation in one registry share it, so that both are counted. It
+ * is never removed; the meter of a client, {@link Series.meter}, is removed with the client.
  */
 export const operationMeter = (
   context: Context.Context<never>,
@@ -83,11 +84,11 @@ export interface Counter {
   count: number
 }
 
-/** A count; shared like {@link operationMeter}, and shown from now on. */
+/** A count, shared like {@link operationMeter} and shown from now on. */
 export const counter = (context: Context.Context<never>, name: Name, labels: Labels): Counter =>
   use(context, countKey(metricOf(name), labels), () => new Count(context, metricOf(name), labels))[0]
 
-/** Makes the counts of a metric's closed set, each at 0. */
+/** Creates every count of a metric's closed set, each at 0. */
 export const begin = (context: Context.Context<never>, name: Name, labels: Labels): void => {
   for (const each of closedSet(metricOf(name), labels)) counter(context, name, each)
 }
@@ -99,28 +100,28 @@ const closedSet = ({ values = {} }: Metric, labels: Labels): ReadonlyArray<Label
     [labels]
   )
 
-/** Shows a number that is read when an exporter comes by; the latest of a name and its labels is the one shown. */
+/** Shows a number that is read on each export; of several with the same name and labels, the latest is shown. */
 export const show = (context: Context.Context<never>, name: Name, labels: Labels, read: () => number): void => {
   line(context, metricOf(name), labels, read)
 }
 
 /**
- * The series of one client. Those of the same vendor in one registry add up; of states and shares the worst is shown. They
- * leave with the last client, but for counts above 0: an exporter that comes by later, as at the end of a short process,
- * still finds them, and a client made anew counts on.
+ * The series of one client. Series of the same vendor in one registry add up; of states and shares the worst is shown.
+ * They are removed with the last client, except counts above 0. A later export, as at the end of a short process, still
+ * finds those counts, and a new client continues them.
  */
 export interface Series {
   /** The meter of an operation. */
   meter(labels: OperationLabels, options: MeterOptions): OperationMeter
   /** A count, shown at 0 from now on. */
   counter(name: Name, labels: Labels): Counter
-  /** Shows numbers that are read when an exporter comes by. The same `of` that several clients have in common counts once. */
+  /** Shows numbers that are read on each export. An `of` that several clients share counts once. */
   observe(metric: Metric, labels: Labels, of: object, read: () => Reading): void
-  /** Runs something when the client is closed. */
+  /** Runs a function when the client is closed. */
   atEnd(finalizer: () => void): void
 }
 
-/** Makes the series of a client, which leave with the scope. */
+/** Makes the series of a client, which are removed when the scope closes. */
 export const series: Effect.Effect<Series, never, Scope.Scope> = Effect.acquireRelease(
   Effect.map(Effect.context<never>(), (context) => new ClientSeries(context)),
   (client) => Effect.sync(() => client.close())
@@ -148,7 +149,7 @@ class ClientSeries implements Series {
     this.finalizers.push(finalizer)
   }
   close(): void {
-    // In reverse, so that a source leaves before its series.
+    // In reverse, so that a source is removed before its series.
     for (const finalizer of this.finalizers.splice(0).toReversed()) finalizer()
   }
 

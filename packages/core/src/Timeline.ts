@@ -1,8 +1,8 @@
 /**
- * Monotonic time and cheap timers, on whatever clock a fibre runs with.
+ * Monotonic time and cheap timers, on the clock of a fibre.
  *
- * Under the live clock this is `performance.now` and one-shot timers without a fibre; under any other clock (TestClock
- * above all) it is that clock, so that everything built on it obeys virtual time.
+ * Under the live clock these are `performance.now` and one-shot timers without a fibre. Under any other clock, such as
+ * TestClock, they follow that clock, so that everything built on them obeys virtual time.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -17,37 +17,38 @@ export interface Timer {
 }
 
 export interface Timeline {
-  /** Milliseconds since an arbitrary origin; never goes back. */
+  /** Milliseconds since an arbitrary origin; never decreases. */
   now(): number
-  /** Runs `f` once, later and not earlier than after `millis`, unless the timer is cancelled before. */
+  /** Runs `f` once, always asynchronously and at least `millis` from now, unless the timer is cancelled first. */
   after(millis: number, f: () => void): Timer
   /**
-   * The same, `millis` after a `now` that has just been read, for limits that are seldom reached: up to a tenth later, and
-   * almost for nothing when it is cancelled before. It is told in the async context of anybody.
+   * The same, `millis` after a `now` that has just been read, for limits that are rarely reached. It may run up to a
+   * tenth late, and costs almost nothing when it is cancelled first. It runs in an arbitrary async context.
    */
   limit(now: number, millis: number, limited: Limited): Timer
-  /** Runs `f` as soon as the present work is done; where many ask for that, a few in each turn of the event loop. */
+  /** Runs `f` as soon as the current work is done; of many such requests, a few run in each turn of the event loop. */
   soon(f: () => void): void
 }
 
-/** What has a limit. */
+/** Something with a time limit. */
 export interface Limited {
   timeIsUp(): void
 }
 
-/** `setTimeout` counts in 32 bits; a longer timer is armed in steps. */
+/** `setTimeout` counts in 32 bits, so a longer timer is set in steps. */
 const longestTimeout = 2 ** 31 - 1
 
-/** The hot path of every guarded call: a timer without a fibre, and time without a `bigint`. */
+/** The hot path of every guarded call: timers without a fibre, and time without a `bigint`. */
 const live: Timeline = {
-  // As a property, for V8 does not inline the getter behind the bare name, and that takes as long as reading the time.
+  // Read as a property: V8 does not inline the getter behind the bare name, and calling it takes as long as reading the
+  // time.
   now: () => globalThis.performance.now(),
   after(millis, f) {
     const due = performance.now() + millis
     const arm = (left: number) =>
       setTimeout(() => {
         const missing = due - performance.now()
-        // Node rounds timers to its own idea of now and may fire up to a millisecond early.
+        // Node rounds timers to its own clock and may fire up to a millisecond early.
         if (missing > 0) handle = arm(missing)
         else f()
       }, Math.min(Math.ceil(left), longestTimeout))
@@ -105,7 +106,7 @@ const atOnce = (f: () => void): Timer => {
 /** The timeline of a fibre's clock. */
 export const of = (fiber: Fiber.Fiber<unknown, unknown>): Timeline => ofContext(fiber.context)
 
-/** The timeline of the clock of a context. */
+/** The timeline of a context's clock. */
 export const ofContext = (context: Context.Context<never>): Timeline => {
   const clock = Context.get(context, Clock.Clock)
   return clock === liveClock ? live : new ClockTimeline(clock, context)

@@ -1,6 +1,6 @@
 /**
- * The one error a vendor call can fail with besides the errors its contract declares: which vendor, which operation,
- * why, and whether the vendor may have acted.
+ * The one error a vendor call can fail with besides the errors its contract declares. It names the vendor, the
+ * operation and the reason, and says whether the vendor may have acted.
  *
  * @example
  * ```ts
@@ -29,21 +29,21 @@ export * from "./Reason.ts"
 /**
  * A vendor call that failed.
  *
- * It is an `Error` and can be yielded in `Effect.gen`; its prototype chain is that of Effect's own errors, but no stack
- * trace is captured (the trace of a vendor call is its span).
+ * It is an `Error` and can be yielded in `Effect.gen`. Its prototype chain is that of Effect's own errors, but no stack
+ * trace is captured, because the trace of a vendor call is its span.
  */
 export interface VendorError extends Cause.YieldableError {
   readonly _tag: "VendorError"
   readonly vendor: string
   readonly operation: string
   readonly reason: Reason
-  /** What sending the operation twice would mean. */
+  /** Whether it is safe to send the operation twice. */
   readonly safety: Safety
   /** What became of the whole call, over all its attempts. */
   readonly fate: Fate
-  /** How many attempts were started; 0 when it was refused before the first. */
+  /** Number of attempts started; 0 when the call was refused before the first. */
   readonly attempts: number
-  /** Whether the vendor may have done what was asked: it was sent, it was a write, and nobody knows. */
+  /** Whether the vendor may have acted: a write was sent, and its result is unknown. */
   readonly mayHaveHappened: boolean
   readonly isRetryable: boolean
   readonly retryAfter: Duration.Duration | undefined
@@ -61,7 +61,7 @@ interface VendorErrorConstructor {
   readonly prototype: VendorError
 }
 
-/** Every copy of this module marks its errors with it: a bundle and an installed package may be in one process. */
+/** Marks the errors of every copy of this module: a bundle and an installed package may share a process. */
 const brand = "~breakwater/VendorError"
 
 export const VendorError: VendorErrorConstructor = (() => {
@@ -119,5 +119,5 @@ export const VendorError: VendorErrorConstructor = (() => {
   return VendorError as unknown as VendorErrorConstructor
 })()
 
-/** Whether a value is a {@link VendorError}, of this copy of the package or of another one. */
+/** Whether a value is a {@link VendorError}, from this copy of the package or another one. */
 export const isVendorError = (u: unknown): u is VendorError => Predicate.hasProperty(u, brand)

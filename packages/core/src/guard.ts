@@ -1,9 +1,9 @@
 /**
- * Guards for any effect, without HTTP: the words of a call, the policies, and the stack that puts them in their order.
- * `@breakwater/core` has all of this and the client of a vendor; this entry point loads a fraction of it.
+ * Guards for any effect, without HTTP: the vocabulary of a call, the policies, and the stack that orders them.
+ * `@breakwater/core` has all of this and the vendor client; this entry point loads a fraction of it.
  */
 
-// The words of a call.
+// The vocabulary of a call.
 export * as Deadline from "./Deadline.ts"
 export * as Gate from "./Gate.ts"
 export * as IdempotencyKey from "./IdempotencyKey.ts"

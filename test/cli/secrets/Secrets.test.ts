@@ -1,17 +1,21 @@
+import * as Breakwater from "@breakwater/cli/Breakwater"
+import { StandardInput } from "@breakwater/cli/secrets/StandardInput"
 import { EncryptedFile } from "@breakwater/core/sources"
 import { assert, describe, it } from "@effect/vitest"
 import { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from "age-encryption"
-import { Effect, Redacted, type Scope } from "effect"
+import { ConfigProvider, Console, Effect, Redacted, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { format } from "node:util"
 import * as SecretFiles from "../../fakes/SecretFiles.ts"
+import * as Effort from "../../setup/Effort.ts"
 import { until } from "../../watches/Until.ts"
 
-const command = fileURLToPath(new URL("../../../packages/cli/src/main.ts", import.meta.url))
-/** Node keeps the compiled modules here from one process to the next: loading them is most of what each process costs. */
+const command = fileURLToPath(import.meta.resolve("@breakwater/cli/main"))
+/** Node's compile cache, shared by the processes: loading modules is most of their cost. */
 const compileCache = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url))
 
 interface Ended {
@@ -27,7 +31,7 @@ interface Running {
 
 type Environment = Readonly<Record<string, string>>
 
-/** Starts the command as a process of its own. */
+/** Runs the command in its own process. */
 const start = (
   words: ReadonlyArray<string>,
   env: Environment,
@@ -43,19 +47,40 @@ const start = (
     child.stdout.on("data", (chunk: Buffer) => printed.out += chunk.toString())
     child.stderr.on("data", (chunk: Buffer) => printed.error += chunk.toString())
     child.stdin.on("error", () => {})
-    if (input === "endless") child.stdin.write("x".repeat(400_000))
-    else if (input !== undefined) child.stdin.end(input)
+    if (input !== undefined) child.stdin.end(input)
     const ended = new Promise<Ended>((resolve) => child.once("close", (code) => resolve({ code, ...printed })))
     return { pid: child.pid!, ended: Effect.promise(() => ended) }
   })
 
-const run = (words: ReadonlyArray<string>, env: Environment, input = "") =>
+const runApart = (words: ReadonlyArray<string>, env: Environment, input = "") =>
   Effect.scoped(Effect.flatMap(start(words, env, input), ({ ended }) => ended))
+
+/** Runs the command in this process: an environment, standard input, and what is printed are its own. */
+const run = (words: ReadonlyArray<string>, env: Environment, input = ""): Effect.Effect<Ended> =>
+  Effect.suspend(() => {
+    const printed = { out: "", error: "" }
+    const console: Console.Console = {
+      ...globalThis.console,
+      log: (...values: ReadonlyArray<unknown>) => printed.out += `${format(...values)}\n`,
+      error: (...values: ReadonlyArray<unknown>) => printed.error += `${format(...values)}\n`
+    }
+    return Breakwater.run(["secrets", ...words]).pipe(
+      Effect.map((code) => ({ code, ...printed })),
+      Effect.provideService(Console.Console, console),
+      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env)),
+      Effect.provideService(StandardInput, { isTerminal: input === "a terminal", chunks: chunksOf(input) })
+    )
+  })
+
+async function* chunksOf(input: string): AsyncGenerator<Buffer> {
+  if (input !== "endless") return yield Buffer.from(input)
+  for (;;) yield Buffer.from("x".repeat(65_536))
+}
 
 const succeeded = (out = ""): Ended => ({ code: 0, out, error: "" })
 const failed = (error: string): Ended => ({ code: 1, out: "", error: `breakwater secrets: ${error}\n` })
 
-/** A key and a file with one secret, by age's own library, and how to look into it. */
+/** A key and a file with one secret, made with age's own library, and a function that decrypts it. */
 const made = Effect.gen(function*() {
   const directory = yield* SecretFiles.directory
   const [file, keyFile] = [join(directory, "secrets.age"), join(directory, "key")]
@@ -78,7 +103,7 @@ const made = Effect.gen(function*() {
   }
 })
 
-/** The text of a file, by age's own library. */
+/** The text of a file, decrypted with age's own library. */
 const opened = (file: string, keyFile: string) =>
   Effect.promise(() => {
     const decrypter = new Decrypter()
@@ -86,7 +111,7 @@ const opened = (file: string, keyFile: string) =>
     return decrypter.decrypt(readFileSync(file), "text")
   })
 
-/** An editor: a program of the shell, in which `$1` is the file. */
+/** An editor: a shell script, in which `$1` is the file. */
 const editor = (directory: string, script: string) => {
   const path = join(directory, `editor-${randomUUID()}`)
   writeFileSync(path, `#!/bin/sh\n${script}\n`)
@@ -95,7 +120,7 @@ const editor = (directory: string, script: string) => {
 }
 
 describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
-  it.live("makes a key and a file that its source reads and age's own library opens, for nobody else to read", () =>
+  it.live("creates a key and a file that the source and age's own library can read, and other users cannot", () =>
     Effect.gen(function*() {
       const directory = yield* SecretFiles.directory
       const [file, keyFile] = [join(directory, "secrets.age"), join(directory, "key")]
@@ -110,14 +135,14 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.strictEqual(Redacted.value((yield* source.fetch({ vendor: "stripe", key: "" }))!.value), secret)
       for (const path of [file, keyFile]) assert.strictEqual(statSync(path).mode & 0o777, 0o600)
       assert.deepStrictEqual(readdirSync(directory).toSorted(), ["key", "secrets.age"])
-      // What was printed is what others encrypt to it with.
+      // Others encrypt to the printed recipient.
       const encrypter = new Encrypter()
       encrypter.addRecipient(recipient.trim())
       writeFileSync(file, yield* Effect.promise(() => encrypter.encrypt("FROM_ANOTHER=x")))
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("FROM_ANOTHER\n"))
     }).pipe(Effect.scoped))
 
-  it.live("sets a secret in place, takes one away, and keeps comments and order", () =>
+  it.live("sets a secret in place, removes one, and keeps comments and order", () =>
     Effect.gen(function*() {
       const { env, file, text } = yield* made
       const two = randomUUID()
@@ -131,7 +156,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["unset", file, "THREE"], env), failed(`${file} has no secret THREE`))
     }).pipe(Effect.scoped))
 
-  it.live("makes the file JSON for a secret that no line can hold", () =>
+  it.live("turns the file into JSON for a secret that no line can hold", () =>
     Effect.gen(function*() {
       const { env, file, secret, text } = yield* made
       yield* run(["set", file, "PEM"], env, "BEGIN\nEND\n")
@@ -145,7 +170,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.strictEqual((JSON.parse(yield* text) as Record<string, string>)["QUOTED"], `"quoted"`)
     }).pipe(Effect.scoped))
 
-  it.live("edits in a private file of a private directory, without the key in sight, and leaves nothing behind", () =>
+  it.live("edits in a private file of a private directory, without the key in its environment, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const { directory, file, keyFile, text } = yield* made
       const key = readFileSync(keyFile, "utf8").split("\n")[1]!
@@ -153,7 +178,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       const script = `stat -c %a "$1" "$(dirname "$1")" > ${seen}; echo "$1" >> ${seen}; env >> ${seen}
         touch "$1~"; echo EDITED=yes > "$1"`
       const secret = { CREDENTIALS_KEY: key, ...editor(directory, script) }
-      assert.deepStrictEqual(yield* run(["edit", file], secret), succeeded())
+      assert.deepStrictEqual(yield* runApart(["edit", file], secret), succeeded())
       assert.strictEqual(yield* text, "EDITED=yes\n")
       const [mode, modeOfDirectory, draft, ...environment] = readFileSync(seen, "utf8").split("\n")
       assert.deepStrictEqual([mode, modeOfDirectory], ["600", "700"])
@@ -162,10 +187,10 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     }).pipe(Effect.scoped))
 
   it.live.each<[string, string, RegExp]>([
-    ["does not end well", `echo EDITED=yes > "$1"; exit 3`, /the editor did not end well/],
-    ["leaves what cannot be read", `echo marked-secret > "$1"`, /the edited text is not as it must be: line 1/],
-    ["takes the file away", `rm "$1"`, /the edited file is gone/],
-    ["leaves nothing", `: > "$1"`, /the edited file is empty/]
+    ["fails", `echo EDITED=yes > "$1"; exit 3`, /the editor failed/],
+    ["leaves an invalid text", `echo marked-secret > "$1"`, /the edited text is invalid: line 1/],
+    ["removes the file", `rm "$1"`, /the edited file is gone/],
+    ["leaves an empty file", `: > "$1"`, /the edited file is empty/]
   ])("changes nothing when the editor %s", ([, script, issue]) =>
     Effect.gen(function*() {
       const { bytes, directory, env, file } = yield* made
@@ -173,27 +198,27 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       const { code, error, out } = yield* run(["edit", file], { ...env, ...editor(directory, script) })
       assert.deepStrictEqual([code, out], [1, ""])
       assert.match(error, issue)
-      assert.match(error, /^breakwater secrets: nothing is changed: /)
+      assert.match(error, /^breakwater secrets: nothing was changed: /)
       assert.notInclude(error, "marked")
       assert.isTrue(bytes().equals(before))
       assert.deepStrictEqual(readdirSync(directory).filter((name) => name.startsWith("breakwater-")), [])
     }).pipe(Effect.scoped))
 
-  it.live("does not write when nothing was edited, or when somebody else has written meanwhile", () =>
+  it.live("does not write if nothing was edited, or if another process has written meanwhile", () =>
     Effect.gen(function*() {
       const { bytes, directory, env, file, keyFile } = yield* made
       const before = bytes()
       const idle = yield* run(["edit", file], { ...env, ...editor(directory, ":") })
-      assert.deepStrictEqual(idle, succeeded("nothing is changed\n"))
+      assert.deepStrictEqual(idle, succeeded("nothing was changed\n"))
       assert.isTrue(bytes().equals(before))
       const set =
         `echo other | CREDENTIALS_KEY_FILE=${keyFile} ${process.execPath} ${command} secrets set ${file} OTHER; echo MINE=1 > "$1"`
       const late = yield* run(["edit", file], { ...env, ...editor(directory, set) })
-      assert.deepStrictEqual(late, failed(`nothing is changed: another process has changed ${file} meanwhile`))
+      assert.deepStrictEqual(late, failed(`nothing was changed: another process has changed ${file}`))
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
     }).pipe(Effect.scoped))
 
-  it.live.each<["SIGINT" | "SIGTERM" | "SIGHUP"]>([["SIGINT"], ["SIGTERM"], ["SIGHUP"]])(
+  it.live.each<[NodeJS.Signals]>(Effort.everyNth(3, [["SIGINT"], ["SIGTERM"], ["SIGHUP"]]))(
     "removes what it has decrypted, ends the editor and changes nothing on %s",
     ([signal]) =>
       Effect.gen(function*() {
@@ -213,7 +238,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       }).pipe(Effect.scoped)
   )
 
-  it.live("encrypts anew to another key, which the old one does not open", () =>
+  it.live("re-encrypts to another key, so the old one no longer opens the file", () =>
     Effect.gen(function*() {
       const { directory, env, file, secret, text } = yield* made
       const next = join(directory, "next")
@@ -227,7 +252,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["list", file], { CREDENTIALS_KEY: passphrase }), succeeded("STRIPE_API_KEY\n"))
     }).pipe(Effect.scoped))
 
-  it.live("writes to the file behind a link, and takes no file's place with a new one", () =>
+  it.live("writes to the file behind a link, and does not replace a file with a new one", () =>
     Effect.gen(function*() {
       const { bytes, directory, env, file, keyFile } = yield* made
       const link = join(directory, "link")
@@ -235,17 +260,20 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["set", link, "TWO"], env, "2"), succeeded())
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nTWO\n"))
       const before = [bytes(), readFileSync(keyFile)]
-      assert.deepStrictEqual(yield* run(["create", file], env), failed(`${file} is there already`))
-      assert.deepStrictEqual(yield* run(["key", keyFile], env), failed(`${keyFile} is there already`))
+      assert.deepStrictEqual(yield* run(["create", file], env), failed(`${file} already exists`))
+      assert.deepStrictEqual(yield* run(["key", keyFile], env), failed(`${keyFile} already exists`))
       assert.deepStrictEqual([bytes(), readFileSync(keyFile)], before)
       assert.deepStrictEqual(readdirSync(directory).toSorted(), ["key", "link", "secrets.age"])
     }).pipe(Effect.scoped))
 
-  it.live("never has a reader see less than a whole file", () =>
+  it.live("never shows a reader an incomplete file", () =>
     Effect.gen(function*() {
       const { bytes, env, file, keyFile } = yield* made
       const writing = { isOver: false }
-      const set = Effect.suspend(() => run(["set", file, "STRIPE_API_KEY"], env, randomUUID()))
+      const set = Effect.map(
+        Effect.suspend(() => runApart(["set", file, "STRIPE_API_KEY"], env, randomUUID())),
+        (ended) => assert.deepStrictEqual(ended, succeeded())
+      )
       const writer = Effect.ensuring(
         Effect.repeat(set, { times: 4 }),
         Effect.sync(() => {
@@ -271,18 +299,18 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
 
   it.live.each<[string, ReadonlyArray<string>, mistake: string]>([
     ["nothing", [], ""],
-    ["an unknown command", ["marked", "f"], "breakwater secrets: the command is unknown\n"],
+    ["an unknown command", ["marked", "f"], "breakwater secrets: unknown command\n"],
     ["no file", ["list"], "breakwater secrets list: the argument FILE is missing\n"],
     [
       "a value on the command line",
       ["set", "f", "NAME", "marked"],
-      "breakwater secrets set: there is an argument too many\n"
+      "breakwater secrets set: too many arguments\n"
     ],
-    ["a value in a flag", ["set", "f", "NAME", "--marked=marked"], "breakwater secrets set: a flag is unknown\n"],
-    ["more than one file", ["list", "f", "g"], "breakwater secrets list: there is an argument too many\n"],
+    ["a value in a flag", ["set", "f", "NAME", "--marked=marked"], "breakwater secrets set: unknown flag\n"],
+    ["more than one file", ["list", "f", "g"], "breakwater secrets list: too many arguments\n"],
     ["a file without a name", ["unset", "f"], "breakwater secrets unset: the argument NAME is missing\n"]
   ])(
-    "prints help and the mistake, without the words that were typed, when it is told %s",
+    "prints help and the error, without the typed words, for %s",
     ([, words, mistake]) =>
       Effect.gen(function*() {
         const { code, error, out } = yield* run(words, {})
@@ -293,26 +321,32 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       })
   )
 
-  it.live("says what is missing or wrong, and no secret", () =>
+  it.live("says what is missing or invalid, and no secret", () =>
     Effect.gen(function*() {
       const { env, file, secret } = yield* made
       const nowhere = join(dirname(file), "no", "where")
-      const key = "exactly one of CREDENTIALS_KEY and CREDENTIALS_KEY_FILE must be there"
-      const newKey = "exactly one of CREDENTIALS_NEW_KEY and CREDENTIALS_NEW_KEY_FILE must be there"
+      const key = "exactly one of CREDENTIALS_KEY and CREDENTIALS_KEY_FILE must be set"
+      const newKey = "exactly one of CREDENTIALS_NEW_KEY and CREDENTIALS_NEW_KEY_FILE must be set"
       const noIdentity = { CREDENTIALS_KEY: "AGE-SECRET-KEY-1MARKED" }
       const rows: ReadonlyArray<readonly [ReadonlyArray<string>, Environment, string, issue: string]> = [
         [["list", file], {}, "", key],
         [["list", file], { ...env, CREDENTIALS_KEY: "marked" }, "", key],
-        [["list", file], { CREDENTIALS_KEY_FILE: `${file}.key` }, "", "the file of its key is not there"],
+        [["list", file], { CREDENTIALS_KEY_FILE: `${file}.key` }, "", "the file of its key does not exist"],
         [["reencrypt", file], env, "", newKey],
-        [["list", `${file}.not`], env, "", `${file}.not is not there`],
+        [["list", `${file}.not`], env, "", `${file}.not does not exist`],
         [["set", file, "A"], env, "\n", "standard input has no value"],
+        [
+          ["set", file, "A"],
+          env,
+          "a terminal",
+          "the value would be visible: redirect it, as in `< value.txt`, or use edit"
+        ],
         [["set", file, "A"], env, "endless", "standard input has more than 262144 bytes"],
         [["set", file, "A"], env, "x".repeat(262_144), `${file} would be larger than 262144 bytes`],
-        [["set", file, "A=B"], env, secret, "that is not a name that a secret can have"],
+        [["set", file, "A=B"], env, secret, "invalid secret name"],
         [["create", nowhere], env, "", `${nowhere} cannot be written (ENOENT)`],
-        [["list", file], noIdentity, "", `${file} cannot be used: its key is no identity of age`],
-        [["create", `${file}.new`], noIdentity, "", `${file}.new cannot be used: its key is no identity of age`]
+        [["list", file], noIdentity, "", `${file} cannot be used: its key is not an age identity`],
+        [["create", `${file}.new`], noIdentity, "", `${file}.new cannot be used: its key is not an age identity`]
       ]
       yield* Effect.forEach(rows, ([words, env, input, issue]) =>
         Effect.map(run(words, env, input), (ended) =>

@@ -18,7 +18,7 @@ type Row = readonly [
   dropped: boolean
 ]
 
-/** The answers of the five switches that the table replaced, as they were. */
+/** The results of the five switches that the table replaced, unchanged. */
 const before: Record<Reason["_tag"], Row> = {
   CircuitOpen: ["Ignored", true, true, undefined, false],
   RateLimitExceeded: ["Ignored", true, true, undefined, false],
@@ -34,7 +34,7 @@ const before: Record<Reason["_tag"], Row> = {
   Conflict: ["Success", false, false, true, false],
   Unauthorized: ["Success", false, true, true, false],
   RequestRejected: ["Success", false, false, true, false],
-  // Was no refusal of ours by the switch, but is never retryable.
+  // The switch did not count it as our own refusal, but it is never retryable.
   InvalidRequest: ["Ignored", false, false, undefined, false],
   InvalidResponse: ["Failure", false, true, true, false],
   ResponseTooLarge: ["Failure", false, true, true, false],
@@ -56,12 +56,12 @@ const accepted = (outcome: Outcome.Outcome): boolean | undefined => {
   return probability === 1 / 2 ? undefined : probability < 1 / 2
 }
 
-/** Whether an adaptive limit takes the call for a sign of too much load. */
+/** Whether an adaptive limit counts the call as overload. */
 const dropped = (outcome: Outcome.Outcome): boolean => {
   const gate = AdaptiveLimit.make({ algorithm: { _tag: "Aimd" }, initialLimit: 10 })
   const call = fakeCall({})
   const permits = Array.from({ length: 10 }, () => gate.admit(call) as Permit)
-  // The last of them: the first found the limit hardly in use, which teaches nothing.
+  // The last of them: at the first, the limit was hardly in use, which is no evidence.
   permits.at(-1)!.settle(call, outcome)
   return gate.limit("acme") < 10
 }
@@ -71,7 +71,7 @@ describe("the facts about reasons", () => {
     assert.sameMembers([...Facts.tags], Object.keys(before))
   })
 
-  it.each(Object.values(reasons))("mean for $_tag what they did before there was a table", (reason) => {
+  it.each(Object.values(reasons))("mean the same for $_tag as before there was a table", (reason) => {
     const [health, ownRefusal, movesOn, isAccepted, isDropped] = before[reason._tag]
     assert.strictEqual(Outcome.classify(reason), health)
     assert.strictEqual(Retry.isWorthwhile("Idempotent", reason, "NotSent"), reason.isRetryable && !ownRefusal)
@@ -80,21 +80,21 @@ describe("the facts about reasons", () => {
     assert.strictEqual(dropped(Outcome.failed(1, reason)), isDropped)
   })
 
-  it("take some statuses of an unavailable vendor for too much load, and the others for something broken", () => {
+  it("count some statuses of an unavailable vendor as overload, and the others as something broken", () => {
     const statuses = [408, 500, 501, 502, 503, 504, 505, 507, 520, 529, 599]
     const drops = statuses.filter((status) => dropped(Outcome.failed(1, new Unavailable(status))))
     assert.deepStrictEqual(drops, [408, 502, 503, 504, 529])
     for (const status of statuses) assert.isFalse(accepted(Outcome.failed(1, new Unavailable(status))))
   })
 
-  it("hear of the load from a deadline only when the attempt was fair evidence, and from an answer always", () => {
+  it("learn about load from a deadline only when the attempt was fair evidence, and from an answer always", () => {
     const unfair = new Outcome.Outcome("Ignored", 1, reasons.DeadlineExceeded, undefined)
     assert.deepStrictEqual([accepted(unfair), dropped(unfair)], [undefined, false])
     assert.deepStrictEqual([accepted(Outcome.answered(1)), dropped(Outcome.answered(1))], [true, false])
     assert.deepStrictEqual([accepted(Outcome.abandoned(1)), dropped(Outcome.abandoned(1))], [undefined, false])
   })
 
-  it("take no reason of a gate for evidence about the vendor", () => {
+  it("count no reason of a gate as evidence about the vendor", () => {
     for (const reason of Object.values(reasons)) {
       const { from, health, load } = Facts.of(reason)
       if (from === "Gate" || from === "Credential") assert.deepStrictEqual([health, load], ["Ignored", "Unknown"])

@@ -4,16 +4,16 @@ import { Effect, Schema } from "effect"
 import { vi } from "vitest"
 import { intBetween } from "../../drivers/IntBetween.ts"
 
-/** By how much a timer of the wheel may be late, in milliseconds: a slot. */
+/** The most a timer of the wheel may be late, in milliseconds: one slot. */
 const lateness = 8
 
 const TimerScript = Schema.Struct({
-  /** When it is added. */
+  /** The time when it is added. */
   at: intBetween(0, 3_000),
   millis: intBetween(shortestMillis, 12_000),
   /** How long after that it is cancelled; mostly never. */
   patience: Schema.Union([Schema.Undefined, Schema.Undefined, intBetween(0, 12_000)]),
-  /** Which other timer it cancels when it is told; mostly none. */
+  /** The timer that it cancels when it fires; mostly none. */
   cancels: Schema.Union([Schema.Undefined, Schema.Undefined, intBetween(0, 19)])
 })
 
@@ -27,7 +27,7 @@ describe("Wheel", () => {
   const now = () => performance.now()
 
   it.effect.prop(
-    "tells each timer once, not before it is due and at most a slot later, unless it is cancelled before; then it stops",
+    "fires each timer once, when due or up to a slot later, unless it is cancelled first; then it stops",
     { scripts: Schema.Array(TimerScript).check(Schema.isMaxLength(20)) },
     ({ scripts }) =>
       Effect.sync(() => {
@@ -68,7 +68,7 @@ describe("Wheel", () => {
     { arbitrary: { runs: 300, seed: 20261123 } }
   )
 
-  it("keeps one timer of the engine for all of its own", () => {
+  it("uses one timer of the engine for all of its own", () => {
     const wheel = new Wheel(now)
     const limited = { timeIsUp() {} }
     for (let i = 0; i < 1_000; i++) wheel.add(now(), now() + 1_000 + i, limited)
@@ -77,7 +77,7 @@ describe("Wheel", () => {
     assert.strictEqual(vi.getTimerCount(), 0)
   })
 
-  it("tells the others when one throws, and hides nothing", () => {
+  it("fires the others when one throws, and does not hide the error", () => {
     const wheel = new Wheel(now)
     const heard = new Array<string>()
     const uncaught = new Array<() => void>()

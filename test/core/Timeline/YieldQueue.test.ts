@@ -3,7 +3,7 @@ import { soon } from "@breakwater/core/Timeline/YieldQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
 
-/** Runs until it is told to stop, and says how often the event loop came round meanwhile. */
+/** Runs until it is told to stop, and returns how many turns the event loop made meanwhile. */
 const countTurns = () => {
   let turns = 0
   let isRunning = true
@@ -21,9 +21,9 @@ const countTurns = () => {
 }
 
 describe("soon", () => {
-  it("does a few things in a turn of the event loop, in their order, whether they come together or one by one", async () => {
+  it("runs a few tasks per turn of the event loop, in order, whether they arrive together or one by one", async () => {
     for (const ask of ["together", "one by one"]) {
-      // What was done before is over.
+      // Earlier work is over.
       for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
       const turns = countTurns()
       const doneIn = await new Promise<ReadonlyArray<number>>((resolve) => {
@@ -47,14 +47,14 @@ describe("soon", () => {
     }
   })
 
-  it("does what is asked for alone before the event loop comes round", async () => {
+  it("runs a single task before the next turn of the event loop", async () => {
     const turns = countTurns()
     await new Promise<void>((resolve) => soon(resolve))
     assert.strictEqual(turns.sofar(), 0)
     turns.stop()
   })
 
-  it.live("lets the event loop come round while a long queue is served, however fast the vendor is", () =>
+  it.live("lets the event loop turn while a long queue is served, even with a fast vendor", () =>
     Effect.gen(function*() {
       const stack = Stack.make({
         vendor: "acme",

@@ -26,7 +26,7 @@ type Options = Omit<Parameters<typeof ResponseCache.make>[0], "vendor" | "operat
 const make = <E = VendorError>(options: Options) =>
   ResponseCache.make<number, E>({ vendor: "acme", operation: "rate", jitter: 0, ...options })
 
-/** A vendor whose answers are numbered, and that takes its time or fails when a test says so. */
+/** A vendor whose answers are numbered, and that is slow or fails when a test says so. */
 const vendor = () => {
   const state = { calls: 0, interrupted: 0, takes: 0, isDown: false }
   const load = (): Effect.Effect<ResponseCache.Loaded<number>, VendorError> =>
@@ -41,7 +41,7 @@ const vendor = () => {
   return { state, load }
 }
 
-/** What a caller sees: the value, where it comes from, how old it is in seconds; or why there is none. */
+/** The result for a caller: the value, its provenance and its age in seconds, or the failure. */
 const seen = <A>(effect: Effect.Effect<Provenance.Sourced<A>, VendorError>) =>
   Effect.match(effect, {
     onSuccess: ({ provenance, value }) =>
@@ -57,7 +57,7 @@ const seen = <A>(effect: Effect.Effect<Provenance.Sourced<A>, VendorError>) =>
 const minute = 60_000
 
 describe("ResponseCache", () => {
-  it.effect("gives an answer within its time without a call, and says how old it is", () =>
+  it.effect("returns a fresh answer without a call, with its age", () =>
     Effect.gen(function*() {
       const { load, state } = vendor()
       const cache = yield* make({ fresh: "5 minutes" })
@@ -70,7 +70,7 @@ describe("ResponseCache", () => {
       assert.strictEqual(yield* lookup, "2 Fresh 0")
     }))
 
-  it.effect("gives nothing that is past its time to a caller who has not said that it takes it", () =>
+  it.effect("returns no stale answer to a caller that has not accepted one", () =>
     Effect.gen(function*() {
       const { load, state } = vendor()
       const cache = yield* make({ fresh: "1 minute", staleIfError: "1 day", staleWhileRevalidate: "1 day" })
@@ -82,7 +82,7 @@ describe("ResponseCache", () => {
       assert.strictEqual(yield* Effect.flip(cache.lookup("EUR", load)), down)
     }))
 
-  it.effect("asks sooner for a caller who wants it younger than the cache would give it", () =>
+  it.effect("calls the vendor sooner for a caller with a shorter maximum age", () =>
     Effect.gen(function*() {
       const { load } = vendor()
       const cache = yield* make({ fresh: "5 minutes" })
@@ -95,8 +95,8 @@ describe("ResponseCache", () => {
       assert.strictEqual(yield* display, "2 Cached 0")
     }))
 
-  describe("past its time", () => {
-    it.effect("gives the old answer at once and fetches a new one in the background, once", () =>
+  describe("a stale answer", () => {
+    it.effect("is returned at once while a new one is fetched in the background, once", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         const cache = yield* make({ fresh: "1 minute", staleWhileRevalidate: "1 minute" })
@@ -111,7 +111,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(yield* lookup, "2 Cached 0")
       }))
 
-    it.effect("gives the old answer when the call fails, up to its largest age and the caller's", () =>
+    it.effect("is returned when the call fails, up to the cache's maximum age and the caller's", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         const cache = yield* make({ fresh: "1 minute", staleIfError: "1 hour" })
@@ -128,7 +128,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(yield* lookup, "Unavailable")
       }))
 
-    it.effect("gives the old answer when the call takes too long, and keeps the new one when it comes", () =>
+    it.effect("is returned when the call takes too long, and the new one is kept when it comes", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         const cache = yield* make({ fresh: "1 minute", staleIfError: "1 hour", softTimeout: "300 millis" })
@@ -146,7 +146,7 @@ describe("ResponseCache", () => {
         assert.deepStrictEqual([state.calls, state.interrupted], [2, 0])
       }))
 
-    it.effect("asks a vendor that is down in the background no more often than once a pause", () =>
+    it.effect("is refreshed from a vendor that is down only once per pause", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         const cache = yield* make({
@@ -165,7 +165,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(state.calls, 1 + 6)
       }))
 
-    it.effect("fetches in the background without the deadline of whoever asked", () =>
+    it.effect("is refreshed in the background without the caller's deadline", () =>
       Effect.gen(function*() {
         const cache = yield* make<never>({ fresh: "1 minute", staleWhileRevalidate: "1 hour" })
         const left: Array<number> = []
@@ -179,7 +179,7 @@ describe("ResponseCache", () => {
         assert.deepStrictEqual(left, [5, Infinity])
       }))
 
-    it.effect("is not given to what a call asks for on its own way", () =>
+    it.effect("is not returned to lookups inside the load", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         const inner = yield* make({ fresh: "1 minute", staleIfError: "1 day" })
@@ -191,7 +191,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(yield* seen(lookup.pipe(Provenance.acceptStale("1 day"))), "Unavailable")
       }))
 
-    it.effect("fetches anew before it is past its time, when it is asked for late enough", () =>
+    it.effect("is avoided by an early refresh when the answer is used late enough", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         const cache = yield* make({ fresh: "100 seconds", eager: 0.8 })
@@ -207,7 +207,7 @@ describe("ResponseCache", () => {
       }))
   })
 
-  describe("of many who ask", () => {
+  describe("with many callers", () => {
     it.effect("makes one call for ten thousand", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
@@ -228,7 +228,7 @@ describe("ResponseCache", () => {
         })
       }))
 
-    it.effect("loses nobody when the first leaves, and stops when the last does", () =>
+    it.effect("continues when the first leaves, and stops when the last does", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         state.takes = 1_000
@@ -252,7 +252,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(yield* Fiber.join(fifth), 3)
       }))
 
-    it.effect("gives whoever comes while a call is being given up a call of its own", () =>
+    it.effect("makes a new call for a caller that arrives while a call is being given up", () =>
       Effect.gen(function*() {
         const cache = yield* make<never>({ fresh: "1 minute" })
         const held = yield* Deferred.make<void>()
@@ -266,7 +266,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(yield* cache.lookup("EUR", () => Effect.succeed({ value: 8 })), 7)
       }))
 
-    it.effect("cuts each off at its own deadline, and the call at none of those of the others", () =>
+    it.effect("cuts each off at its own deadline, and the call at none of the joiners' deadlines", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         state.takes = 1_000
@@ -287,7 +287,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(state.calls, 1)
       }))
 
-    it.effect("does not begin again when a call says of itself that its deadline is too near", () =>
+    it.effect("does not repeat a call that itself reports a deadline too near", () =>
       Effect.gen(function*() {
         const cache = yield* make({ fresh: "1 minute" })
         let calls = 0
@@ -297,7 +297,7 @@ describe("ResponseCache", () => {
         assert.strictEqual(calls, 1)
       }))
 
-    it.effect("makes a new call for the patient, when that of the hurried was cut off", () =>
+    it.effect("makes a new call for a caller with more time when the first call was cut off", () =>
       Effect.gen(function*() {
         const { load, state } = vendor()
         state.takes = 1_000
@@ -321,7 +321,7 @@ describe("ResponseCache", () => {
       }))
   })
 
-  it.effect("remembers an error that is an answer for its own short time, and a failure never", () =>
+  it.effect("caches a declared error for its own short time, and a failure never", () =>
     Effect.gen(function*() {
       const cache = yield* make<"unknown" | VendorError>({ fresh: "1 hour", negative: "10 seconds" })
       let calls = 0
@@ -352,7 +352,7 @@ describe("ResponseCache", () => {
       assert.strictEqual(yield* Effect.flip(Provenance.acceptStale("1 day")(late)), down)
     }))
 
-  it.effect("is as fresh as the answer says, and asks with its validator whether it has changed", () =>
+  it.effect("keeps an answer fresh as long as it says, and revalidates it with its validator", () =>
     Effect.gen(function*() {
       const cache = yield* make<never>({ fresh: "1 hour" })
       const known: Array<ResponseCache.CachedAnswer<number> | undefined> = []
@@ -377,7 +377,7 @@ describe("ResponseCache", () => {
       assert.deepStrictEqual(known.map((answer) => answer?.validator), [undefined, "v1", "v1"])
     }))
 
-  it.effect("forgets with a tag what is about it now, and not what was about it before", () =>
+  it.effect("invalidates by tag the answers that have it now, and not those that had it before", () =>
     Effect.gen(function*() {
       const { load } = vendor()
       const cache = yield* make({ fresh: "1 minute" })
@@ -392,7 +392,7 @@ describe("ResponseCache", () => {
       assert.strictEqual(yield* tagged(), 3)
     }))
 
-  it.effect("forgets a key, a tag or everything, and what is in the air meanwhile is not kept", () =>
+  it.effect("invalidates a key, a tag or everything, and does not keep the result of a call in flight", () =>
     Effect.gen(function*() {
       const { load, state } = vendor()
       const cache = yield* make({ fresh: "1 hour" })
@@ -441,7 +441,7 @@ describe("ResponseCache", () => {
       assert.deepInclude(small.statistics, { entries: 3, bytes: 90 })
     }))
 
-  it.effect("ends what it does in the background with its scope", () =>
+  it.effect("ends its background work with its scope", () =>
     Effect.gen(function*() {
       const { load, state } = vendor()
       const scope = yield* Scope.make()
@@ -456,7 +456,7 @@ describe("ResponseCache", () => {
     }))
 
   it.effect.prop(
-    "is past its time sooner by at most the jitter",
+    "expires early by at most the jitter",
     { jitter: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })), at: intBetween(0, 1_000) },
     Effect.fnUntraced(function*({ at, jitter }) {
       const { load } = vendor()
@@ -470,7 +470,7 @@ describe("ResponseCache", () => {
   )
 
   it.effect.prop(
-    "gives what a table of ages would, whoever asks, whenever, and however the vendor is",
+    "returns what a table of ages says, for any caller, time and state of the vendor",
     {
       fresh: intBetween(1, 20),
       revalidate: intBetween(0, 20),
@@ -521,7 +521,7 @@ describe("ResponseCache", () => {
     { arbitrary: { runs: 400 } }
   )
 
-  it("refuses options out of their range, and says which", () => {
+  it("rejects options out of their range, and names them", () => {
     const cases: ReadonlyArray<[Partial<Options>, RegExp]> = [
       [{ fresh: 0 }, /fresh must be longer than 0/],
       [{ fresh: Infinity }, /fresh .* finite/],

@@ -5,13 +5,13 @@ import type { ResponseHeaders } from "@breakwater/core/transport/Transport"
 import { assert, describe, it } from "@effect/vitest"
 import { intBetween } from "../../drivers/IntBetween.ts"
 
-/** Some moment; wrong on purpose where an answer has a `Date` of its own. */
+/** An arbitrary time; deliberately wrong for responses with a `Date` of their own. */
 const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
 
 describe("the quota", () => {
   const unixSeconds = wallClock / 1_000
 
-  it("is read in every dialect in use, with the seconds that are left or the Unix time of the reset", () => {
+  it("is read in every dialect in use, with the remaining seconds or the Unix time of the reset", () => {
     const cases: ReadonlyArray<
       readonly [dialect: string, headers: ResponseHeaders, remaining: number, millis: number]
     > = [
@@ -41,7 +41,7 @@ describe("the quota", () => {
         10_000
       ],
       [
-        "as many seconds as can be told from a Unix time",
+        "as many seconds as can be distinguished from a Unix time",
         {
           "x-ratelimit-remaining": "2",
           "x-ratelimit-reset": "1000000000"
@@ -49,7 +49,7 @@ describe("the quota", () => {
         2,
         1e12
       ],
-      ["a reset that is over", { "x-ratelimit-remaining": "9", "x-ratelimit-reset": String(unixSeconds - 5) }, 9, 0],
+      ["a reset in the past", { "x-ratelimit-remaining": "9", "x-ratelimit-reset": String(unixSeconds - 5) }, 9, 0],
       [
         "both names, the newer first",
         {
@@ -62,7 +62,7 @@ describe("the quota", () => {
         2_000
       ],
       [
-        "the combined header before all others",
+        "the combined header overrides all others",
         { ratelimit: `"a";r=7;t=8`, "ratelimit-remaining": "1", "ratelimit-reset": "2" },
         7,
         8_000
@@ -74,7 +74,7 @@ describe("the quota", () => {
     }
   })
 
-  it("takes a Unix time against the answer's own date", () => {
+  it("compares a Unix time with the response's own date", () => {
     const headers = {
       "x-ratelimit-remaining": "0",
       "x-ratelimit-reset": String(Date.UTC(1994 + 30, 10, 6, 8, 50, 0) / 1_000),
@@ -84,7 +84,7 @@ describe("the quota", () => {
   })
 
   it.prop(
-    "tells seconds that are left from a Unix time by their size",
+    "distinguishes remaining seconds from a Unix time by their size",
     { remaining: intBetween(0, 1_000_000), left: intBetween(0, 1_000_000_000), until: intBetween(1_000_000_001, 4e9) },
     ({ left, remaining, until }) => {
       const headers = (reset: number) => ({
@@ -97,7 +97,7 @@ describe("the quota", () => {
     }
   )
 
-  it("is absent when a header is missing, or is no number", () => {
+  it("is absent when a header is missing or not a number", () => {
     const cases: ReadonlyArray<ResponseHeaders> = [
       {},
       { "x-ratelimit-remaining": "5" },
@@ -134,7 +134,7 @@ describe("the reason of a status that the contract does not declare", () => {
     401: ["Unauthorized", "Rejected", false, false],
     403: ["Unauthorized", "Rejected", false, false],
     408: ["Unavailable", "Unknown", true, true],
-    // A conflict may be with our own call in flight; only a vendor's contract knows whether it passes.
+    // The conflict may be with our own call in flight; only a vendor's contract knows whether it is transient.
     409: ["Conflict", "Unknown", false, true],
     425: ["Unavailable", "Unknown", true, true],
     429: ["RateLimited", "Rejected", true, true],

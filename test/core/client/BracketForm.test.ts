@@ -4,7 +4,7 @@ import { Cause, Exit, Schema } from "effect"
 import { UrlParams } from "effect/http"
 import { Stripe } from "stripe"
 
-/** A body as it goes over the wire. */
+/** A body as sent. */
 const write = <S extends Schema.Codec<unknown, unknown>>(form: S, value: S["Type"]): string =>
   UrlParams.toString(Schema.encodeSync(form)(value) as UrlParams.Input)
 const readExit = <S extends Schema.Codec<unknown, unknown>>(
@@ -19,12 +19,12 @@ const read = <S extends Schema.Codec<unknown, unknown>>(form: S, body: string): 
 const problemOf = (exit: Exit.Exit<unknown, unknown>): string =>
   Exit.isFailure(exit) ? Cause.pretty(exit.cause) : assert.fail("it was accepted")
 
-/** What the names and values of a body say, apart from how they are escaped. */
+/** The names and values of a body, without their escapes. */
 const pairs = (body: string) => Array.from(new URLSearchParams(body))
 
-/** A form body is UTF-8, which cannot say half of a surrogate pair. */
+/** A form body is UTF-8, which cannot encode half of a surrogate pair. */
 const Text = Schema.String.check(Schema.makeFilter((text) => text.isWellFormed()))
-/** A text has no negative zero. */
+/** A string cannot represent negative zero. */
 const Finite = Schema.Finite.check(Schema.makeFilter((n) => !Object.is(n, -0)))
 const Int = Schema.Int.check(Schema.makeFilter((n) => !Object.is(n, -0)))
 const Key = Schema.Union([
@@ -86,7 +86,7 @@ const Category = Schema.Struct({
 
 describe("bracketForm", () => {
   it.prop(
-    "reads what it has written: nested, repeated, in any script, with any reserved character",
+    "reads back its own output: nested, repeated, in any script, with any reserved character",
     { payload: Payload },
     ({ payload }) => {
       const form = bracketForm(Payload)
@@ -95,13 +95,13 @@ describe("bracketForm", () => {
     { arbitrary: { runs: 200, size: 8 } }
   )
 
-  it("reads what it has written of a schema that contains itself", () => {
+  it("reads back its own output for a recursive schema", () => {
     const form = bracketForm(Category)
     const root: Category = { name: "a", children: [{ name: "b", children: [{ name: "c" }] }, { name: "d" }] }
     assert.deepStrictEqual(read(form, write(form, root)), root)
   })
 
-  it("leaves out what is absent or undefined, and writes an empty text", () => {
+  it("leaves out absent and undefined fields, and writes an empty string", () => {
     const form = bracketForm(Schema.Struct({
       a: Schema.optional(Schema.String),
       b: Schema.optional(Schema.String),
@@ -111,7 +111,7 @@ describe("bracketForm", () => {
     assert.deepStrictEqual(read(form, "c="), { c: "" })
   })
 
-  it("cannot say an empty array or record, and leaves it out", () => {
+  it("leaves out an empty array or record, which it cannot express", () => {
     const form = bracketForm(Schema.Struct({
       a: Schema.optional(Schema.Array(Schema.String)),
       b: Schema.optional(Schema.Record(Schema.String, Schema.String))
@@ -120,11 +120,11 @@ describe("bracketForm", () => {
     assert.deepStrictEqual(read(form, ""), {})
   })
 
-  it("does not write a record's key that a name cannot carry: with a bracket, or empty", () => {
+  it("does not write a record key that is empty or holds a bracket", () => {
     const form = bracketForm(Schema.Struct({ metadata: Schema.Record(Schema.String, Schema.String) }))
     for (const key of ["a]", "[a", "a][b", "a[b]", "]", ""]) {
       const problem = problemOf(Schema.encodeUnknownExit(form)({ metadata: { [key]: "secret" } }))
-      assert.include(problem, "a key with a bracket or without a character")
+      assert.include(problem, "a key that is empty or holds a bracket")
       assert.notInclude(problem, "secret")
     }
     const root = bracketForm(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.String)))
@@ -133,7 +133,7 @@ describe("bracketForm", () => {
     }
   })
 
-  it("takes numbers for the keys of a record where the schema says record, and for indices where it says array", () => {
+  it("reads numbers as keys where the schema has a record, and as indices where it has an array", () => {
     const record = Schema.Record(Schema.String, Schema.String)
     interface Branch {
       readonly names: { readonly [name: string]: string }
@@ -163,7 +163,7 @@ describe("bracketForm", () => {
       records: { 0: { 0: ["f", "g"] as const } },
       pair: [{ 0: "h" }, [{ 0: "i" }]] as const,
       tree: { names: { 0: "j" }, branches: [{ names: { 0: "k" }, branches: [{ names: { 0: "l" } }] }] },
-      // Nobody can tell: an array, because that is what such names mean elsewhere.
+      // Ambiguous: read as an array, because that is what such names mean elsewhere.
       either: ["m"]
     }
     assert.deepStrictEqual(read(form, write(form, value)), value)
@@ -225,7 +225,7 @@ const StripeFields = Schema.Struct({
   description: Schema.optionalKey(Schema.String)
 })
 
-describe("bracketForm speaks with Stripe", () => {
+describe("bracketForm matches Stripe", () => {
   for (const [body, fields] of published) {
     it(`in its published example ${body.slice(0, 60)}`, () => {
       const form = bracketForm(StripeFields)
@@ -260,7 +260,7 @@ describe("bracketForm speaks with Stripe", () => {
   })
 })
 
-describe("bracketForm, reading what nobody should write,", () => {
+describe("bracketForm, reading invalid input,", () => {
   const anything = bracketForm(Schema.Record(Schema.String, Schema.Unknown))
 
   it("refuses unbalanced brackets", () => {
@@ -285,13 +285,13 @@ describe("bracketForm, reading what nobody should write,", () => {
     }
   })
 
-  it("refuses a field that is a value and a group at once, whichever comes first", () => {
+  it("refuses a field that is both a value and a group, in either order", () => {
     for (const body of ["a=x&a[b]=y", "a[b]=y&a=x", "a[b]=x&a[b][c]=y", "a[b][c]=y&a[b]=x"]) {
       assert.include(problemOf(readExit(anything, body)), "both a value and a group", body)
     }
   })
 
-  it("takes a huge or missing index for no array, and makes no room for it", () => {
+  it("does not read a huge or missing index as an array, and allocates nothing for it", () => {
     const form = bracketForm(Schema.Struct({ items: Schema.Array(Schema.String) }))
     for (const index of ["4294967295", "4294967294", "999999999999999999999", "1", "-1", "01", "1e3"]) {
       assert.isTrue(Exit.isFailure(readExit(form, `items[${index}]=x`)), index)
@@ -299,7 +299,7 @@ describe("bracketForm, reading what nobody should write,", () => {
     }
   })
 
-  it("takes names that mean something to JavaScript for names, and pollutes nothing", () => {
+  it("reads special names of JavaScript as plain names, and pollutes no prototype", () => {
     const before = Reflect.ownKeys(Object.prototype)
     const nested = bracketForm(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.String)))
     for (const name of ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf"]) {
@@ -318,14 +318,14 @@ describe("bracketForm, reading what nobody should write,", () => {
     assert.deepStrictEqual(Reflect.ownKeys(Object.prototype), before)
   })
 
-  it("writes a root name that means something to JavaScript like any other", () => {
+  it("writes a special name of JavaScript like any other", () => {
     const form = bracketForm(Schema.Record(Schema.String, Schema.String))
     const fields = Object.fromEntries([["__proto__", "x"], ["constructor", "y"]])
     assert.deepStrictEqual(pairs(write(form, fields)), [["__proto__", "x"], ["constructor", "y"]])
   })
 
   it.prop(
-    "answers any names at all, with a value or a refusal, and never quotes a value",
+    "reads or refuses any names at all, and never quotes a value",
     {
       fields: Schema.Array(Schema.Tuple([
         Schema.Union([

@@ -21,7 +21,7 @@ import { json, type Seen } from "../../fakes/ScriptedServer.ts"
 
 const newItem = { name: "Anvil", price: 7, maker: { city: "Köln" } }
 
-/** A request as it went over the wire, without what every request to this server has. */
+/** A request as sent, without the headers that every request to this server has. */
 const wire = ({ body, headers, method, url }: Seen) => ({
   method,
   url,
@@ -100,7 +100,7 @@ describe("the client of a contract", () => {
         }])
       }).pipe(overTheWire))
 
-    it.live("no body where there is none to send", () =>
+    it.live("no body for an operation without a payload", () =>
       Effect.gen(function*() {
         const { client, server } = yield* play(() => ({ status: 204 }))
         yield* client.items.remove({ params: { id: "anvil" } })
@@ -111,7 +111,7 @@ describe("the client of a contract", () => {
         ])
       }).pipe(overTheWire))
 
-    it.live("below the path of the base URL, whether that ends with a slash or not", () =>
+    it.live("below the path of the base URL, with or without a trailing slash", () =>
       Effect.gen(function*() {
         for (const path of ["/v1/acme", "/v1/acme/"]) {
           const { server } = yield* play(() => json({ ok: true }))
@@ -163,7 +163,7 @@ describe("the client of a contract", () => {
         for (const key of [first, second]) assert.isTrue(key !== undefined && IdempotencyKey.isKey(key))
       }).pipe(overTheWire))
 
-    it.live("with the caller's key: that of the call goes before that of its surroundings", () =>
+    it.live("with the caller's key: the call's own overrides the one in its context", () =>
       Effect.gen(function*() {
         const { client, server } = yield* play(() => json(anvil, 201))
         const create = client.items.create({ payload: newItem })
@@ -178,7 +178,7 @@ describe("the client of a contract", () => {
         assert.notInclude(["around", "own"], made)
       }).pipe(overTheWire))
 
-    it.live("and sends none with an operation that takes none", () =>
+    it.live("and sends no key with an operation that takes none", () =>
       Effect.gen(function*() {
         const { client, server } = yield* play(({ method }) => method === "GET" ? json({ ok: true }) : { status: 204 })
         yield* client.ping(undefined, { idempotencyKey: "k" }).pipe(IdempotencyKey.withKey("k"))
@@ -187,7 +187,7 @@ describe("the client of a contract", () => {
       }).pipe(overTheWire))
 
     it.live.each(["", " ", "with space", "line\nbreak", "ümlaut", "\u007f", "x".repeat(256)])(
-      "and refuses the key %j, which could not travel, before anything is sent",
+      "and refuses the invalid key %j before anything is sent",
       (key) =>
         Effect.gen(function*() {
           const { client, server } = yield* play(() => json(anvil, 201))
@@ -210,7 +210,7 @@ describe("the client of a contract", () => {
         }).pipe(overTheWire)
     )
 
-    it.live("and repeats what it cannot key only when nothing was sent", () =>
+    it.live("and repeats a write without a key only when nothing was sent", () =>
       Effect.gen(function*() {
         const { client, server } = yield* play(() => ({ status: 503 }))
         const error = yield* Effect.flip(client.items.ship({ params: { id: "anvil" } }))
@@ -257,7 +257,7 @@ describe("the client of a contract", () => {
         "Expected number at [\"price\"]"
       ],
       [
-        "a value under a key that is data itself",
+        "a value under a key that is itself data",
         ({ items }) =>
           items.update({
             params: { id: "a" },
@@ -266,10 +266,10 @@ describe("the client of a contract", () => {
         "Expected string at [\"labels\"][<key>]"
       ],
       [
-        "a key that a form cannot carry",
+        "a key that a form cannot express",
         ({ items }) =>
           items.update({ params: { id: "a" }, payload: { price: 7, labels: { [`${marked}[`]: "x" }, sizes: [] } }),
-        "a key with a bracket or without a character"
+        "a key that is empty or holds a bracket"
       ],
       [
         "an item of a list",
@@ -328,7 +328,7 @@ describe("the client of a contract", () => {
       }).pipe(overTheWire))
   })
 
-  it.live("makes no request and asks no gate before it is run, and makes one for every run", () =>
+  it.live("sends no request and asks no gate until it is run, and sends one per run", () =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }))
       const ping = client.ping()
@@ -337,7 +337,7 @@ describe("the client of a contract", () => {
       assert.strictEqual(server.seen.length, 2)
     }).pipe(overTheWire))
 
-  it.live("lets go of its connection when its caller leaves", () =>
+  it.live("releases its connection when its caller is interrupted", () =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => "silence")
       const fiber = yield* Effect.forkChild(client.ping())
@@ -347,7 +347,7 @@ describe("the client of a contract", () => {
       assert.strictEqual(server.seen.length, 1)
     }).pipe(overTheWire))
 
-  it("has the types of its contract: what is declared or a VendorError, and nothing is needed", () => {
+  it("has the types of its contract: declared errors or a VendorError, and no requirements", () => {
     type Acme = Client<typeof AcmeApi>
     type Of<Method extends (...args: never) => unknown> = ReturnType<Method>
 

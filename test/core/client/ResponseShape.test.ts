@@ -4,11 +4,11 @@ import { Schema } from "effect"
 
 type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
-/** A text that can be found again wherever it turns up. */
+/** A marker that can be found anywhere. */
 const mark = "§"
 const Marked = Schema.String.check(Schema.isMaxLength(12))
 
-/** Names as contracts have them, and keys that are data: ids, addresses, anything with a mark. */
+/** Field names of contracts, and keys that are data: ids, addresses, anything with the marker. */
 const Key = Schema.Union([Schema.Literals(["id", "amount", "created_at", "$ref", "x-request-id"]), Marked])
 
 const Value: Schema.Codec<Json> = Schema.Union([
@@ -22,7 +22,7 @@ const Value: Schema.Codec<Json> = Schema.Union([
 
 const fieldNames = new Set(["id", "amount", "created_at", "$ref", "x-request-id"])
 
-/** Marks every text, and every key that is none of the field names. */
+/** Puts the marker into every string, and into every key that is not a field name. */
 const marked = (json: Json): Json => {
   if (typeof json === "string") return `${mark}${json}`
   if (json === null || typeof json !== "object") return json
@@ -32,9 +32,9 @@ const marked = (json: Json): Json => {
   )
 }
 
-describe("the sample of a JSON answer", () => {
+describe("the shape of a JSON answer", () => {
   it.prop(
-    "says nothing that the answer said: no text, no key that is data, and is never long",
+    "holds no text and no key that is data, and is never long",
     { json: Value },
     ({ json }) => {
       const sample = ofJson(marked(json))
@@ -44,7 +44,7 @@ describe("the sample of a JSON answer", () => {
     { arbitrary: { runs: 300, size: 12 } }
   )
 
-  it.prop("says no number either", { numbers: Schema.Array(Schema.Int) }, ({ numbers }) => {
+  it.prop("holds no number either", { numbers: Schema.Array(Schema.Int) }, ({ numbers }) => {
     const expected = numbers.length === 0 ? "{ ids: [] }" : `{ ids: [number × ${numbers.length}] }`
     assert.strictEqual(ofJson({ ids: numbers }), expected)
   })
@@ -65,7 +65,7 @@ describe("the sample of a JSON answer", () => {
     assert.strictEqual(ofJson(undefined), "undefined")
   })
 
-  it("repeats a key only where it can be the name of a field", () => {
+  it("repeats a key only if it looks like a field name", () => {
     const keys = [
       "4242424242424242",
       "jane@example.com",
@@ -99,7 +99,7 @@ describe("the sample of a JSON answer", () => {
     assert.include(ofJson(fields(21)), "f19: number, … }")
   })
 
-  it("is cut at a thousand characters, whatever the answer's size", () => {
+  it("is cut at a thousand characters for an answer of any size", () => {
     const wide = (depth: number): Json =>
       depth === 0
         ? 1
@@ -114,10 +114,10 @@ describe("the sample of a JSON answer", () => {
   })
 })
 
-describe("the sample of an answer that is no JSON", () => {
+describe("the shape of an answer that is not JSON", () => {
   const bytes = (text: string) => new TextEncoder().encode(text)
 
-  it("says what kind of body it is, how long, and of which media type", () => {
+  it("states the kind, the length and the media type of the body", () => {
     const samples: ReadonlyArray<readonly [Uint8Array, string | undefined, string]> = [
       [bytes(""), undefined, "<empty, 0 bytes, no content type>"],
       [bytes(""), "application/json", "<empty, 0 bytes, application/json>"],
@@ -133,7 +133,7 @@ describe("the sample of an answer that is no JSON", () => {
   })
 
   it.prop(
-    "says nothing that the body or the parameters of its type said, and is never long",
+    "holds nothing of the body or the parameters of its media type, and is never long",
     { body: Schema.String, parameters: Schema.String, type: Schema.String },
     ({ body, parameters, type }) => {
       const secret = `${mark}${body}${mark}`
@@ -146,7 +146,7 @@ describe("the sample of an answer that is no JSON", () => {
     }
   )
 
-  it("reads a body that is a part of a larger buffer, and no other part of it", () => {
+  it("reads a body that is part of a larger buffer, and nothing else of the buffer", () => {
     const whole = bytes("<html>no json")
     assert.strictEqual(ofBytes(whole.subarray(6), "text/plain"), "<not json, 7 bytes, text/plain>")
     assert.strictEqual(ofBytes(whole.subarray(0, 6), "text/plain"), "<html, 6 bytes, text/plain>")

@@ -21,17 +21,17 @@ describe("Vendor", () => {
   describe("refuses at once a contract that cannot be guarded, and says what to change:", () => {
     it.each<readonly [string, make: () => unknown, message: RegExp]>([
       [
-        "a POST that does not say what sending it twice means",
+        "a POST without a declared safety",
         () => Vendor.make({ ...declaration, api: apiOf(HttpApiEndpoint.post("create", "/items")) }),
         /items\.create is a POST .*add \.annotate\(Operation\.Safety, "Idempotent" \| "Keyed" \| "Unsafe"\)/
       ],
       [
-        "a DELETE that does not say it",
+        "a DELETE without one",
         () => Vendor.make({ ...declaration, api: apiOf(HttpApiEndpoint.delete("remove", "/items")) }),
         /items\.remove is a DELETE .*add \.annotate\(Operation\.Safety/
       ],
       [
-        "a keyed write where no header takes keys",
+        "a keyed write without an idempotency header",
         () =>
           Vendor.make({
             ...declaration,
@@ -41,7 +41,7 @@ describe("Vendor", () => {
         /Vendor acme: items\.create is Keyed, but the vendor declares no idempotencyHeader/
       ],
       [
-        "a stream of bytes as an answer",
+        "a stream of bytes as a success",
         () =>
           Vendor.make({
             ...declaration,
@@ -50,7 +50,7 @@ describe("Vendor", () => {
         /items\.read declares a stream or an upgrade/
       ],
       [
-        "a stream of lines as an answer",
+        "a stream of lines as a success",
         () =>
           Vendor.make({
             ...declaration,
@@ -59,7 +59,7 @@ describe("Vendor", () => {
         /items\.read declares a stream or an upgrade/
       ],
       [
-        "a stream beside a whole answer",
+        "a stream beside a buffered success",
         () =>
           Vendor.make({
             ...declaration,
@@ -103,7 +103,7 @@ describe("Vendor", () => {
         /items\.write declares a payload as Multipart; a guarded call can send/
       ],
       [
-        "a cost that is none",
+        "an invalid cost",
         () =>
           Vendor.make({
             ...declaration,
@@ -149,7 +149,7 @@ describe("Vendor", () => {
     })
   })
 
-  it("takes a GET and a HEAD for reads", () => {
+  it("treats a GET and a HEAD as reads", () => {
     for (const endpoint of [HttpApiEndpoint.get("read", "/items"), HttpApiEndpoint.head("read", "/items")]) {
       assert.doesNotThrow(() => Vendor.make({ ...declaration, api: apiOf(endpoint) }))
     }
@@ -158,7 +158,7 @@ describe("Vendor", () => {
   describe("is", () => {
     const transport = UndiciTransport.layer({ loopback: true })
 
-    it.live("where it is declared to be, unless the environment says otherwise", () =>
+    it.live("at its declared base URL, unless the environment overrides it", () =>
       Effect.gen(function*() {
         const declared = yield* serve(() => json({ ok: true }))
         const simulated = yield* serve(() => json({ ok: true }))
@@ -178,7 +178,7 @@ describe("Vendor", () => {
       "http://127.255.0.1",
       "http://localhost:1",
       "http://[::1]:1"
-    ])("to be found at %s", (baseUrl) =>
+    ])("at the configured %s", (baseUrl) =>
       Effect.gen(function*() {
         yield* Vendor.make({ ...declaration, baseUrl })
         yield* Vendor.make(declaration).pipe(environment({ ACME_BASE_URL: baseUrl }))
@@ -196,7 +196,7 @@ describe("Vendor", () => {
       "ftp://127.0.0.1",
       "file:///etc/passwd",
       "javascript:alert(1)"
-    ])("not to be found at %s, where anybody could listen in", (baseUrl) =>
+    ])("not made with %s, which anybody could read", (baseUrl) =>
       Effect.gen(function*() {
         for (
           const make of [
@@ -218,7 +218,7 @@ describe("Vendor", () => {
     it.effect.each<readonly [baseUrl: string, issue: string]>([
       ["https://us:them@acme.example", "must hold no user and no password; the secret is ACME_API_KEY"],
       ["https://acme.example/v2#top", "must have no fragment"]
-    ])("not to be found at %s, part of which would never be sent", ([baseUrl, issue]) =>
+    ])("not made with %s, part of which would never be sent", ([baseUrl, issue]) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(Vendor.make({ ...declaration, baseUrl }))
         assert.deepStrictEqual(
@@ -227,7 +227,7 @@ describe("Vendor", () => {
         )
       }).pipe(Effect.provide(transport)))
 
-    it.effect("not to be found at what is no URL", () =>
+    it.effect("not made with an invalid URL", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(
           Vendor.make(declaration).pipe(environment({ ACME_BASE_URL: "api.acme.example" }))
@@ -236,7 +236,7 @@ describe("Vendor", () => {
         assert.include(error.message, "ACME_BASE_URL")
       }).pipe(Effect.provide(transport)))
 
-    it.effect("not there without its credential: its layer says which, and where it was looked for", () =>
+    it.effect("not made without its credential: its layer says which one is missing, and where", () =>
       Effect.gen(function*() {
         class Acme extends Vendor.Service<Acme>()({ ...declaration, name: "acme-europe", auth: { _tag: "Bearer" } }) {}
         const build = Effect.scoped(Layer.build(Acme.layer))
@@ -253,15 +253,15 @@ describe("Vendor", () => {
         ))
         assert.strictEqual(elsewhere.message, "the credential vault/acme is not available")
         yield* build.pipe(environment({ ACME_EUROPE_API_KEY: "test" }))
-        // An empty variable is one that was forgotten.
+        // An empty variable counts as missing.
         yield* Effect.flip(build.pipe(environment({ ACME_EUROPE_API_KEY: "" })))
       }).pipe(Effect.provide(transport), environment({})))
 
-    it.effect("there without a credential, when it wants none", () =>
+    it.effect("made without a credential, if it needs none", () =>
       Vendor.make(declaration).pipe(Effect.asVoid, Effect.provide(transport), environment({})))
   })
 
-  it.live("is a service, made of its declaration and a transport", () =>
+  it.live("is a service, made from its declaration and a transport", () =>
     Effect.gen(function*() {
       const server = yield* serve(() => json({ ok: true }))
       class Acme extends Vendor.Service<Acme>()(declaration) {}

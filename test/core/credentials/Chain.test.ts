@@ -7,7 +7,7 @@ import { TestClock } from "effect/testing"
 
 const stripe = { vendor: "stripe", key: "" }
 
-/** A source that has a secret, has none, or is down, and counts how often it is asked. */
+/** A source that has a secret, has none, or is down, and counts its requests. */
 const scripted = (name: string, has: string | undefined) => {
   const state = { has, isDown: false, asked: 0, refused: [] as Array<string> }
   const source: RefreshingCredentials.Source = {
@@ -31,7 +31,7 @@ const Member = Schema.Literals(["has", "has none", "is down"])
 
 describe("Chain", () => {
   it.effect.prop(
-    "gives the secret of the first part that has one, and passes over a part that is down only when told to",
+    "returns the secret of the first part that has one, and skips a part that is down only if configured",
     [Schema.NonEmptyArray(Member), Schema.Boolean],
     ([members, isPassedOver]) =>
       Effect.gen(function*() {
@@ -56,7 +56,7 @@ describe("Chain", () => {
       })
   )
 
-  it.effect("fails rather than falling to the next, by default", () =>
+  it.effect("fails rather than asking the next part, by default", () =>
     Effect.gen(function*() {
       const [first, second] = [scripted("first", "first"), scripted("second", "long replaced")]
       const { read } = Chain.make([first.source, second.source])
@@ -67,7 +67,7 @@ describe("Chain", () => {
       assert.strictEqual(yield* told(read(stripe)), "first")
     }))
 
-  it.effect("asks a near part for every attempt, and a kept one as its keeper does", () =>
+  it.effect("asks a local part for every attempt, and a cached one as its cache does", () =>
     Effect.gen(function*() {
       const [near, far] = [scripted("near", undefined), scripted("far", "far 1")]
       const { read } = Chain.make([
@@ -87,7 +87,7 @@ describe("Chain", () => {
       assert.strictEqual(yield* told(read(stripe)), "far 2")
     }).pipe(Effect.scoped))
 
-  it.effect("does not ask a kept part for every attempt that it has none", () =>
+  it.effect("does not ask a cached part at every attempt for a secret that it does not have", () =>
     Effect.gen(function*() {
       const [far, near] = [scripted("far", undefined), scripted("near", "near")]
       const { read } = Chain.make([
@@ -101,7 +101,7 @@ describe("Chain", () => {
       assert.strictEqual(yield* told(read(stripe)), "far")
     }).pipe(Effect.scoped))
 
-  it.effect("asks the part that had a refused secret for another, and a part before it that may have one now", () =>
+  it.effect("asks the part that had a refused secret for another, and earlier parts, which may have one now", () =>
     Effect.gen(function*() {
       const [near, far] = [scripted("near", undefined), scripted("far", "refused")]
       const keeper = yield* RefreshingCredentials.make(far.source)
@@ -115,7 +115,7 @@ describe("Chain", () => {
       assert.lengthOf(far.state.refused, 1)
     }).pipe(Effect.scoped))
 
-  it("is of one part at least", () => {
-    assert.throws(() => Chain.make([]), /parts/)
+  it("needs at least one part", () => {
+    assert.throws(() => Chain.make([]), /at least one part/)
   })
 })

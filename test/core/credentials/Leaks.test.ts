@@ -11,7 +11,7 @@ import * as MemoryTracer from "../../watches/MemoryTracer.ts"
 
 const request = { vendor: "stripe", key: "" }
 
-/** What must not be seen: all that is made by it. */
+/** A planted secret, which must not appear anywhere. */
 const marked: Array<string> = []
 const mark = (text: string = randomUUID()) => {
   marked.push(text)
@@ -23,7 +23,7 @@ const pem = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export
 interface Planted {
   readonly name: string
   readonly make: Effect.Effect<RefreshingCredentials.Source, never, HttpClient.HttpClient | Scope.Scope>
-  /** What the service answers when all is well. */
+  /** The service's response on success. */
   readonly body: object
 }
 
@@ -98,11 +98,11 @@ type Behaviour = (
   body: object
 ) => Effect.Effect<Response, HttpClientError.HttpClientError>
 
-/** What a service, or somebody between, may do with what it knows. */
+/** Ways in which a service, or a proxy in between, may leak secrets. */
 const behaviours: ReadonlyArray<readonly [name: string, Behaviour]> = [
   ["answers", (_, body) => Effect.succeed(Response.json(body))],
   ...[400, 401, 403, 404, 418, 500, 503].map((status): readonly [string, Behaviour] => [
-    `tells all with status ${status}`,
+    `repeats everything with status ${status}`,
     (request, body) =>
       Effect.succeed(Response.json({ error: JSON.stringify(body), errors: [request.headers] }, {
         status,
@@ -110,10 +110,10 @@ const behaviours: ReadonlyArray<readonly [name: string, Behaviour]> = [
         headers: { "www-authenticate": JSON.stringify(request.headers), "x-secret": marked[0]! }
       }))
   ]),
-  ["tells all, and it is no JSON", (_, body) => Effect.succeed(new Response(`${JSON.stringify(body)}!`))],
-  ["gives another shape", (_, body) => Effect.succeed(Response.json([body]))],
+  ["repeats everything, not as JSON", (_, body) => Effect.succeed(new Response(`${JSON.stringify(body)}!`))],
+  ["returns another shape", (_, body) => Effect.succeed(Response.json([body]))],
   [
-    "breaks off, and the client tells all",
+    "cuts off, and the client repeats everything",
     (request) =>
       Effect.fail(
         new HttpClientError.HttpClientError({
@@ -125,11 +125,11 @@ const behaviours: ReadonlyArray<readonly [name: string, Behaviour]> = [
         })
       )
   ],
-  ["is met by a client that throws", (request) => Effect.die(new Error(JSON.stringify(request.headers)))]
+  ["is called by a client that throws", (request) => Effect.die(new Error(JSON.stringify(request.headers)))]
 ]
 
-describe.each(planted.map((one) => [one.name, one] as const))("what is secret of %s", (_, { body, make }) => {
-  it.live.each(behaviours)("is in no error, log, span or value when it %s", ([, behave]) =>
+describe.each(planted.map((one) => [one.name, one] as const))("the secrets of %s", (_, { body, make }) => {
+  it.live.each(behaviours)("are in no error, log, span or value when it %s", ([, behave]) =>
     Effect.gen(function*() {
       const tracer = MemoryTracer.make()
       const logged: Array<string> = []
@@ -156,7 +156,7 @@ describe.each(planted.map((one) => [one.name, one] as const))("what is secret of
         Effect.provide(Layer.mergeAll(tracer.layer, Logger.layer([logger]))),
         Effect.provideService(References.MinimumLogLevel, "All")
       )
-      // The watch itself is awake.
+      // The watch itself works.
       assert.include(logged.join(), "the end")
       assert.deepStrictEqual(tracer.spans.map(({ name }) => name), ["outer"])
       assert.isAbove(seen.size, 0)
@@ -166,7 +166,7 @@ describe.each(planted.map((one) => [one.name, one] as const))("what is secret of
         ...shown.flatMap((one) => [inspect(one, { depth: 20, showHidden: true }), JSON.stringify(one), String(one)])
       ].join("\n")
       for (const secret of marked) assert.notInclude(text, secret)
-      // What is made of a secret and sent is as good as it.
+      // A value derived from a secret and sent counts as secret too.
       for (const header of seen) {
         if (/^Basic |Signature=|^hvs|^eyJ/.test(header)) assert.notInclude(text, header)
       }

@@ -8,7 +8,7 @@ import { intBetween } from "../../drivers/IntBetween.ts"
 
 const request = { vendor: "acme", key: "" }
 
-/** A source whose secrets are numbered; a test says how long they are good for, how long it takes, and whether it is down. */
+/** A source with numbered secrets; a test sets their lifetime, its delay, and whether it is down. */
 const world = () => {
   const state = {
     fetches: 0,
@@ -19,7 +19,7 @@ const world = () => {
     life: undefined as number | undefined,
     isDown: false,
     has: true,
-    /** The number of the secret that is given; one more each time when `undefined`. */
+    /** The number of the secret to return; `undefined` counts up. */
     fixed: undefined as number | undefined,
     refused: [] as Array<string | undefined>,
     extends: false
@@ -77,7 +77,7 @@ const kept = (options: RefreshingCredentials.RefreshingCredentialsOptions = {}) 
   })
 
 describe("RefreshingCredentials", () => {
-  it.effect("fetches a secret once for all who ask, and gives it without waiting from then on", () =>
+  it.effect("fetches a secret once for concurrent callers, and then serves it without waiting", () =>
     Effect.gen(function*() {
       const { keeper, read, state } = yield* kept()
       state.takes = 100
@@ -96,7 +96,7 @@ describe("RefreshingCredentials", () => {
       assert.deepStrictEqual(secrets, ["secret 1", "secret 2", "secret 3", "secret 1"])
     }))
 
-  it.effect("asks again for a secret without an end when it is old, in the background", () =>
+  it.effect("refreshes an old secret without an expiry in the background", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ maxAge: "1 minute" })
       yield* read
@@ -111,7 +111,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(yield* read, "secret 2")
     }))
 
-  it.effect("fetches a secret that ends anew ahead of it, or at half of a short life", () =>
+  it.effect("refreshes a secret ahead of its expiry, or at half of a short lifetime", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ refreshAhead: "1 minute" })
       state.life = 600_000
@@ -132,7 +132,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(state.fetches, 3)
     }))
 
-  it.effect("knows the end of a secret that came when nobody who had asked was there any more", () =>
+  it.effect("knows the expiry of a secret that arrived after all callers were gone", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept()
       state.life = 30_000
@@ -147,7 +147,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(yield* read, "secret 3")
     }))
 
-  it.effect("makes a lease longer as long as its source does that, and then takes a new one", () =>
+  it.effect("extends a lease as long as its source allows, and then fetches a new one", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ refreshAhead: "1 minute" })
       state.life = 100_000
@@ -160,7 +160,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(yield* read, "secret 2")
     }))
 
-  it.effect("waits for a new one when what it holds has come to its end", () =>
+  it.effect("waits for a new secret when the cached one has expired", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept()
       state.life = 1_000
@@ -174,7 +174,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(yield* Fiber.join(reader), "secret 2")
     }))
 
-  it.effect("says that a secret is missing, and takes one that was taken away from everybody", () =>
+  it.effect("reports a missing secret, and drops one that its source no longer has", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ maxAge: "1 minute" })
       state.has = false
@@ -191,7 +191,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(yield* read, "Missing")
     }))
 
-  it.effect("gives what it holds while the source is down, up to its end or its longest age, and asks ever less often", () =>
+  it.effect("serves cached secrets while the source is down, up to their expiry or largest age, and backs off", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ maxAge: "1 minute", staleFor: "10 minutes", retryPause: "1 second" })
       yield* read
@@ -209,7 +209,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(yield* read, `secret ${state.fetches}`)
     }))
 
-  it.effect("fails at once while a source that it has nothing from is left alone", () =>
+  it.effect("fails at once during the pause of a source without a cached secret", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept({ retryPause: "5 seconds" })
       state.isDown = true
@@ -219,7 +219,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(state.fetches, 1)
     }))
 
-  it.effect("asks the source itself for another than the one that was refused, once for all", () =>
+  it.effect("bypasses the cache for a replacement of a refused secret, once for concurrent callers", () =>
     Effect.gen(function*() {
       const { read, renew, state } = yield* kept()
       yield* read
@@ -230,13 +230,13 @@ describe("RefreshingCredentials", () => {
       yield* TestClock.adjust("100 millis")
       assert.deepStrictEqual(new Set(yield* Fiber.join(renewals)), new Set(["secret 2"]))
       assert.deepStrictEqual(state.refused, [undefined, "secret 1"])
-      // Who was refused with the old one, and hears of the new one only now.
+      // A caller that was refused with the old secret, and gets the new one only now.
       assert.strictEqual(yield* renew("secret 1"), "secret 2")
       assert.strictEqual(state.fetches, 2)
       assert.strictEqual(yield* read, "secret 2")
     }))
 
-  it.effect("gives the same one when the source has no other, and does not ask for each who was refused", () =>
+  it.effect("returns the same secret if the source has no other, and does not ask once per refused caller", () =>
     Effect.gen(function*() {
       const { read, renew, state } = yield* kept({ retryPause: "1 second" })
       state.fixed = 7
@@ -249,7 +249,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(state.fetches, 3)
     }))
 
-  it.effect("does not trust what was under way before a secret was refused", () =>
+  it.effect("does not trust a fetch that began before the refusal", () =>
     Effect.gen(function*() {
       const { read, renew, state } = yield* kept({ maxAge: "1 minute" })
       state.fixed = 1
@@ -266,7 +266,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(state.fetches, 3)
     }))
 
-  it.effect("hears the source to the end, though whoever asked has left", () =>
+  it.effect("completes a fetch whose caller was interrupted", () =>
     Effect.gen(function*() {
       const { read, state } = yield* kept()
       state.takes = 100
@@ -278,7 +278,7 @@ describe("RefreshingCredentials", () => {
       assert.strictEqual(state.fetches, 1)
     }))
 
-  it.effect("ends with its scope, whatever is under way", () =>
+  it.effect("ends with its scope, and any fetch in flight with it", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const { read, state } = yield* Scope.provide(kept(), scope)
@@ -291,7 +291,7 @@ describe("RefreshingCredentials", () => {
     }))
 
   it.effect.prop(
-    "never gives a secret past its end, and never asks twice at a time",
+    "never serves an expired secret, and never fetches twice at a time",
     {
       life: Schema.Union([Schema.Undefined, intBetween(1, 200_000)]),
       ahead: intBetween(0, 100_000),
@@ -309,7 +309,7 @@ describe("RefreshingCredentials", () => {
     Effect.fnUntraced(function*({ ahead, jitter, life, maxAge, script, staleFor }) {
       const { keeper, state } = yield* kept({ refreshAhead: ahead, maxAge, staleFor, jitter })
       state.life = life
-      /** When each secret was there, by its number. */
+      /** The time of each secret's arrival, by its number. */
       const born = new Map<string, number>()
       for (const { after, has, isDown, isRenewal, takes } of script) {
         yield* TestClock.adjust(after)
@@ -328,7 +328,7 @@ describe("RefreshingCredentials", () => {
         if (!secret.startsWith("secret")) continue
         if (!born.has(secret)) born.set(secret, now)
         const longest = life ?? maxAge + staleFor
-        // It may have been fetched a little before it was first seen.
+        // It may have been fetched a little before its first use.
         assert.isAtMost(now - born.get(secret)!, longest)
       }
       assert.isAtMost(state.mostRunning, 1)
@@ -336,7 +336,7 @@ describe("RefreshingCredentials", () => {
     { arbitrary: { runs: 200 } }
   )
 
-  it.effect("shows nothing of what it holds", () =>
+  it.effect("shows nothing of its secrets", () =>
     Effect.gen(function*() {
       const { keeper, read } = yield* kept()
       assert.strictEqual(yield* read, "secret 1")

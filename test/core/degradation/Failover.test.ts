@@ -10,7 +10,7 @@ import { reasons } from "../../drivers/Reasons.ts"
 const error = (vendor: string, reason: Reason = new Unavailable(503), safety: Safety = "Idempotent", fate?: Fate) =>
   new VendorError({ vendor, operation: "rate", safety, reason, fate })
 
-/** Two vendors that answer with their name, or fail; who was asked is remembered. */
+/** Two vendors that answer with their name, or fail; the called vendors are recorded. */
 const world = () => {
   const asked: Array<string> = []
   const failing = new Map<string, VendorError | "declared">()
@@ -24,20 +24,20 @@ const world = () => {
     asked,
     failing,
     vendors: { north: ask("north"), south: ask("south"), west: ask("west") },
-    /** Who was asked since the last time this was called. */
+    /** The vendors called since this function was last called. */
     whom: () => asked.splice(0).join(" ")
   }
 }
 
 describe("Failover", () => {
-  it.effect("asks the first alone, as long as it answers", () =>
+  it.effect("calls only the first vendor, as long as it answers", () =>
     Effect.gen(function*() {
       const { vendors, whom } = world()
       const { provenance, value } = yield* Provenance.withProvenance(Failover.make().call(vendors))
       assert.deepStrictEqual([value, provenance._tag, whom()], ["north", "Fresh", "north"])
     }))
 
-  it.effect("asks the next when one cannot answer, and says so", () =>
+  it.effect("calls the next vendor when one fails, and says so", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       failing.set("north", error("north", reasons.CircuitOpen)).set("south", error("south"))
@@ -49,14 +49,14 @@ describe("Failover", () => {
       assert.strictEqual(whom(), "north south west")
     }))
 
-  it.effect("fails as the last one did when none can answer", () =>
+  it.effect("fails with the last error when every vendor fails", () =>
     Effect.gen(function*() {
       const { failing, vendors } = world()
       for (const name of ["north", "south", "west"]) failing.set(name, error(name))
       assert.strictEqual(yield* Effect.flip(Failover.make().call(vendors)), failing.get("west"))
     }))
 
-  it.effect("takes a declared error for an answer", () =>
+  it.effect("counts a declared error as an answer", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       failing.set("north", "declared")
@@ -66,7 +66,7 @@ describe("Failover", () => {
       assert.strictEqual(failover.avoided.size, 0)
     }))
 
-  it.effect("does not take a defect or an interruption to the next", () =>
+  it.effect("does not move on for a defect or an interruption", () =>
     Effect.gen(function*() {
       const { vendors, whom } = world()
       const failover = Failover.make({ failures: 1 })
@@ -93,7 +93,7 @@ describe("Failover", () => {
     "ResponseTooLarge",
     "CredentialUnavailable"
   ]
-  it.each(Object.entries(reasons))("with a read, moves on for a reason of the vendor's alone: %s", (tag, reason) => {
+  it.each(Object.entries(reasons))("moves on with a read only for a reason about the vendor: %s", (tag, reason) => {
     assert.strictEqual(Failover.mayMoveOn(error("north", reason)), movesOn.includes(tag as Reason["_tag"]))
   })
 
@@ -105,11 +105,11 @@ describe("Failover", () => {
     ["Unsafe", "Rejected", true],
     ["Unsafe", "Unknown", false],
     ["Idempotent", "Unknown", true]
-  ])("with a call that is %s and whose fate is %s, moves on: %s", (safety, fate, moves) => {
+  ])("moves on with a call that is %s and whose fate is %s: %s", (safety, fate, moves) => {
     assert.strictEqual(Failover.mayMoveOn(error("north", new Unavailable(503), safety, fate)), moves)
   })
 
-  it.effect("stays away from a vendor after some failures in a row, and goes back after some answers", () =>
+  it.effect("avoids a vendor after some failures in a row, and returns after some answers", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       const failover = Failover.make({ failures: 3, stayAway: "30 seconds", answers: 2 })
@@ -132,7 +132,7 @@ describe("Failover", () => {
       yield* call
       assert.strictEqual(whom(), "south south")
       yield* TestClock.adjust("1 millis")
-      // It is tried, and is not better: once more so long.
+      // It is tested and still fails: avoided for the same time again.
       yield* times(2)
       assert.strictEqual(whom(), "north south south")
       failing.delete("north")
@@ -142,7 +142,7 @@ describe("Failover", () => {
       assert.strictEqual(failover.avoided.size, 0)
     }))
 
-  it.effect("begins to count anew with every answer, and with every failure of one that comes back", () =>
+  it.effect("restarts its count with every answer, and with every failure of a returning vendor", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       const failover = Failover.make({ failures: 2, stayAway: "30 seconds", answers: 2 })
@@ -171,7 +171,7 @@ describe("Failover", () => {
       assert.strictEqual(failover.avoided.size, 0)
     }))
 
-  it.effect("tries none that it would not prefer to one that answers, and of those it stays away from the one whose time has come", () =>
+  it.effect("tests only an avoided vendor that it prefers to the answering one, once its time is over", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       let order = ["south", "north"]
@@ -195,7 +195,7 @@ describe("Failover", () => {
       assert.strictEqual(whom(), "south")
     }))
 
-  it.effect("lets one call at a time find out whether a vendor is back, also when that call is interrupted", () =>
+  it.effect("tests a returning vendor with one call at a time, also when that call is interrupted", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       const failover = Failover.make({ failures: 1, stayAway: "1 second", answers: 1 })
@@ -217,7 +217,7 @@ describe("Failover", () => {
       assert.strictEqual(failover.avoided.size, 0)
     }))
 
-  it.effect("asks those it stays away from when there is nobody else", () =>
+  it.effect("calls avoided vendors when no other is left", () =>
     Effect.gen(function*() {
       const { failing, vendors, whom } = world()
       const failover = Failover.make({ failures: 1 })
@@ -229,7 +229,7 @@ describe("Failover", () => {
       assert.strictEqual(whom(), "north south")
     }))
 
-  it.effect("asks in the order it is told for each call, and nobody who is not there", () =>
+  it.effect("calls in the order given for each call, and ignores unknown names", () =>
     Effect.gen(function*() {
       const { vendors, whom } = world()
       let cheapest = "west"
@@ -240,10 +240,10 @@ describe("Failover", () => {
       yield* failover.call(vendors)
       assert.strictEqual(whom(), "west south")
       const exit = yield* Effect.exit(failover.call<never, never, never>({}))
-      assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "there is no vendor to ask")
+      assert.include(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "", "there is no vendor to call")
     }))
 
-  it("refuses options out of their range, and says which", () => {
+  it("rejects options out of their range, and names them", () => {
     assert.throws(() => Failover.make({ failures: 0 }), /failures must be a whole number of at least 1/)
     assert.throws(() => Failover.make({ answers: 0 }), /answers must be a whole number of at least 1/)
     assert.throws(() => Failover.make({ stayAway: -1 }), /stayAway must be at least 0/)

@@ -18,7 +18,7 @@ const settings: SwitchSettings = {
 }
 
 describe("Switchboard", () => {
-  it("goes off, waits, and comes back step by step", () => {
+  it("goes off, waits, and returns step by step", () => {
     const board = new Switchboard(settings, 0)
     const at = (now: number, isOut: boolean) => {
       board.update(now, isOut)
@@ -27,33 +27,33 @@ describe("Switchboard", () => {
     assert.deepStrictEqual(at(100, true), ["On", 1])
     assert.deepStrictEqual(at(109, true), ["On", 1])
     assert.deepStrictEqual(at(110, true), ["Off", 0])
-    // 30 later, if the vendor is well then.
+    // 30 later, if the vendor has recovered by then.
     assert.deepStrictEqual(at(139, false), ["Off", 0])
     assert.deepStrictEqual(at(145, true), ["Off", 0])
     assert.deepStrictEqual(at(150, false), ["Returning", 0.05])
     assert.deepStrictEqual(at(169, false), ["Returning", 0.05])
     assert.deepStrictEqual(at(170, false), ["Returning", 0.25])
     assert.deepStrictEqual(at(190, false), ["Returning", 0.5])
-    // Out again on its way back: off at once, and for twice as long.
+    // Out again while returning: off at once, and for twice as long.
     assert.deepStrictEqual(at(191, true), ["Off", 0])
     assert.deepStrictEqual(at(250, false), ["Off", 0])
     assert.deepStrictEqual(at(251, false), ["Returning", 0.05])
     for (const now of [271, 291]) at(now, false)
     assert.deepStrictEqual(at(311, false), ["On", 1])
-    // Wholly on, it is as before.
+    // Fully on again, it is as before.
     at(312, true)
     assert.deepStrictEqual(at(322, true), ["Off", 0])
     assert.strictEqual(board.returnsAt, 352)
   })
 
-  it("is not impressed by a vendor that is out for a moment", () => {
+  it("stays on when the vendor is out for a moment", () => {
     const board = new Switchboard(settings, 0)
     for (let now = 0; now < 1_000; now++) board.update(now, now % 10 !== 0)
     assert.strictEqual(board.state, "On")
   })
 
   it.prop(
-    "never flaps: whatever the vendor does, it is off as long as it said, back step by step, and on for a time",
+    "never flaps: it is off as long as it said, returns step by step, and is on for a time, for any vendor",
     { script: Schema.Array(Schema.Struct({ millis: intBetween(0, 30), isOut: Schema.Boolean })) },
     ({ script }) => {
       const board = new Switchboard(settings, 0)
@@ -120,7 +120,7 @@ describe("FeatureSwitch", () => {
       yield* TestClock.adjust("30 seconds")
       const second = yield* on
       assert.approximately(second.length / 2_000, 0.25, 0.03)
-      // Who has it keeps it.
+      // A caller that has the feature keeps it.
       assert.deepStrictEqual(first.filter((caller) => !second.includes(caller)), [])
       yield* TestClock.adjust("30 seconds")
       assert.approximately((yield* on).length / 2_000, 0.5, 0.03)
@@ -129,7 +129,7 @@ describe("FeatureSwitch", () => {
       assert.strictEqual((yield* feature.status).because, undefined)
     }))
 
-  it.effect("lets chance decide for callers that it does not know, from the fibre's own random numbers", () =>
+  it.effect("lets chance decide for unnamed callers, from the fibre's own random numbers", () =>
     Effect.gen(function*() {
       const vendor = breaker()
       const rule = { _tag: "Breaker", breaker: vendor, keys: ["acme/quote"] } as const
@@ -147,7 +147,7 @@ describe("FeatureSwitch", () => {
       assert.strictEqual(yield* Random.withSeed(asks, "one"), share)
     }))
 
-  it.effect("learns from the calls that are made through it, and tries the vendor with few", () =>
+  it.effect("learns from the calls made through it, and tests the vendor with few", () =>
     Effect.gen(function*() {
       const feature = yield* FeatureSwitch.make({ name: "shipping" })
       let isOut = true
@@ -170,7 +170,7 @@ describe("FeatureSwitch", () => {
       assert.isAtLeast(first, 119)
       assert.isAtMost(first, 140)
       assert.strictEqual((yield* feature.status).state, "Off")
-      // While the vendor is out, each return costs it three calls, and comes later than the one before.
+      // While the vendor is out, each return costs it three calls, and comes later than the previous one.
       let tried = 0
       for (let i = 0; i < 10; i++) tried += yield* minute
       assert.isAtMost(tried, 5 * 3)
@@ -181,7 +181,7 @@ describe("FeatureSwitch", () => {
       assert.strictEqual(yield* minute, 600)
     }).pipe(Random.withSeed(1)))
 
-  it.effect("holds nothing against a vendor on trial that was before", () =>
+  it.effect("ignores earlier failures of a vendor while the feature returns", () =>
     Effect.gen(function*() {
       const feature = yield* FeatureSwitch.make({
         name: "shipping",
@@ -194,7 +194,7 @@ describe("FeatureSwitch", () => {
       assert.strictEqual((yield* feature.status).state, "Returning")
     }))
 
-  it.effect("takes declared errors for answers, and what says nothing of the vendor for nothing", () =>
+  it.effect("counts declared errors as answers, and ignores failures that say nothing about the vendor", () =>
     Effect.gen(function*() {
       const state = (effect: Effect.Effect<unknown, unknown>) =>
         Effect.gen(function*() {
@@ -216,7 +216,7 @@ describe("FeatureSwitch", () => {
       }
     }))
 
-  it.effect("can be switched by hand, and goes on by itself from where it was", () =>
+  it.effect("can be switched by hand, and continues automatically from where it was", () =>
     Effect.gen(function*() {
       const vendor = breaker()
       const rule = { _tag: "Breaker", breaker: vendor, keys: ["acme/quote"] } as const
@@ -261,7 +261,7 @@ describe("FeatureSwitch", () => {
       assert.deepInclude(after, ["breakwater.feature.transitions", "shipping", "Off", 1])
     }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
-  it("refuses options outside their range, and says which", () => {
+  it("rejects options outside their range, and names them", () => {
     const rule = { _tag: "Failures" } as const
     const cases: ReadonlyArray<[Omit<FeatureSwitch.FeatureSwitchOptions, "name">, RegExp]> = [
       [{ rule: { ...rule, share: 0 } }, /share must be/],

@@ -19,7 +19,7 @@ const Plan = Schema.Struct({
 
 describe("Partial", () => {
   it.effect.prop(
-    "returns, within the time, what came in time, and says of the rest why it did not",
+    "returns the results that arrived in time, and a reason for each of the others",
     { plans: Schema.Array(Plan).check(Schema.isBetweenLength(1, 6)), within: intBetween(1, 40) },
     ({ plans, within }) =>
       Effect.gen(function*() {
@@ -46,7 +46,7 @@ describe("Partial", () => {
         assert.strictEqual(began, 0)
         plans.forEach(({ after, ends }, i) => {
           const part = parts[`part ${i}`]!
-          // What ends in the very moment may be seen either way.
+          // An operation that ends at that exact moment may count either way.
           if (after === within && ends !== "never") return
           if (ends === "never" || after > within) {
             assert.include(part, { _tag: "Gap", reason: "DeadlineExceeded", vendor: `part ${i}` })
@@ -66,7 +66,7 @@ describe("Partial", () => {
       })
   )
 
-  it.effect("takes no longer than it may, whatever runs, and not longer than the deadline that is already set", () =>
+  it.effect("takes no longer than its limit, for any operations, nor longer than a deadline already set", () =>
     Effect.gen(function*() {
       const took = (effect: Effect.Effect<unknown>) =>
         Effect.gen(function*() {
@@ -83,13 +83,13 @@ describe("Partial", () => {
       assert.strictEqual(yield* took(Parts.all({ slow: Effect.never }).pipe(Deadline.within("700 millis"))), 700)
     }))
 
-  it.effect("tells guarded calls within how long they have", () =>
+  it.effect("passes its deadline on to guarded calls inside", () =>
     Effect.gen(function*() {
       const { left } = yield* Parts.all({ left: Deadline.remaining }, { within: "2 seconds" })
       assert.strictEqual(left._tag === "Present" && left.value.toString(), "2000 millis")
     }))
 
-  it.effect("fails at once as a required part does, and interrupts the others", () =>
+  it.effect("fails at once when a required part fails, and interrupts the others", () =>
     Effect.gen(function*() {
       let isInterrupted = false
       const other = Effect.onInterrupt(Effect.never, () =>
@@ -138,7 +138,7 @@ describe("Partial", () => {
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
     }))
 
-  it.effect("takes a defect for a defect of the whole, and an operation that interrupts itself for no gap", () =>
+  it.effect("treats a defect as a defect of the whole, and reports no gap for an operation that interrupts itself", () =>
     Effect.gen(function*() {
       const died = yield* Effect.exit(Parts.all({ a: Effect.die("a bug"), b: Effect.succeed(1) }))
       assert.isTrue(Exit.hasDies(died))
@@ -150,7 +150,7 @@ describe("Partial", () => {
       assert.isTrue(Exit.hasDies(both))
     }))
 
-  it("is typed by what it is given", () => {
+  it("has the type of its operations", () => {
     const page = Parts.all({
       country: Effect.succeed("Switzerland") as Effect.Effect<string, VendorError>,
       rate: Effect.succeed(1) as Effect.Effect<number, VendorError>,
@@ -169,7 +169,7 @@ describe("Partial", () => {
     assert.isDefined(Parts.all({ a: Effect.succeed(1) }, { require: ["b"] }))
   })
 
-  it("refuses a time out of its range", () => {
+  it("rejects a time out of its range", () => {
     assert.throws(() => Parts.all({}, { within: 0 }), /within must be longer than 0/)
   })
 })

@@ -9,7 +9,7 @@ import * as SharedStores from "../../fakes/SharedStores.ts"
 
 interface Process {
   readonly breaker: Breaker.Breaker
-  /** Makes a call, and lets whatever it sets going go on. */
+  /** Makes a call, and lets the effects that it started run. */
   readonly call: Effect.Effect<"answered" | "failed" | "refused">
   /** A call that hangs at the vendor. */
   readonly hang: Effect.Effect<never>
@@ -75,7 +75,7 @@ const states = ({ processes }: Fleet) =>
     )
   )
 
-/** The first process finds the vendor down, by the two calls that it takes to. */
+/** The first process finds the vendor down, by the two calls that this takes. */
 const breakDown = ({ processes, vendor }: Fleet) =>
   Effect.gen(function*() {
     vendor.isWell = false
@@ -85,10 +85,10 @@ const breakDown = ({ processes, vendor }: Fleet) =>
   })
 
 describe("a breaker that a fleet shares", () => {
-  it.effect("is open for all, within a poll, when it is open for one", () =>
+  it.effect("opens for all, within a poll, when it opens for one", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(3)
-      // Those that never called need not follow: they ask when they call.
+      // Processes that never called need not follow: they ask the fleet when they call.
       yield* fleet.processes[1]!.call
       yield* TestClock.adjust("1500 millis")
       yield* breakDown(fleet)
@@ -112,7 +112,7 @@ describe("a breaker that a fleet shares", () => {
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed"])
     }))
 
-  it.effect("is probed by one process for all, and comes back by stages", () =>
+  it.effect("is probed by one process for all, and closes by stages", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(3, { probes: [1, 2] })
       yield* Effect.forEach(fleet.processes, ({ call }) => call)
@@ -127,7 +127,7 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual(fleet.vendor.calls, 1)
       yield* Effect.forEach(probing, Fiber.interrupt)
 
-      // The probe was abandoned: another is made, and finds the vendor well; then two more, and all is well.
+      // The probe was abandoned. Another is made and finds the vendor healthy; then two more, and the breaker closes.
       fleet.vendor.isWell = true
       yield* TestClock.adjust("2 seconds")
       const first = yield* Effect.forEach(fleet.processes, ({ call }) => call)
@@ -163,7 +163,7 @@ describe("a breaker that a fleet shares", () => {
     }))
 
   for (const health of ["down", "hangs"] as const) {
-    it.effect(`opens and probes each for itself while the store ${health === "down" ? "is down" : health}`, () =>
+    it.effect(`opens and probes separately in each process while the store ${health === "down" ? "is down" : health}`, () =>
       Effect.gen(function*() {
         const fleet = yield* fleetOf(2, { probes: [1] })
         fleet.stores.health = health
@@ -179,7 +179,7 @@ describe("a breaker that a fleet shares", () => {
       }))
   }
 
-  it.effect("one call asks the fleet, and the others are refused meanwhile", () =>
+  it.effect("asks the fleet with one call, and refuses the others meanwhile", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(1)
       yield* breakDown(fleet)
@@ -193,7 +193,7 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual(yield* Fiber.join(asking), "answered")
     }))
 
-  it.effect("who leaves while the fleet is asked leaves the probe to the next", () =>
+  it.effect("leaves the probe to the next call when the asking one is interrupted", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2)
       yield* fleet.processes[1]!.call
@@ -209,7 +209,7 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
     }))
 
-  it.effect("what was closed by hand while the fleet was asked stays closed, and another may probe", () =>
+  it.effect("stays closed when it was closed by hand while the fleet was asked, and another process may probe", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2)
       yield* fleet.processes[1]!.call
@@ -227,7 +227,7 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
     }))
 
-  it.effect("what was closed by hand stays closed also when another has found the vendor well meanwhile", () =>
+  it.effect("stays closed by hand also when another process has found the vendor healthy meanwhile", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2, { probes: [1] })
       yield* fleet.processes[1]!.call
@@ -246,7 +246,7 @@ describe("a breaker that a fleet shares", () => {
       assert.deepStrictEqual(transitions, [])
     }))
 
-  it.effect("what a process finds out while the fleet is asked counts more than the fleet's word", () =>
+  it.effect("prefers a process's own evidence over the fleet's response", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(3, { openFor: "5 seconds" })
       yield* breakDown(fleet)
@@ -261,12 +261,12 @@ describe("a breaker that a fleet shares", () => {
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed", "Open"])
       yield* TestClock.adjust(2 * SharedStores.slowMillis)
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed", "Open"])
-      // It was to be open until 6 seconds, by its own word; the others said 5.
+      // It was to be open until 6 seconds by its own evidence; the others said 5.
       yield* TestClock.adjust(4_900 - 2 * SharedStores.slowMillis)
       assert.strictEqual((yield* states(fleet))[2], "Open")
     }))
 
-  it.effect("does not follow a fleet in which nobody probes and nobody has it open", () =>
+  it.effect("does not follow a fleet in which no process probes and none has it open", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2)
       yield* breakDown(fleet)
@@ -282,7 +282,7 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual((yield* states(fleet))[1], "Closed")
     }))
 
-  it.effect("tells of every time it opens", () =>
+  it.effect("reports every opening", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2, { probes: [1] })
       yield* breakDown(fleet)
@@ -295,7 +295,7 @@ describe("a breaker that a fleet shares", () => {
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Open"])
     }))
 
-  it.effect("asks about nothing that is not called, and nothing that the vendor answers", () =>
+  it.effect("does not poll circuits that are not called, or that the vendor answers", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2)
       yield* fleet.processes[0]!.call
@@ -311,7 +311,7 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual(fleet.stores.asked, asked)
     }))
 
-  it.effect("gives the probe to another process when one is never judged", () =>
+  it.effect("passes the probe to another process when its result never comes", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2, { probeTimeout: "30 seconds" })
       yield* fleet.processes[1]!.call
@@ -327,7 +327,7 @@ describe("a breaker that a fleet shares", () => {
     }))
 
   it.effect.prop(
-    "makes one first probe at a time for the whole fleet, whatever happens",
+    "makes one first probe at a time for the whole fleet, in any course of events",
     {
       steps: Schema.Array(Schema.Union([
         Schema.TaggedStruct("call", { process: intBetween(0, 2) }),
@@ -364,7 +364,7 @@ describe("a breaker that a fleet shares", () => {
         }
         yield* Effect.forEach(hanging, Fiber.interrupt)
 
-        // Whatever happened, a vendor that is well is called again by everybody.
+        // In the end, every process calls a healthy vendor again.
         fleet.vendor.isWell = true
         for (let round = 0; round < 200; round++) {
           yield* TestClock.adjust("5 seconds")

@@ -10,7 +10,7 @@ const double = Redis.script((value: string) => [value], { lua: "return ARGV[1] .
   .withReturnType<string>()
 
 describe("a Redis that comes late", () => {
-  it.effect("is tried again until it is there, and refuses meanwhile", () =>
+  it.effect("is retried until it is connected, and rejects commands meanwhile", () =>
     Effect.gen(function*() {
       let tries = 0
       let left = 0
@@ -50,7 +50,7 @@ describe("a Redis that comes late", () => {
       assert.strictEqual(left, 3)
     }))
 
-  it.effect("is waited for at most five seconds between two tries, and no longer when nobody wants it", () =>
+  it.effect("is retried every five seconds at most, and no longer once its scope is closed", () =>
     Effect.gen(function*() {
       let tries = 0
       const client = Layer.effect(Redis.Redis, Effect.suspend(() => (tries++, Effect.fail("refused"))))
@@ -67,7 +67,7 @@ describe("a Redis that comes late", () => {
       assert.strictEqual(tries, last)
     }))
 
-  it.effect("is waited for a second when the process starts", () =>
+  it.effect("delays the start of the process by a second at most", () =>
     Effect.gen(function*() {
       const client = Layer.effect(Redis.Redis, Effect.never)
       const start = yield* Effect.forkChild(Effect.scoped(Layer.build(LazyRedis.layer(client))))
@@ -78,7 +78,7 @@ describe("a Redis that comes late", () => {
     }))
 
   describe.runIf(RealRedis.isInstalled)("and is real", () => {
-    it.live("answers once it is started", () =>
+    it.live("responds once it is started", () =>
       Effect.gen(function*() {
         const first = yield* RealRedis.start()
         yield* first.kill

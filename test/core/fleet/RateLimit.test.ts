@@ -15,7 +15,7 @@ interface Process {
   call(cost?: number): Effect.Effect<void, VendorError>
 }
 
-/** Processes that share a limit, and when each call of any of them has passed. */
+/** Processes that share a limit, with the times at which their calls passed. */
 const fleetOf = (
   count: number,
   options: RateLimit.RateLimitOptions
@@ -56,7 +56,7 @@ const fleetOf = (
     return { stores, processes, passed }
   })
 
-/** How many of so many calls, made at once by processes in turn, have passed and failed by now. */
+/** The number of calls, of those made at once by processes in turn, that have passed and failed by now. */
 const burst = (processes: ReadonlyArray<Process>, calls: number) =>
   Effect.tap(
     Effect.forEach(
@@ -78,7 +78,7 @@ const tally = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<void, VendorError>>>)
 
 describe("a rate limit that a fleet shares", () => {
   it.effect.prop(
-    "lets no more through in any span of time than the bucket holds and what flows in, and everybody at last",
+    "admits at most the bucket and its refill in any span of time, and every call in the end",
     {
       limit: intBetween(1, 12),
       window: Schema.Literals([100, 1_000, 10_000]),
@@ -98,7 +98,7 @@ describe("a rate limit that a fleet shares", () => {
         yield* TestClock.adjust(200 * 3 * window + 60_000)
         assert.deepStrictEqual(tally(fibers), { passed: arrivals.length, refused: 0, waiting: 0 })
 
-        // What was taken ahead may be used up to a quarter of a second later.
+        // Permits taken ahead may be used up to a quarter of a second later.
         const interval = window / settings.limit
         for (const [first, from] of passed.entries()) {
           let used = 0
@@ -118,7 +118,7 @@ describe("a rate limit that a fleet shares", () => {
       assert.deepStrictEqual(tally(yield* burst(processes, 12)), { passed: 5, refused: 7, waiting: 0 })
     }))
 
-  it.effect("says when to come back, by what the fleet has used up", () =>
+  it.effect("gives a retry-after based on the fleet's use", () =>
     Effect.gen(function*() {
       const { processes } = yield* fleetOf(3, { limit: 6, window: "1 minute", queue: 0 })
       assert.strictEqual(tally(yield* burst([processes[0]!], 6)).passed, 6)
@@ -130,7 +130,7 @@ describe("a rate limit that a fleet shares", () => {
       assert.strictEqual(dear.reason.retryAfterMillis, 26_000)
     }))
 
-  it.effect("takes what there is, when there is less than it asks for", () =>
+  it.effect("takes the available permits when there are fewer than requested", () =>
     Effect.gen(function*() {
       const { processes, stores } = yield* fleetOf(2, { limit: 10, window: "1 minute", queue: 0 })
       assert.strictEqual(tally(yield* burst([processes[0]!], 7)).passed, 7)
@@ -141,7 +141,7 @@ describe("a rate limit that a fleet shares", () => {
       assert.deepStrictEqual(tally(rest), { passed: 3, refused: 2, waiting: 0 })
     }))
 
-  it.effect("leaves to others what it does not need any more", () =>
+  it.effect("leaves permits to the others that it no longer needs", () =>
     Effect.gen(function*() {
       const { processes } = yield* fleetOf(2, { limit: 40, window: "1 second", queue: 0 })
       const [leisurely, busy] = processes
@@ -161,7 +161,7 @@ describe("a rate limit that a fleet shares", () => {
       }
     }))
 
-  it.effect("a call that is turned away further on gives back what it took of the fleet's", () =>
+  it.effect("returns the fleet's permits when a later gate refuses the call", () =>
     Effect.gen(function*() {
       const stores = yield* SharedStores.make()
       const rateLimit = RateLimit.make({ limit: 1, window: "1 minute", queue: 0 })
@@ -177,7 +177,7 @@ describe("a rate limit that a fleet shares", () => {
       assert.strictEqual((yield* Effect.flip(ring)).reason._tag, "RateLimitExceeded")
     }))
 
-  it.effect("who leaves after it was turned away leaves once", () =>
+  it.effect("lets a refused call that is interrupted leave only once", () =>
     Effect.gen(function*() {
       const stores = yield* SharedStores.make()
       const rateLimit = RateLimit.make({ limit: 2, window: "1 minute", queue: 1, maxWait: "1 minute" })
@@ -195,13 +195,13 @@ describe("a rate limit that a fleet shares", () => {
       assert.strictEqual(rateLimit.waiting("acme"), 1)
       for (const wait of waits) wait.cancel(call)
       assert.strictEqual(rateLimit.waiting("acme"), 0)
-      // Nobody waits: the next is told the time of one permit, and not less.
+      // No call waits: the next is told the time of one permit, and not less.
       const next = rateLimit.admit(fakeCall({ now: 2 * SharedStores.slowMillis, deadline: 1_000 })) as Refusal
       assert.isAtLeast(next.reason.retryAfterMillis ?? 0, 29_000)
     }))
 
   for (const health of ["down", "hangs"] as const) {
-    it.effect(`limits each process for itself while its store ${health === "down" ? "is down" : health}`, () =>
+    it.effect(`limits each process separately while its store ${health === "down" ? "is down" : health}`, () =>
       Effect.gen(function*() {
         const { processes, stores } = yield* fleetOf(3, { limit: 5, window: "1 minute", queue: 0, maxWait: 0 })
         stores.health = health
@@ -211,7 +211,7 @@ describe("a rate limit that a fleet shares", () => {
       }))
   }
 
-  it.effect("nobody waits for a store that was passed over before", () =>
+  it.effect("makes no call wait for a store that was bypassed before", () =>
     Effect.gen(function*() {
       const { processes, stores } = yield* fleetOf(1, { limit: 100, window: "1 minute" })
       stores.health = "hangs"
@@ -223,24 +223,24 @@ describe("a rate limit that a fleet shares", () => {
         assert.strictEqual(tally(yield* burst(processes, 10)).passed, 10)
         yield* TestClock.adjust("1 seconds")
       }
-      // It is asked about once in its pause and its time together.
+      // It is tried about once per pause and timeout together.
       assert.isAtMost(stores.asked, 6)
     }))
 
-  it.effect("counts together again when the store is back", () =>
+  it.effect("shares its counts again when the store is back", () =>
     Effect.gen(function*() {
       const { processes, stores } = yield* fleetOf(2, { limit: 4, window: "1 seconds", queue: 0 })
       stores.health = "down"
       assert.strictEqual(tally(yield* burst(processes, 8)).passed, 8)
       stores.health = "well"
       yield* TestClock.adjust("2 seconds")
-      // On the way each finds out that it is not alone.
+      // Meanwhile each process finds out that it is not alone.
       assert.strictEqual(tally(yield* burst(processes, 2)).passed, 2)
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(tally(yield* burst(processes, 8)).passed, 4)
     }))
 
-  it.effect("a busy process asks the store far less often than it calls", () =>
+  it.effect("asks the store far less often than a busy process calls", () =>
     Effect.gen(function*() {
       const { processes, stores } = yield* fleetOf(1, { limit: 1_000, window: "1 seconds" })
       for (let tick = 0; tick < 100; tick++) {
@@ -251,7 +251,7 @@ describe("a rate limit that a fleet shares", () => {
       assert.isAtLeast(stores.asked, 5)
     }))
 
-  it.effect("who is interrupted while the store is asked takes nothing, and those behind go on", () =>
+  it.effect("takes nothing for a call that is interrupted while the store is asked, and serves those behind it", () =>
     Effect.gen(function*() {
       const { processes, stores } = yield* fleetOf(1, { limit: 2, window: "1 minute", queue: 0 })
       stores.health = "hangs"

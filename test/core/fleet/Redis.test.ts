@@ -5,22 +5,25 @@ import * as Fleet from "../../processes/Fleet.ts"
 import * as RealRedis from "../../processes/RealRedis.ts"
 import { until } from "../../watches/Until.ts"
 
-/** What every process takes ahead and may not use: a tenth of the limit of sixty. */
+/** Permits that every process takes ahead and may not use: a tenth of the limit of sixty. */
 const unused = 3 * 6
 
 const everywhere = <X>(members: ReadonlyArray<Fleet.Member>, tell: (member: Fleet.Member) => Effect.Effect<X>) =>
   Effect.forEach(members, tell, { concurrency: "unbounded" })
 
-/** Calls until a call is answered. */
+/** Calls until one is answered. */
 const isBack = (member: Fleet.Member) =>
   member.calls("frail", 1).pipe(
     Effect.repeat({ until: ({ counts }) => counts["Answered"] === 1 }),
-    Effect.timeoutOrElse({ duration: "20 seconds", orElse: () => Effect.die(new Error("a process stays away")) })
+    Effect.timeoutOrElse({
+      duration: "20 seconds",
+      orElse: () => Effect.die(new Error("a process never calls the vendor again"))
+    })
   )
 
 describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () => {
   it.live(
-    "keep to one limit; when it is killed under load no call fails and each keeps to the limit; and to one again",
+    "keep to one limit; each keeps to it alone, without a failed call, while Redis is killed; then to one again",
     () =>
       Effect.gen(function*() {
         const vendor = yield* serve(() => json({ rate: 1.0842 }))
@@ -44,7 +47,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         for (const { counts } of apart) assert.strictEqual(counts["RateLimitExceeded"], 40)
         yield* until("the load goes on", () => reached("busy") > killedAt + 100)
 
-        const found = everywhere(fleet, (member) => member.says("is there again"))
+        const found = everywhere(fleet, (member) => member.says("works again"))
         yield* Effect.all([found, RealRedis.start(redis.port)], { concurrency: 2 })
         for (const { counts } of yield* everywhere(fleet, ({ rest }) => rest)) {
           assert.hasAllKeys(counts, ["Answered"])
@@ -58,7 +61,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
   )
 
   it.live(
-    "each probe for themselves when Redis is killed, and come back",
+    "probe separately when Redis is killed, and recover",
     () =>
       Effect.gen(function*() {
         let isDown = false
@@ -79,7 +82,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
   )
 
   it.live(
-    "probe a vendor that is down one at a time, and come back together",
+    "probe a vendor that is down one at a time, and recover together",
     () =>
       Effect.gen(function*() {
         let isDown = false

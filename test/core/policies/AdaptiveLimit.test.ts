@@ -39,7 +39,7 @@ interface Caller {
 
 type Line = { readonly key: string; callers: Array<Caller> }
 
-/** A limit that learns by AIMD, and beside it the lists that somebody would keep by hand. */
+/** A limit that learns by AIMD, and beside it the same lists kept naively. */
 class Play {
   readonly gate: AdaptiveLimit.AdaptiveLimit
   readonly callers: Array<Caller> = []
@@ -97,7 +97,7 @@ class Play {
     }
     if (expected === "Wait" && isFull) {
       const { callers } = this.lines[from].find(({ callers }) => callers.length === longest)!
-      // Which of several longest lines it is does not matter; the gate says by whom it calls up.
+      // It does not matter which of several longest lines is chosen; the gate shows it by the call it refuses.
       const lost = this.lines[from].filter(({ callers }) => callers.length === longest)
         .map(({ callers }) => callers.at(-1)!).find(({ told }) => told > 0) ?? callers.at(-1)!
       for (const line of this.lines[from]) line.callers = line.callers.filter((caller) => caller !== lost)
@@ -187,11 +187,11 @@ const settings = { initial: intBetween(1, 12), queue: intBetween(0, 6), share: i
 
 describe("AdaptiveLimit", () => {
   it.prop(
-    "lets in, lines up, calls up, pushes out and learns as lists of who runs and who waits would",
+    "admits, queues, serves, displaces and learns like plain lists of running and waiting calls",
     { ...settings, script: Schema.Array(Step) },
     ({ script, ...settings }) => {
       const play = new Play(settings)
-      // A room is made by its first call.
+      // A key's state is made by its first call.
       play.admit("a", "Normal")
       for (const step of script) {
         play.step(step)
@@ -202,7 +202,7 @@ describe("AdaptiveLimit", () => {
   )
 
   it.prop(
-    "loses no place, however the calls end",
+    "loses no place, for any ending of the calls",
     { ...settings, script: Schema.Array(Step), endings: Schema.Array(Which).check(Schema.isBetweenLength(1, 12)) },
     ({ endings, script, ...settings }) => {
       const play = new Play(settings)
@@ -217,7 +217,7 @@ describe("AdaptiveLimit", () => {
   )
 
   const algorithms = ["Gradient", "Vegas", "Aimd"] as const
-  /** So many calls at once, all of which end in the same way. */
+  /** Calls made at once, all of which end in the same way. */
   const together = (gate: AdaptiveLimit.AdaptiveLimit, count: number, outcome: Outcome.Outcome | "cancel", now = 0) => {
     const calls = Array.from({ length: count }, () => fakeCall({ now }))
     const permits = calls.map((call) => gate.admit(call) as Permit)
@@ -230,7 +230,7 @@ describe("AdaptiveLimit", () => {
 
   for (const _tag of algorithms) {
     it.prop(
-      `${_tag} neither grows nor shrinks while less than half of the limit is in use, whatever becomes of the calls`,
+      `${_tag} neither grows nor shrinks while less than half of the limit is in use, for any outcomes of the calls`,
       {
         ends: Schema.Array(Schema.Struct({
           running: intBetween(1, 9),
@@ -243,7 +243,7 @@ describe("AdaptiveLimit", () => {
         ends.forEach(({ dropped, millis, running }, i) => {
           const outcome = dropped ? Outcome.failed(millis, new Timeout("Headers", millis)) : Outcome.answered(millis)
           together(gate, running, outcome, i * 20_000)
-          // Half of it is looked at for a moment, now and then.
+          // From time to time half of it is measured for a moment.
           assert.include([20, 10], gate.limit("acme"))
         })
         for (let i = 0; i < 3; i++) together(gate, 9, answer, 1e9 + i * 10_000)
@@ -251,7 +251,7 @@ describe("AdaptiveLimit", () => {
       }
     )
 
-    it(`${_tag} takes no refusal of ours, no interruption and nothing that is broken for a sample`, () => {
+    it(`${_tag} learns nothing from our refusals, interruptions and broken responses`, () => {
       const gate = AdaptiveLimit.make({ algorithm: { _tag } })
       for (let i = 0; i < 20; i++) {
         for (const outcome of ["cancel", gone, broken] as const) together(gate, 20, outcome, i * 3_000)
@@ -264,7 +264,7 @@ describe("AdaptiveLimit", () => {
       assert.strictEqual(gate.limit("acme"), 20)
     })
 
-    it(`${_tag} shrinks for what says that the vendor has too much to do, and grows for answers`, () => {
+    it(`${_tag} shrinks on signs of overload, and grows on answers`, () => {
       const overloads = [
         new Timeout("Headers", 10),
         new RateLimited(429),
@@ -281,7 +281,7 @@ describe("AdaptiveLimit", () => {
       assert.isAbove(gate.limit("acme"), 20)
     })
 
-    it(`${_tag} stays between its bounds, but for the moments of rest`, () => {
+    it(`${_tag} stays between its bounds, except while it measures at rest`, () => {
       const gate = AdaptiveLimit.make({ algorithm: { _tag }, minLimit: 15, maxLimit: 25 })
       for (let i = 0; i < 200; i++) together(gate, gate.limit("acme"), drop, i * 2_000)
       assert.include([15, 8], gate.limit("acme"))
@@ -290,12 +290,12 @@ describe("AdaptiveLimit", () => {
     })
   }
 
-  it("keeps a share of the limit for critical calls, once there has been one", () => {
+  it("reserves a share of the limit for critical calls, once there has been one", () => {
     const gate = AdaptiveLimit.make({ initialLimit: 10, criticalShare: 0.25, queue: 0 })
     const tags = (priority: Priority, n: number) =>
       Array.from({ length: n }, () => gate.admit(fakeCall({ priority }))._tag === "Permit").filter(Boolean).length
     assert.strictEqual(tags("Critical", 1), 1)
-    // Two of ten are kept; they can be had by critical calls alone.
+    // Two of ten are reserved, for critical calls alone.
     assert.strictEqual(tags("Normal", 20), 7)
     assert.strictEqual(tags("Sheddable", 20), 0)
     assert.strictEqual(tags("Critical", 20), 2)
@@ -306,7 +306,7 @@ describe("AdaptiveLimit", () => {
     )
   })
 
-  it("is fair between keys: who floods it waits behind themselves, and loses their last place to who has fewer", () => {
+  it("is fair between keys: a heavy sender queues behind its own calls, and loses its last place to one with fewer", () => {
     const gate = AdaptiveLimit.make({ initialLimit: 1, queue: 4, algorithm: { _tag: "Aimd" }, maxLimit: 1 })
     const first = gate.admit(fakeCall()) as Permit
     const served: Array<string> = []
@@ -335,7 +335,7 @@ describe("AdaptiveLimit", () => {
     assert.deepStrictEqual(served.slice(2), ["f1", "q1", "f2", "q2"])
   })
 
-  it("forgets keys that are not used, and learns for each alone", () => {
+  it("evicts unused keys, and learns for each key separately", () => {
     const gate = AdaptiveLimit.make({ algorithm: { _tag: "Aimd" }, by: (call) => call.key, maxKeys: 10 })
     for (let i = 0; i < 1_000; i++) {
       const call = fakeCall({ key: `tenant ${i}`, now: i })
@@ -362,7 +362,7 @@ describe("AdaptiveLimit", () => {
     })
   })
 
-  it("refuses options outside their range, and says which", () => {
+  it("rejects options outside their range, and names them", () => {
     const cases: ReadonlyArray<[AdaptiveLimit.AdaptiveLimitOptions, RegExp]> = [
       [{ minLimit: 0 }, /minLimit must be a whole number of at least 1, got 0/],
       [{ minLimit: 10, maxLimit: 9 }, /maxLimit must be a whole number of at least 10, got 9/],

@@ -24,7 +24,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.name, "breaker")
     })
 
-    it("by default opens at five failures in a row, or at half of the last hundred calls, where told to count so", () => {
+    it("by default opens at five failures in a row, or at half of the last hundred calls, with those kinds of trip", () => {
       const inARow = drive({ trip: { _tag: "Consecutive" } })
       inARow.make("failure", "failure", "failure", "failure")
       assert.strictEqual(inARow.state(), "Closed")
@@ -35,14 +35,14 @@ describe("Breaker", () => {
       for (let i = 0; i < 51; i++) last.make("answer")
       for (let i = 0; i < 49; i++) last.make("failure")
       assert.strictEqual(last.state(), "Closed")
-      // A hundred and one calls, of which the first is not counted any more.
+      // A hundred and one calls; the first is no longer counted.
       last.make("failure")
       assert.strictEqual(last.state(), "Open")
-      // No window of fewer could wait for a hundred.
+      // A smaller window could not hold a hundred calls.
       Breaker.make({ trip: { _tag: "CountWindow", minimumCalls: 100 } })
     })
 
-    it("by default forgets in steps of three seconds", () => {
+    it("by default drops calls in steps of three seconds", () => {
       for (const [later, state] of [[26_999, "Open"], [27_000, "Closed"]] as const) {
         const driven = drive({ trip: { _tag: "TimeWindow", minimumCalls: 2 } })
         driven.call.now = 2_999
@@ -53,7 +53,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("counts a slow answer as a reason to open, and one a little faster as none", () => {
+    it("counts a slow answer as a reason to open, and a slightly faster one not", () => {
       const slow = drive({ trip: { _tag: "CountWindow", size: 4, minimumCalls: 4 } })
       slow.make("answer", "slow", "answer", "slow")
       assert.strictEqual(slow.state(), "Open")
@@ -62,7 +62,7 @@ describe("Breaker", () => {
       assert.strictEqual(fast.state(), "Closed")
     })
 
-    it("takes two seconds for slow by default", () => {
+    it("counts two seconds as slow by default", () => {
       const { admit, breaker, call, state } = drive({ slowCall: undefined, trip: consecutive(1) })
       assert.strictEqual(breaker.state("acme/charge", call.now), "Closed")
       admit().settle(call, Outcome.answered(1_999))
@@ -71,7 +71,7 @@ describe("Breaker", () => {
       assert.strictEqual(state(), "Open")
     })
 
-    it("takes a well-formed answer that refuses the caller for a sign of health", () => {
+    it("counts a well-formed response that rejects the call as a sign of health", () => {
       const reasons = [new Unauthorized(401), new Unauthorized(403), new RequestRejected(404), new RequestRejected(422)]
       for (const outcome of [Outcome.answered(10), ...reasons.map((reason) => Outcome.failed(10, reason))]) {
         const { admit, call, make, state } = drive({ trip: consecutive(2), probes: [1] })
@@ -86,7 +86,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("hears nothing in a call that was interrupted, never started, or met a rate limit", () => {
+    it("learns nothing from a call that was interrupted, never started, or met a rate limit", () => {
       const { make, state } = drive({ trip: consecutive(2) })
       make("failure", "interrupted", "cancel", "limited")
       assert.strictEqual(state(), "Closed")
@@ -107,7 +107,7 @@ describe("Breaker", () => {
 
   describe("open", () => {
     it.prop(
-      "refuses for as long as it says, to the last fraction of a millisecond, and not longer",
+      "refuses for exactly as long as it says, to the last fraction of a millisecond",
       { openFor: intBetween(1, 60_000), share: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })) },
       ({ openFor, share }) => {
         const { call, make, refusal, state } = drive({ trip: consecutive(1), openFor })
@@ -142,7 +142,7 @@ describe("Breaker", () => {
         for (let recovery = 0; recovery < 2; recovery++) {
           let expected = openFor
           for (let opening = 0; opening <= failedProbes; opening++) {
-            // A stage that goes well in between is no recovery.
+            // A stage that succeeds in between is not a recovery.
             if (opening > 0) make("answer")
             make("failure")
             assert.strictEqual(refusal().retryAfterMillis, Math.min(expected, maxOpenFor))
@@ -180,7 +180,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("stays open as long as it is told to, also for longer than it grows to by default", () => {
+    it("stays open as long as the option says, also beyond the default cap", () => {
       const { call, make, refusal } = drive({ trip: consecutive(1), openFor: "5 minutes" })
       for (let failure = 0; failure < 2; failure++) {
         make("failure")
@@ -189,7 +189,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("stays open as long as Retry-After asks also after two thousand failed probes in a row", () => {
+    it("stays open as long as Retry-After asks, even after two thousand failed probes in a row", () => {
       const { call, make, refusal } = drive({ trip: consecutive(1), openFor: 0, probes: [1] })
       for (let i = 0; i < 2_000; i++) make("failure")
       make("comeBackLater")
@@ -209,7 +209,7 @@ describe("Breaker", () => {
       return driven
     }
 
-    it("by default lets 1, then 4, then 16 probes through, and closes after the last", () => {
+    it("by default admits 1, then 4, then 16 probes, and closes after the last", () => {
       const { admit, end, probing, refusal, state } = halfOpen()
       for (const stage of [1, 4, 16]) {
         const probes = Array.from({ length: stage }, admit)
@@ -222,7 +222,7 @@ describe("Breaker", () => {
       assert.strictEqual(probing(), 0)
     })
 
-    it("does not let those flood in that were refused meanwhile (cockatiel 3.2.1 lets 19 of 20 go at once)", () => {
+    it("does not admit the refused calls all at once (cockatiel 3.2.1 admits 19 of 20)", () => {
       const { breaker, call, end } = halfOpen()
       const twenty = () => Array.from({ length: 20 }, () => breaker.admit(call)).filter((one) => one._tag === "Permit")
       const first = twenty()
@@ -233,7 +233,7 @@ describe("Breaker", () => {
       assert.strictEqual(twenty().length, 0)
     })
 
-    it("reopens as soon as a stage is lost, without waiting for its other probes", () => {
+    it("reopens as soon as a stage has failed, without waiting for its other probes", () => {
       const { admit, call, end, make, probing, refusal, state } = halfOpen()
       make("answer")
       const [a, b, c, d] = [admit(), admit(), admit(), admit()]
@@ -250,7 +250,7 @@ describe("Breaker", () => {
       assert.strictEqual(state(), "HalfOpen")
     })
 
-    it("lets no probe of a consecutive breaker fail", () => {
+    it("reopens a consecutive breaker at its first failed probe", () => {
       const { call, end, admit, make, state } = drive({ trip: consecutive(3), probes: [4] })
       make("failure", "failure", "failure")
       call.now += 5_000
@@ -260,7 +260,7 @@ describe("Breaker", () => {
       assert.strictEqual(state(), "Open")
     })
 
-    it("loses a stage at exactly the share it was given, for every whole percentage of a hundred probes", () => {
+    it("fails a stage at exactly the given share, for every whole percentage of a hundred probes", () => {
       for (let percent = 1; percent <= 100; percent++) {
         const trip: Breaker.Trip = { _tag: "CountWindow", size: 1, minimumCalls: 1, failureRate: percent / 100 }
         const { make, state } = halfOpen({ trip, probes: [100] })
@@ -271,7 +271,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("changes nothing for the late result of a call from before it opened, good or bad", () => {
+    it("ignores the late result of a call from before it opened, good or bad", () => {
       for (const how of ["answer", "failure", "slow", "interrupted", "cancel"] as const) {
         const { admit, call, end, make, probing, state } = drive({ trip: consecutive(2), probes: [1, 2] })
         const late = [admit(), admit()]
@@ -289,7 +289,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("changes nothing for the late result of a probe from before it opened again, or closed", () => {
+    it("ignores the late result of a probe from before it reopened or closed", () => {
       const { admit, call, end, make, state } = halfOpen({ probes: [4] })
       const late = [admit(), admit()]
       make("failure", "failure")
@@ -316,7 +316,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("gives up a probe that never ends after its timeout, and hears nothing more of it", () => {
+    it("gives up a probe that never ends after its timeout, and ignores its late result", () => {
       const { admit, call, end, make, probing, refusal, state } = halfOpen({
         probes: [1, 2],
         probeTimeout: "10 seconds"
@@ -358,7 +358,7 @@ describe("Breaker", () => {
   })
 
   // CircuitBreakerStateMachineTest: time window of 20 s, at least 5 calls, 50 %, slow above 4 s, open 5 s, 4 probes.
-  describe("moves as resilience4j's state machine does", () => {
+  describe("changes state like resilience4j's state machine,", () => {
     const options: Breaker.BreakerOptions = {
       trip: { _tag: "TimeWindow", window: "20 seconds", buckets: 20, minimumCalls: 5 },
       slowCall: "4 seconds",
@@ -375,7 +375,7 @@ describe("Breaker", () => {
       return driven
     }
 
-    it("opening at the fifth call, when three have failed and two succeeded", () => {
+    it("opening at the fifth call, when three have failed and two have succeeded", () => {
       const { make, state } = drive(options)
       make("failure", "failure", "failure", "answer")
       assert.strictEqual(state(), "Closed")
@@ -404,7 +404,7 @@ describe("Breaker", () => {
       assert.strictEqual(state(), "Closed")
     })
 
-    it("opening again when most probes have failed: after the second of four, where resilience4j waits for all", () => {
+    it("reopening when most probes have failed: after the second of four, where resilience4j waits for all", () => {
       const { make, state } = opened()
       make("failure")
       assert.strictEqual(state(), "HalfOpen")
@@ -412,7 +412,7 @@ describe("Breaker", () => {
       assert.strictEqual(state(), "Open")
     })
 
-    it("giving their permits back to four ignored probes, so that four good ones close it", () => {
+    it("giving back the permits of four ignored probes, so that four good ones close it", () => {
       const { make, state } = opened()
       make("interrupted", "interrupted", "interrupted", "interrupted")
       assert.strictEqual(state(), "HalfOpen")
@@ -428,7 +428,7 @@ describe("Breaker", () => {
   })
 
   describe("in the hands of an operator", () => {
-    it("refuses everything while forced open, under all keys or one, and counts nothing", () => {
+    it("refuses everything while forced open, for all keys or one, and counts nothing", () => {
       for (const key of [undefined, "acme/charge"]) {
         const { breaker, call, end, admit, make, refusal } = drive({ trip: consecutive(1) })
         const running = admit()
@@ -446,7 +446,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("admits everything while disabled, under all keys or one, and counts nothing", () => {
+    it("admits everything while disabled, for all keys or one, and counts nothing", () => {
       for (const key of [undefined, "acme/charge"]) {
         const { breaker, make, state } = drive({ trip: consecutive(2) })
         make("failure")
@@ -462,7 +462,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("lets an open breaker's calls through while disabled, and refuses them again afterwards", () => {
+    it("admits the calls of an open breaker while disabled, and refuses them again afterwards", () => {
       const { breaker, make, refusal } = drive({ trip: consecutive(1) })
       make("failure")
       breaker.setMode("Disabled")
@@ -471,7 +471,7 @@ describe("Breaker", () => {
       assert.strictEqual(refusal().retryAfterMillis, 5_000)
     })
 
-    it("only observing, admits everything and goes through its states all the same", () => {
+    it("admits everything while only observing, and still changes its state", () => {
       for (const key of [undefined, "acme/charge"]) {
         const { breaker, call, make, probing, state } = drive({ trip: consecutive(2), probes: [1, 2] })
         const seen: Array<string> = []
@@ -479,7 +479,7 @@ describe("Breaker", () => {
         breaker.setMode("ObserveOnly", key)
         make("failure", "failure")
         assert.strictEqual(state(), "Open")
-        // What an open breaker would have refused is no evidence.
+        // Calls that an open breaker would have refused are no evidence.
         make("answer", "failure", "answer")
         call.now += 5_000
         const permits = Array.from({ length: 5 }, () => breaker.admit(call) as Permit)
@@ -492,7 +492,7 @@ describe("Breaker", () => {
       }
     })
 
-    it("keeps the mode of one key whatever the others are set to", () => {
+    it("keeps the mode of one key when the common mode changes", () => {
       const { breaker, refusal, make } = drive()
       breaker.setMode("Disabled", "acme/charge")
       breaker.setMode("ForcedOpen")
@@ -505,7 +505,7 @@ describe("Breaker", () => {
       assert.strictEqual(refusal()._tag, "CircuitOpen")
     })
 
-    it("pins a key to the mode all others have, until the key's own mode is cleared", () => {
+    it("pins a key to its mode, even if it is the common one, until its own mode is cleared", () => {
       const { breaker, make, refusal } = drive()
       breaker.setMode("Automatic", "acme/charge")
       breaker.setMode("ForcedOpen")
@@ -514,7 +514,7 @@ describe("Breaker", () => {
       assert.strictEqual(refusal()._tag, "CircuitOpen")
     })
 
-    it("announces every change of state with its key, until nobody listens", () => {
+    it("reports every change of state with its key, until the listener unsubscribes", () => {
       const { breaker, call, make } = drive({ trip: consecutive(1), probes: [1] })
       const heard: Array<Breaker.Transition> = []
       const alsoHeard: Array<Breaker.Transition> = []
@@ -542,7 +542,7 @@ describe("Breaker", () => {
   })
 
   describe("by key", () => {
-    it("breaks off each operation and each key for itself", () => {
+    it("opens for each operation and each key separately", () => {
       const { breaker, call, make, refusal } = drive({ trip: consecutive(1) })
       make("failure")
       assert.strictEqual(refusal()._tag, "CircuitOpen")
@@ -552,7 +552,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.size, 4)
     })
 
-    it("breaks off together what it is told to", () => {
+    it("opens for all calls with the same partition key", () => {
       const { breaker, call, make } = drive({ trip: consecutive(1), by: ({ vendor }) => vendor })
       make("failure")
       assert.strictEqual(breaker.admit(fakeCall({ now: call.now, operation: "refund", key: "tenant" }))._tag, "Refusal")
@@ -560,7 +560,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.size, 1)
     })
 
-    it("remembers at most maxKeys keys, and forgets the one that was used longest ago", () => {
+    it("remembers at most maxKeys keys, and evicts the least recently used", () => {
       const { breaker, call, make } = drive({ trip: consecutive(1), maxKeys: 3 })
       const use = (key: string, ...endings: ReadonlyArray<Ending>) => {
         call.key = key
@@ -595,7 +595,7 @@ describe("Breaker", () => {
       assert.isBelow(breaker.size, 10_000)
     })
 
-    it("comes back to maxKeys when the calls have ended that made it exceed them", () => {
+    it("returns to maxKeys when the calls that made it exceed them have ended", () => {
       const { admit, breaker, call, end, make } = drive({
         trip: consecutive(1),
         maxKeys: 2,
@@ -617,7 +617,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.size, 2)
     })
 
-    it("forgets none of its keys when there are just as many as it may remember, however many calls they make", () => {
+    it("evicts no key when there are exactly maxKeys, for any number of calls", () => {
       const keys = ["a", "b", "c"]
       const { breaker, call, make } = drive({
         trip: consecutive(1),
@@ -638,7 +638,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.size, 3)
     })
 
-    it("does not forget a key while its calls are running, however many keys come after it", () => {
+    it("does not evict a key while its calls are running, for any number of later keys", () => {
       const { admit, breaker, call, end, make } = drive({ trip: consecutive(2), maxKeys: 2, idle: "1 minute" })
       call.key = "busy"
       make("failure")
@@ -653,7 +653,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.state("acme/charge/busy", call.now), "Open")
     })
 
-    it("forgets the keys whose calls were interrupted or never started like any other", () => {
+    it("evicts keys whose calls were interrupted or never started like any other", () => {
       const { breaker, call, make } = drive({ maxKeys: 2 })
       for (let i = 0; i < 10; i++) {
         call.key = `key ${i}`
@@ -662,7 +662,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.size, 2)
     })
 
-    it("forgets a key that was not used for its idle time", () => {
+    it("evicts a key that was not used for its idle time", () => {
       const { breaker, call, make } = drive({ trip: consecutive(2), idle: "1 minute" })
       call.key = "idle"
       make("failure")
@@ -679,7 +679,7 @@ describe("Breaker", () => {
       assert.strictEqual(breaker.state("acme/charge/idle", call.now), "Closed")
     })
 
-    it("knows a key that comes back after its idle time from then on, whenever that is", () => {
+    it("starts afresh with a key that returns after its idle time, and remembers it from then on", () => {
       for (let callsBefore = 0; callsBefore < 130; callsBefore++) {
         const { breaker, call, make } = drive({ trip: consecutive(1), idle: "1 minute" })
         for (let i = 0; i < callsBefore; i++) make("answer")
@@ -693,7 +693,7 @@ describe("Breaker", () => {
     })
   })
 
-  it("refuses options out of their range, and says which", () => {
+  it("rejects options out of their range, and names them", () => {
     const cases: ReadonlyArray<[Breaker.BreakerOptions, RegExp]> = [
       [{ growth: 0.9 }, /growth must be at least 1 and finite, got 0.9/],
       [{ growth: NaN }, /growth .* NaN/],

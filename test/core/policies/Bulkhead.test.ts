@@ -12,12 +12,12 @@ import { countLinks } from "../../watches/CountLinks.ts"
 const Settings = {
   limit: intBetween(1, 4),
   queue: intBetween(0, 5),
-  /** Few and short, so that rooms are forgotten while the script runs. */
+  /** Few and short, so that keys are evicted while the script runs. */
   maxKeys: intBetween(1, 3),
   idle: intBetween(1, 50)
 }
 
-/** One of the callers it fits, counted round. */
+/** The index of a matching caller, wrapped around. */
 const Which = intBetween(0, 11)
 const Step = Schema.Union([
   Schema.TaggedStruct("admit", { key: Schema.Literals(["a", "b", "c"]), times: intBetween(1, 8) }),
@@ -43,7 +43,7 @@ interface Caller {
   told: number
 }
 
-/** A bulkhead, and beside it the lists that somebody would keep by hand: who runs and who waits, for each key. */
+/** A bulkhead, and beside it the same lists kept naively: the running and the waiting calls of each key. */
 class Play {
   readonly gate: Bulkhead.Bulkhead
   readonly callers: Array<Caller> = []
@@ -60,7 +60,7 @@ class Play {
   in(stage: Caller["stage"], key?: string): ReadonlyArray<Caller> {
     return this.callers.filter((caller) => caller.stage === stage && (key === undefined || caller.key === key))
   }
-  /** Who has a place: those running, and those that could. */
+  /** The calls with a place: those running, and those granted one. */
   inside(key: string): number {
     return this.in("running", key).length + this.in("granted", key).length
   }
@@ -107,7 +107,7 @@ class Play {
     caller.admitted.cancel(caller.call)
     this.leave(caller)
   }
-  /** The first that waits takes the place of one that leaves. */
+  /** The first waiting call takes the place of one that leaves. */
   private leave(caller: Caller): void {
     const hadPlace = caller.stage !== "waiting"
     caller.stage = "over"
@@ -144,7 +144,7 @@ class Play {
     }
   }
 
-  /** What the gate says of itself, and whom it has called, is what the lists say. */
+  /** The gate's own counts, and the calls it has served, match the lists. */
   check(): void {
     for (const key of ["a", "b", "c"]) {
       assert.strictEqual(this.gate.running(key), this.inside(key))
@@ -160,7 +160,7 @@ class Play {
 
 describe("Bulkhead", () => {
   it.prop(
-    "lets in, lines up and calls up exactly whom a list of who runs and who waits would, key by key",
+    "admits, queues and serves exactly like plain lists of running and waiting calls, key by key",
     { ...Settings, script: Script },
     ({ script, ...settings }) => {
       const play = new Play(settings)
@@ -173,7 +173,7 @@ describe("Bulkhead", () => {
   )
 
   it.prop(
-    "loses no place, however the calls end",
+    "loses no place, for any ending of the calls",
     {
       ...Settings,
       script: Script,
@@ -216,7 +216,7 @@ describe("Bulkhead", () => {
 
     const called: Array<number> = []
     waits.forEach((wait, i) => wait.onTurn(() => called.push(i)))
-    // Every second one gives up, the last first; the others are called up one by one.
+    // Every second one gives up, the last first; the others are served one by one.
     for (let i = n - 1; i > 0; i -= 2) waits[i]!.cancel(call)
     for (let i = 0; i < n; i += 2) {
       permits[i / 2 % 64]!.settle(call, outcomes[0])
@@ -226,7 +226,7 @@ describe("Bulkhead", () => {
     assert.deepStrictEqual([bulkhead.running("acme"), bulkhead.waiting("acme")], [64, 0])
   })
 
-  it("keeps counting a key while it forgets others", () => {
+  it("keeps counting a key while it evicts others", () => {
     for (const maxKeys of [1, 2, 3]) {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 0, maxKeys, by: (call) => call.key })
       const [call, other] = [fakeCall({ key: "a" }), fakeCall({ key: "b" })]
@@ -239,7 +239,7 @@ describe("Bulkhead", () => {
     }
   })
 
-  it("passes a place that was granted and not claimed on to the next one", () => {
+  it("passes on to the next call a place that was granted and not claimed", () => {
     const bulkhead = Bulkhead.make({ limit: 1 })
     const call = fakeCall()
     const [permit, first, second] = [bulkhead.admit(call), bulkhead.admit(call), bulkhead.admit(call)] as [
@@ -254,7 +254,7 @@ describe("Bulkhead", () => {
     assert.strictEqual(bulkhead.running("acme"), 1)
   })
 
-  it("counts all calls of a vendor together, and no two vendors", () => {
+  it("counts all calls of a vendor together, and each vendor separately", () => {
     const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
     assert.strictEqual(bulkhead.admit(fakeCall({ key: "one tenant" }))._tag, "Permit")
     assert.strictEqual(bulkhead.admit(fakeCall({ key: "another", operation: "refund" }))._tag, "Refusal")
@@ -272,7 +272,7 @@ describe("Bulkhead", () => {
     assert.propertyVal(admissions[64], "limitMillis", 1_000)
   })
 
-  it("fails a wait that takes longer than maxWait as it refuses a call", () => {
+  it("fails a wait that takes longer than maxWait like a refused call", () => {
     const bulkhead = Bulkhead.make({ limit: 1, maxWait: "30 millis" })
     const call = fakeCall()
     bulkhead.admit(call)
@@ -281,7 +281,7 @@ describe("Bulkhead", () => {
     assert.deepStrictEqual(wait.expired(call), { _tag: "Refusal", reason: new BulkheadFull() })
   })
 
-  it("refuses options outside their range, and says which", () => {
+  it("rejects options outside their range, and names them", () => {
     for (const limit of [0, -1, 1.5, Number.NaN, Infinity]) {
       assert.throws(() => Bulkhead.make({ limit }), `limit must be a whole number of at least 1, got ${limit}`)
     }

@@ -5,7 +5,7 @@ import { Duration, Schema } from "effect"
 import { intBetween } from "../../drivers/IntBetween.ts"
 
 describe("Hedge", () => {
-  it("waits as long as it is told to: at once, after a time, by number, or never", () => {
+  it("waits as its option says: not at all, for a time, by number, or for ever", () => {
     assert.strictEqual(Hedge.make({ after: 0 }).delay(1, 0), 0)
     assert.strictEqual(Hedge.make({ after: "2 seconds" }).delay(1, 0), 2_000)
     assert.strictEqual(Hedge.make({ after: Duration.millis(7) }).delay(1, 0), 7)
@@ -15,7 +15,7 @@ describe("Hedge", () => {
     assert.deepInclude(Hedge.make(), { hedges: 1, keyed: false })
   })
 
-  it("waits for a share of the answers by default, once it has seen fifty", () => {
+  it("waits for a quantile of the answer times by default, once it has seen fifty", () => {
     const hedge = Hedge.make()
     for (let i = 1; i <= 49; i++) hedge.record(i, 0)
     assert.strictEqual(hedge.delay(1, 0), Infinity)
@@ -25,7 +25,7 @@ describe("Hedge", () => {
     assert.isAtMost(delay, 48 * 1.05)
   })
 
-  it("refuses options out of their range, and says which", () => {
+  it("rejects options out of their range, and names them", () => {
     const cases: ReadonlyArray<[Hedge.HedgeOptions, RegExp]> = [
       [{ hedges: 0 }, /hedges must be a whole number of at least 1, got 0/],
       [{ hedges: 11 }, /hedges must be between 1 and 10, got 11/],
@@ -48,7 +48,7 @@ describe("Latencies", () => {
   })
 
   it.prop(
-    "never says less than the naive quantile of what is remembered, and at most 5 % more",
+    "returns at least the naive quantile of the remembered answers, and at most 5 % more",
     {
       script: Schema.Array(Step).check(Schema.isBetweenLength(1, 60)),
       share: Schema.Literals([0.01, 0.5, 0.9, 0.95, 0.99])
@@ -57,7 +57,7 @@ describe("Latencies", () => {
       const window = 1_000
       const latencies = new Latencies(window)
       const half = window / 2
-      /** Two halves of a window, as lists. */
+      /** The two halves of a window, as lists. */
       let filling: Array<number> = []
       let full: Array<number> = []
       let since = -Infinity
@@ -73,7 +73,7 @@ describe("Latencies", () => {
         filling.push(took)
         const remembered = [...full, ...filling].toSorted((a, b) => a - b)
         assert.strictEqual(latencies.count(now), remembered.length)
-        // What is asked for all the time is computed anew every two hundredths of the window.
+        // The quantile is computed anew every two hundredth of the window.
         const fresh = new Latencies(1e9)
         for (const one of remembered) fresh.record(one, 0)
         const naive = remembered[Math.ceil(share * remembered.length) - 1]!
@@ -86,7 +86,7 @@ describe("Latencies", () => {
     }
   )
 
-  it("forgets half of its window at a time, and all of it when nothing happens for as long", () => {
+  it("drops half of its window at a time, and all of it after a full window without calls", () => {
     const latencies = new Latencies(1_000)
     latencies.record(10, 0)
     latencies.record(10, 499)

@@ -15,7 +15,7 @@ const algorithms = ["TokenBucket", "SlidingWindow"] as const
 
 const admit = (gate: RateLimit.RateLimit, call: FakeCall, times: number): ReadonlyArray<Admission> =>
   Array.from({ length: times }, () => gate.admit(call))
-/** What becomes of so many calls at one moment: `P` is admitted, `W` waits, `R` is refused. */
+/** The results of a number of calls at one moment: `P` is admitted, `W` waits, `R` is refused. */
 const tags = (gate: RateLimit.RateLimit, call: FakeCall, times: number): string =>
   admit(gate, call, times).map((admission) => admission._tag[0]).join("")
 const permit = (gate: RateLimit.RateLimit, call: FakeCall): Permit => {
@@ -23,7 +23,7 @@ const permit = (gate: RateLimit.RateLimit, call: FakeCall): Permit => {
   assert.strictEqual(admission._tag, "Permit")
   return admission as Permit
 }
-/** Makes a call that the vendor answers like this. */
+/** Makes a call with this outcome. */
 const hear = (gate: RateLimit.RateLimit, call: FakeCall, outcome: Outcome.Outcome): void =>
   permit(gate, call).settle(call, outcome)
 const refused = (retryAfterMillis: number | undefined): Refusal => ({
@@ -33,7 +33,7 @@ const refused = (retryAfterMillis: number | undefined): Refusal => ({
 
 describe("RateLimit", () => {
   it.prop(
-    "admits, lines up, calls up and refuses as somebody would who keeps a list of all that was granted",
+    "admits, queues, serves and refuses like a plain list of all grants",
     { settings: Settings, script: Script },
     ({ script, settings }) => {
       const rateLimit = new DrivenRateLimit(settings, "exact")
@@ -48,12 +48,12 @@ describe("RateLimit", () => {
 
   for (
     const [algorithm, law] of [
-      ["SlidingWindow", "grants no more than its limit in any span of its window, wherever that begins"],
-      ["TokenBucket", "grants no more than its burst and what flows in meanwhile in any span of time"]
+      ["SlidingWindow", "grants no more than its limit in any span of its window, wherever the span begins"],
+      ["TokenBucket", "grants no more than its burst and the refill in any span of time"]
     ] as const
   ) {
     it.prop(
-      `as a ${algorithm} ${law}, whatever is cancelled when`,
+      `as a ${algorithm} ${law}, for any cancellations`,
       { settings: Settings, script: Script },
       ({ script, settings }) => {
         const rateLimit = new DrivenRateLimit({ ...settings, algorithm }, "lawful")
@@ -64,7 +64,7 @@ describe("RateLimit", () => {
   }
 
   it.prop(
-    "serves who waits in the order of arrival, each at the moment it was told",
+    "serves waiting calls in the order of arrival, each at the promised time",
     { settings: Settings, script: Script },
     ({ script, settings }) => {
       const rateLimit = new DrivenRateLimit({ ...settings, queue: 6, maxWait: 120_000 }, "exact")
@@ -83,7 +83,7 @@ describe("RateLimit", () => {
   )
 
   it.prop(
-    "gives back all that its waiters held when they go away",
+    "gives back everything that its waiters held when they leave",
     { settings: Settings, script: Script, weight: Schema.Literals([0.5, 1, 2]) },
     ({ script, settings, weight }) => {
       const rateLimit = new DrivenRateLimit({ ...settings, queue: 6, maxWait: 120_000 }, "exact")
@@ -100,7 +100,7 @@ describe("RateLimit", () => {
   )
 
   it.prop(
-    "grants nothing before the vendor wants to hear from us again, and no more than it says is left",
+    "grants nothing before the vendor's retry-after, and no more than its remaining allowance",
     { settings: Settings, script: AnsweredScript },
     ({ script, settings }) => {
       const rateLimit = new DrivenRateLimit(settings, "exact")
@@ -114,7 +114,7 @@ describe("RateLimit", () => {
 
   describe("admission", () => {
     it.prop(
-      "admits the first calls of a burst at once, at whatever moment and rate, and the next one not",
+      "admits exactly the first calls of a burst at once, at any time and rate",
       {
         algorithm: Schema.Literals(algorithms),
         limit: Schema.Union([intBetween(1, 500), Schema.Literals([7, 90])]),
@@ -127,7 +127,7 @@ describe("RateLimit", () => {
       }
     )
 
-    it("admits the whole first burst at once where Effect's limiter tells a 1e-5 ms wait", () => {
+    it("admits the whole first burst at once where Effect's limiter returns a wait of 1e-5 ms", () => {
       for (const now of [0, 0.1, 1_234.567_89, 987_654_321.123]) {
         for (const [limit, window] of [[7, "1 second"], [90, "1 minute"], [100_000, "1 second"]] as const) {
           for (const algorithm of algorithms) {
@@ -139,7 +139,7 @@ describe("RateLimit", () => {
       }
     })
 
-    it("never tells a wait of less than a microsecond", () => {
+    it("never returns a wait of less than a microsecond", () => {
       for (const limit of [7, 90, 999, 100_000]) {
         const gate = RateLimit.make({ algorithm: "TokenBucket", limit, burst: 1, queue: 0 })
         const call = fakeCall({ now: 123_456.789 })
@@ -152,7 +152,7 @@ describe("RateLimit", () => {
       }
     })
 
-    it("says how long is missing to who claims too early, and grants at the moment it told", () => {
+    it("tells a call that claims too early how long to wait, and grants at that time", () => {
       for (const algorithm of algorithms) {
         const gate = RateLimit.make({ algorithm, limit: 7, burst: 7 })
         const call = fakeCall({ now: 5_000, cost: 7 })
@@ -170,7 +170,7 @@ describe("RateLimit", () => {
       }
     })
 
-    it("lets no newcomer overtake a queue, although its permit is due", () => {
+    it("lets no new call overtake the queue, even if its permit is due", () => {
       const gate = RateLimit.make({ limit: 2 })
       const [small, large] = [fakeCall(), fakeCall({ cost: 2 })]
       permit(gate, small)
@@ -196,21 +196,21 @@ describe("RateLimit", () => {
       assert.strictEqual(gate.admit(fakeCall({ now: 1_000 }))._tag, "Wait")
     })
 
-    it("refuses at once a call whose deadline is nearer than its permit", () => {
+    it("refuses at once a call whose deadline comes before its permit", () => {
       const gate = RateLimit.make({ limit: 1 })
       permit(gate, fakeCall())
       assert.deepStrictEqual(gate.admit(fakeCall({ now: 100, deadline: 999 })), refused(900))
       assert.strictEqual(gate.admit(fakeCall({ now: 100, deadline: 1_000 }))._tag, "Wait")
     })
 
-    it("refuses a call that weighs more than can ever be due at once, without a time to come back", () => {
+    it("refuses a call that costs more than the capacity, without a retry-after", () => {
       assert.deepStrictEqual(RateLimit.make({ limit: 3 }).admit(fakeCall({ cost: 4 })), refused(undefined))
       const gate = RateLimit.make({ algorithm: "TokenBucket", limit: 3, burst: 2 })
       assert.deepStrictEqual(gate.admit(fakeCall({ cost: 3 })), refused(undefined))
       assert.strictEqual(gate.admit(fakeCall({ cost: 2 }))._tag, "Permit")
     })
 
-    it("tells a wait that has lasted too long when a newcomer would come to its turn", () => {
+    it("fails a wait that lasts too long with the delay that a new call would have", () => {
       const gate = RateLimit.make({ limit: 1, maxWait: "5 seconds" })
       const call = fakeCall()
       const [, first] = admit(gate, call, 4) as [Permit, Wait, Wait, Wait]
@@ -239,8 +239,8 @@ describe("RateLimit", () => {
     })
   })
 
-  describe("what was not used", () => {
-    it("is given back in full, whatever else of whatever weight was taken at the same moment", () => {
+  describe("an unused permit", () => {
+    it("is given back in full, for any other costs taken at the same time", () => {
       for (const algorithm of algorithms) {
         for (const order of [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] as const) {
           const gate = RateLimit.make({ algorithm, limit: 6, queue: 0 })
@@ -253,13 +253,13 @@ describe("RateLimit", () => {
       }
     })
 
-    it("leaves no rest when weights are fractions that do not add up", () => {
+    it("leaves no remainder when costs are fractions that do not add up", () => {
       const gate = RateLimit.make({ limit: 1 })
       for (const cost of [0.2, 0.4, 0.3]) permit(gate, fakeCall({ cost }))
       permit(gate, fakeCall({ now: 1_000 }))
     })
 
-    it("lets the first in the queue come sooner, which it is told, and told once", () => {
+    it("makes the first call in the queue due sooner, and tells it so once", () => {
       const gate = RateLimit.make({ limit: 2 })
       const call = fakeCall()
       const [first] = admit(gate, call, 2) as [Permit, Permit]
@@ -280,7 +280,7 @@ describe("RateLimit", () => {
     const limited = (retryAfterMillis?: number) => Outcome.failed(1, new RateLimited(429, { retryAfterMillis }))
     const quota = (remaining: number, resetMillis: number) => Outcome.answered(1, { remaining, resetMillis })
 
-    it("stops a key until the time a 429 names, and no other key", () => {
+    it("pauses a key until the time in a 429, and no other key", () => {
       const gate = RateLimit.make({ limit: 10 })
       const [call, other] = [fakeCall({ key: "a", now: 1_000 }), fakeCall({ key: "b", now: 1_000 })]
       hear(gate, call, limited(30_000))
@@ -292,7 +292,7 @@ describe("RateLimit", () => {
       assert.strictEqual(gate.waiting("acme/a"), 1)
     })
 
-    it("stops a key for a second after a 429 that names no time, or until the reset it names instead", () => {
+    it("pauses a key for a second after a 429 without a time, or until its reset time", () => {
       const call = fakeCall()
       const gate = RateLimit.make({ limit: 10, queue: 0 })
       hear(gate, call, limited())
@@ -302,7 +302,7 @@ describe("RateLimit", () => {
       assert.deepStrictEqual(another.admit(call), refused(4_000))
     })
 
-    it("never shortens a stop by what it hears later", () => {
+    it("never shortens a pause because of a later response", () => {
       const gate = RateLimit.make({ limit: 10, queue: 0 })
       const call = fakeCall()
       const permits = admit(gate, call, 3) as [Permit, Permit, Permit]
@@ -312,14 +312,14 @@ describe("RateLimit", () => {
       assert.deepStrictEqual(gate.admit(call), refused(9_000))
     })
 
-    it("stops no longer than a day at a time", () => {
+    it("pauses no longer than a day at a time", () => {
       const gate = RateLimit.make({ limit: 10, queue: 0 })
       const call = fakeCall()
       hear(gate, call, limited(1e12))
       assert.deepStrictEqual(gate.admit(call), refused(24 * 60 * 60 * 1_000))
     })
 
-    it("makes those stay who were told to come while it is stopped", () => {
+    it("keeps calls waiting whose time comes during a pause", () => {
       const gate = RateLimit.make({ limit: 1 })
       const call = fakeCall()
       const [first, wait] = admit(gate, call, 2) as [Permit, Wait]
@@ -331,7 +331,7 @@ describe("RateLimit", () => {
       assert.propertyVal(wait.claim(call), "_tag", "Permit")
     })
 
-    it("stops until the reset when nothing remains", () => {
+    it("pauses until the reset when nothing remains", () => {
       const gate = RateLimit.make({ limit: 10, queue: 0 })
       const call = fakeCall()
       hear(gate, call, quota(0, 7_000))
@@ -340,7 +340,7 @@ describe("RateLimit", () => {
       assert.strictEqual(gate.admit(call)._tag, "Permit")
     })
 
-    it("lowers what is due to what remains, and never raises it", () => {
+    it("lowers the permits due to the remaining allowance, and never raises them", () => {
       for (const algorithm of algorithms) {
         const gate = RateLimit.make({ algorithm, limit: 10, queue: 0 })
         const call = fakeCall()
@@ -366,7 +366,7 @@ describe("RateLimit", () => {
   describe("memory", () => {
     const idle = { limit: 5, queue: 0, idle: "2 seconds" } as const
 
-    it("forgets a key that is idle", () => {
+    it("evicts an idle key", () => {
       const gate = RateLimit.make(idle)
       for (let i = 0; i < 50; i += 2) {
         const [call, unsent] = [fakeCall({ key: `${i}` }), fakeCall({ key: `${i + 1}` })]
@@ -378,7 +378,7 @@ describe("RateLimit", () => {
       assert.strictEqual(gate.size, 50)
     })
 
-    it("remembers no more keys than maxKeys, besides those in use", () => {
+    it("remembers at most maxKeys keys, besides those in use", () => {
       const gate = RateLimit.make({ ...idle, maxKeys: 10 })
       for (let i = 0; i < 100; i++) {
         hear(gate, fakeCall({ key: `${i}`, now: i }), Outcome.answered(1))
@@ -386,7 +386,7 @@ describe("RateLimit", () => {
       }
     })
 
-    it("forgets no key whose calls wait or run, so that it hears what they come to", () => {
+    it("evicts no key whose calls wait or run, so that it learns their outcomes", () => {
       const gate = RateLimit.make({ ...idle, limit: 1, queue: 1, maxKeys: 3 })
       const [running, waiting] = [fakeCall({ key: "runs" }), fakeCall({ key: "waits" })]
       const held = permit(gate, running)
@@ -400,7 +400,7 @@ describe("RateLimit", () => {
       assert.deepStrictEqual(gate.admit(running), refused(30_000))
     })
 
-    it("does not forget that a vendor wants to hear nothing, however long nobody asks", () => {
+    it("does not forget a vendor's pause, for any time without calls", () => {
       const gate = RateLimit.make(idle)
       const call = fakeCall({ key: "stopped" })
       hear(gate, call, Outcome.failed(1, new RateLimited(429, { retryAfterMillis: 60_000 })))
@@ -411,7 +411,7 @@ describe("RateLimit", () => {
       assert.deepStrictEqual(gate.admit(call), refused(1_000))
     })
 
-    it("does not forget what was granted to a waiter long after it had asked", () => {
+    it("does not forget a permit granted long after the call arrived", () => {
       const gate = RateLimit.make({ limit: 1, idle: "1 second", maxWait: "10 seconds" })
       const call = fakeCall()
       hear(gate, call, Outcome.answered(1))
@@ -425,7 +425,7 @@ describe("RateLimit", () => {
       assert.deepStrictEqual(gate.admit(fakeCall({ now: 3_001, deadline: 3_500 })), refused(999))
     })
 
-    it("does not forget what was taken from a bucket that takes long to be whole again", () => {
+    it("does not forget the permits taken from a bucket that refills slowly", () => {
       const gate = RateLimit.make({ ...idle, algorithm: "TokenBucket", limit: 1, burst: 60 })
       const call = fakeCall({ key: "spent" })
       for (const admission of admit(gate, call, 60)) (admission as Permit).settle(call, Outcome.answered(1))
@@ -436,7 +436,7 @@ describe("RateLimit", () => {
   })
 
   describe("options", () => {
-    it("counts the calls of a vendor and key together, unless told otherwise", () => {
+    it("counts the calls of a vendor and key together by default", () => {
       const [call, refund] = [fakeCall({ key: "a" }), fakeCall({ key: "a", operation: "refund" })]
       const gate = RateLimit.make({ limit: 1, queue: 0 })
       assert.strictEqual(tags(gate, call, 1) + tags(gate, refund, 1), "PR")
@@ -461,7 +461,7 @@ describe("RateLimit", () => {
       assert.strictEqual(tags(slow, fakeCall(), 4), "PWWR")
     })
 
-    it("refuses options outside their range, and says which", () => {
+    it("rejects options outside their range, and names them", () => {
       for (const limit of [0, -1, Number.NaN, Infinity]) {
         assert.throws(() => RateLimit.make({ limit }), `limit must be more than 0 and finite, got ${limit}`)
       }

@@ -19,7 +19,7 @@ const intBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema
 
 const error = new VendorError({ vendor: "acme", operation: "charge", safety: "Idempotent", reason: reasons.Timeout })
 
-/** All delays of a schedule in milliseconds; it is an error when there are more than `most`. */
+/** All delays of a schedule in milliseconds; throws when there are more than `most`. */
 const delaysOf = Effect.fnUntraced(function*(schedule: Retry.RetrySchedule, most = 50) {
   const step = yield* Schedule.toStep(schedule)
   const delays: Array<number> = []
@@ -35,14 +35,14 @@ const delaysOf = Effect.fnUntraced(function*(schedule: Retry.RetrySchedule, most
   }
 })
 
-/** Every draw comes out the same: at almost 1 a delay is as long as it can be. */
+/** Every random draw is the same: at almost 1 a delay is as long as it can be. */
 const withDraw = (draw: number) =>
   Effect.provideService(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => draw })
 const almostOne = 1 - 2 ** -53
 
 describe("backoff", () => {
   it.effect.prop(
-    "waits between nothing and min(cap, base * factor^(n - 1)) before retry n, and ends after its retries",
+    "waits between 0 and min(cap, base * factor^(n - 1)) before retry n, and ends after its retries",
     {
       retries: intBetween(0, 12),
       base: intBetween(0, 10_000),
@@ -56,14 +56,14 @@ describe("backoff", () => {
       let bound = base
       for (const delay of delays) {
         assert.isAtLeast(delay, 0)
-        // A duration counts whole nanoseconds.
+        // A duration has whole nanoseconds.
         assert.isAtMost(delay, Math.min(cap, bound) + 1e-6)
         bound *= factor
       }
     })
   )
 
-  it.effect("by default retries three times, within half a second, one and two", () =>
+  it.effect("by default retries three times, within half a second, one second and two", () =>
     Effect.gen(function*() {
       const longest = yield* withDraw(almostOne)(delaysOf(Retry.backoff()))
       assert.deepStrictEqual(longest.map(Math.round), [500, 1_000, 2_000])
@@ -76,7 +76,7 @@ describe("backoff", () => {
       assert.deepStrictEqual(longest.map(Math.round), [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000])
     }))
 
-  it.effect("is as likely to wait a short time as a long one (full jitter), and differently from call to call", () =>
+  it.effect("waits a short time as often as a long one (full jitter), and differently for each call", () =>
     Effect.gen(function*() {
       const schedule = Retry.backoff({ retries: 1, base: 1_000 })
       const delays = yield* Random.withSeed(
@@ -91,7 +91,7 @@ describe("backoff", () => {
       assert.isAtLeast(new Set(delays).size, 1_900)
     }))
 
-  it.effect("grows for each call anew", () =>
+  it.effect("starts growing afresh for each call", () =>
     Effect.gen(function*() {
       const schedule = Retry.backoff({ retries: 2 })
       const first = yield* withDraw(0.5)(delaysOf(schedule))
@@ -116,7 +116,10 @@ describe("backoff", () => {
 const safeties: ReadonlyArray<Safety> = ["Idempotent", "Keyed", "Unsafe"]
 const fates: ReadonlyArray<Fate> = ["NotSent", "Rejected", "Unknown"]
 
-/** One letter for each worst fate (NotSent, Rejected, Unknown) under Idempotent, Keyed and Unsafe: repeat it, or not. */
+/**
+ * One letter for each worst fate (NotSent, Rejected, Unknown) under Idempotent, Keyed and Unsafe: `y` to repeat, `n`
+ * not to.
+ */
 const passing = "yyy yyy ynn"
 const final = "nnn nnn nnn"
 

@@ -4,13 +4,13 @@ import { Schema } from "effect"
 
 const Event = Schema.Struct({
   kind: Schema.Literals(["call", "retry"]),
-  /** Milliseconds since the event before. */
+  /** Milliseconds since the previous event. */
   after: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5_000 }))
 })
 
 describe("RetryBudget", () => {
   it.prop(
-    "never pays for more than its reserve, its share of the calls and its share of the time",
+    "never pays for more than its reserve, its share of the calls and its rate over time",
     {
       ratio: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
       reserve: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 20 })),
@@ -36,7 +36,7 @@ describe("RetryBudget", () => {
     }
   )
 
-  it("lets a dead vendor be asked at most 1.11 times per call, over a thousand calls at once", () => {
+  it("sends a dead vendor at most 1.11 requests per call, over a thousand calls at once", () => {
     const budget = RetryBudget.make({ perSecond: 0 })
     let asked = 0
     for (let call = 0; call < 1_000; call++) {
@@ -48,7 +48,7 @@ describe("RetryBudget", () => {
     assert.isAtLeast(asked, 1_100)
   })
 
-  it("refuses options outside their range, and says which", () => {
+  it("rejects options outside their range, and names them", () => {
     assert.throws(() => RetryBudget.make({ ratio: 1.5 }), /ratio must be between 0 and 1, got 1.5/)
     assert.throws(() => RetryBudget.make({ reserve: -1 }), /reserve/)
     assert.throws(() => RetryBudget.make({ perSecond: Number.NaN }), /perSecond/)

@@ -13,7 +13,7 @@ import { seeded } from "../../fakes/OverloadedVendor.ts"
 const busy = Outcome.failed(1, new Unavailable(503))
 const answer = Outcome.answered(1)
 
-/** Makes a call that ends as it is told to, if it is let through. */
+/** Makes a call with a given outcome, if it is admitted. */
 const send = (
   gate: Throttle.Throttle,
   outcome: Outcome.Outcome,
@@ -39,13 +39,13 @@ const priorities = ["Sheddable", "Normal", "Critical"] as const
 describe("the throttle of Google's SRE book, chapter 21", () => {
   it("refuses max(0, (requests - K accepts) / (requests + 1)): the numbers of the formula", () => {
     const cases: ReadonlyArray<[requests: number, accepts: number, k: number, expected: number]> = [
-      // As long as the backend takes half of what it is sent, nothing is refused at K = 2.
+      // While the backend accepts half of the calls, nothing is refused at K = 2.
       [100, 100, 2, 0],
       [100, 50, 2, 0],
       [100, 49, 2, 2 / 101],
       [100, 25, 2, 50 / 101],
       [100, 0, 2, 100 / 101],
-      // K = 1.1: about one call in ten more than the backend takes.
+      // K = 1.1: about one call in ten more than the backend accepts.
       [110, 100, 1.1, 0],
       [200, 100, 1.1, 90 / 201],
       [0, 0, 2, 0]
@@ -56,7 +56,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
   })
 
   it.prop(
-    "is that formula over the calls of the window, up to the floor, whatever their priorities",
+    "is that formula over the calls of the window, up to the floor, for any priorities",
     {
       script: Schema.Array(Schema.Struct({
         wait: Schema.Union([intBetween(0, 40), intBetween(0, 300)]),
@@ -66,7 +66,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
       k: Schema.Literals([1, 1.1, 2])
     },
     ({ k, script }) => {
-      // Buckets of 10, so that the naive list knows what has been forgotten.
+      // Buckets of 10, so that the naive list knows which calls have expired.
       const gate = Throttle.make({ k, window: 100, buckets: 10, minimumCalls: 5 })
       let seen: Array<{ at: number; accepted: boolean; priority: Priority }> = []
       let now = 0
@@ -80,7 +80,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
           ? 0
           : Math.min(0.9, Math.max(0, (seen.length - k * accepts) / (seen.length + 1)))
         assert.approximately(gate.probability("acme", now), expected, 1e-12)
-        // The shares of the priorities add up to it, and one is refused only when those below it are, up to the floor.
+        // The shares of the priorities add up to it. One is refused only when those below it are, up to the floor.
         const of = priorities.map((priority) => ({
           share: seen.filter((call) => call.priority === priority).length / seen.length,
           refused: gate.probability("acme", now, priority)
@@ -96,10 +96,10 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
     }
   )
 
-  it("refuses that share of the calls, and of those it lets through no more than K for each that is accepted", () => {
+  it("refuses that share of the calls, and admits no more than K for each accepted one", () => {
     const random = seeded(7)
     const gate = Throttle.make()
-    // A vendor that takes 20 a second of the 100 that it is sent.
+    // A vendor that accepts 20 a second of the 100 calls.
     let [sent, refused, accepted, expected] = [0, 0, 0, 0]
     for (let now = 0; now < 600_000; now += 10) {
       const isCounted = now >= 240_000
@@ -112,13 +112,13 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
       if (through && takes) accepted++
     }
     const calls = sent + refused
-    // Three standard deviations of so many throws.
+    // Three standard deviations of that many draws.
     assert.approximately(refused / calls, expected / calls, 3 * Math.sqrt(0.25 / calls))
     assert.isAbove(refused / calls, 0.5)
     assert.isAbove(accepted, 0)
   })
 
-  it("halves what a backend that takes a fixed number is sent: at equilibrium it is sent K times what it accepts", () => {
+  it("halves the calls to a backend with a fixed capacity: at equilibrium it gets K times what it accepts", () => {
     const random = seeded(3)
     const gate = Throttle.make({ window: "20 seconds" })
     let [sent, accepted] = [0, 0]
@@ -138,7 +138,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
     assert.approximately(sent / accepted, 2, 0.2)
   })
 
-  it("lets a tenth through of a vendor that takes nothing, for ever, so that its recovery is noticed", () => {
+  it("admits a tenth of the calls to a vendor that accepts nothing, for ever, so that its recovery is noticed", () => {
     const random = seeded(5)
     const gate = Throttle.make()
     const through = (from: number, seconds: number, outcome: Outcome.Outcome) => {
@@ -150,20 +150,20 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
     }
     through(0, 120, busy)
     assert.approximately(through(120, 600, busy), 0.1, 0.01)
-    // It is well again: what is sent doubles with each window, as K is 2, and after four nothing is refused.
+    // It has recovered: the admitted calls double with each window, as K is 2, and after four nothing is refused.
     assert.isAbove(through(720, 120, answer), 0.12)
     assert.isAbove(through(840, 120, answer), 0.25)
     through(960, 240, answer)
     assert.strictEqual(through(1_200, 60, answer), 1)
   })
 
-  it("takes what it must refuse from the sheddable calls first, and from the critical ones last", () => {
+  it("refuses sheddable calls first, and critical ones last", () => {
     const random = seeded(11)
     const gate = Throttle.make({ window: "20 seconds" })
     const refused = { Sheddable: 0, Normal: 0, Critical: 0 }
     const calls = { Sheddable: 0, Normal: 0, Critical: 0 }
     for (let second = 0; second < 400; second++) {
-      // It takes 30 of a 100; at K = 2 it is sent 60. Three in ten are sheddable, five normal, two critical.
+      // It accepts 30 of 100; at K = 2 it gets 60. Three in ten are sheddable, five normal, two critical.
       let left = 30
       for (let i = 0; i < 100; i++) {
         const priority = i % 10 < 3 ? "Sheddable" : i % 10 < 8 ? "Normal" : "Critical"
@@ -174,13 +174,13 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
         if (!isThrough) refused[priority]++
       }
     }
-    // 40 are to be refused: 27 of the 30 sheddable ones, and 13 of the 50 normal ones.
+    // 40 must be refused: 27 of the 30 sheddable ones, and 13 of the 50 normal ones.
     assert.approximately(refused.Sheddable / calls.Sheddable, 0.9, 0.03)
     assert.approximately(refused.Normal / calls.Normal, 0.26, 0.06)
     assert.isAtMost(refused.Critical / calls.Critical, 0.005)
   })
 
-  it("counts what the vendor took on as accepted, what it did not as not, and what says neither not at all", () => {
+  it("counts accepted calls as accepted, rejected ones as requests only, and others not at all", () => {
     const counted: Record<Reason["_tag"], boolean | undefined> = {
       Timeout: false,
       ConnectFailed: false,
@@ -216,7 +216,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
     assert.strictEqual(gate.probability("acme", 0), 0.75)
   })
 
-  it("refuses nothing before it has seen ten calls, and nothing while calls are only on their way", () => {
+  it("refuses nothing before ten calls have ended, even while many are in flight", () => {
     const gate = Throttle.make()
     for (let i = 0; i < 100; i++) assert.strictEqual(gate.admit(fakeCall({ random: () => 0 }))._tag, "Permit")
     for (let i = 0; i < 9; i++) assert.isTrue(send(gate, busy, { random: () => 0 }))
@@ -224,7 +224,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
     assert.isFalse(send(gate, busy, { random: () => 0 }))
   })
 
-  it("counts each vendor and key alone, and forgets those that are not used", () => {
+  it("counts each vendor and key separately, and evicts unused ones", () => {
     const gate = Throttle.make({ maxKeys: 10 })
     for (let i = 0; i < 20; i++) send(gate, Outcome.failed(1, new RateLimited(429)), { key: "bad" })
     assert.isAbove(gate.probability("acme/bad", 0), 0.8)
@@ -234,7 +234,7 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
     assert.isAtMost(gate.size, 10)
   })
 
-  it("refuses options outside their range, and says which", () => {
+  it("rejects options outside their range, and names them", () => {
     const cases: ReadonlyArray<[Throttle.ThrottleOptions, RegExp]> = [
       [{ k: 0.9 }, /k must be at least 1/],
       [{ window: 0 }, /window must be/],

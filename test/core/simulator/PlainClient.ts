@@ -1,4 +1,4 @@
-/** A client of no cleverness: one request over a connection of its own, and what came of it as it comes. */
+/** A minimal client: one request over its own connection, with its progress. */
 import { Effect, type Scope } from "effect"
 import { type IncomingHttpHeaders, request } from "node:http"
 import * as Watch from "../../watches/Watch.ts"
@@ -6,12 +6,12 @@ import * as Watch from "../../watches/Watch.ts"
 export interface Asked {
   readonly status: number | undefined
   readonly headers: IncomingHttpHeaders
-  /** What has come of the body. */
+  /** The part of the body received so far. */
   readonly body: string
-  /** `answered` when the answer was whole, or the code of what cut it short; `undefined` before either. */
+  /** `answered` for a complete response, or the code of the error that ended it; `undefined` before. */
   readonly end: string | undefined
   readonly until: Watch.Watch["until"]
-  /** Waits for the end, whichever it is. */
+  /** Waits for the end, success or failure. */
   readonly ended: Effect.Effect<void>
 }
 
@@ -21,7 +21,7 @@ export interface Question {
   readonly body?: string | undefined
 }
 
-/** Sends a request; it is given up when the scope ends. */
+/** Sends a request; the end of the scope cancels it. */
 export const ask = (url: string, question: Question = {}): Effect.Effect<Asked, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(

@@ -35,7 +35,7 @@ const Api = HttpApi.make("acme").add(
 
 const placed = { id: "o1", item: "anvil", quantity: 2, isPaid: true }
 
-/** The question that places an order. */
+/** The request that places an order. */
 const placing: Question = {
   method: "POST",
   headers: { "content-type": "application/json" },
@@ -44,7 +44,7 @@ const placing: Question = {
 
 const orElse500 = Effect.catch(() => Effect.succeed(Simulator.json(500, {})))
 
-/** Acme, simulated: what it has done is in `done`, in order. */
+/** A simulated Acme; `done` lists its effects in order. */
 const acme = (
   options: Partial<Pick<Simulator.SimulatorOptions<"acme", never>, "front" | "limited" | "port" | "seed">> = {}
 ) =>
@@ -78,7 +78,7 @@ const acme = (
     return { ...simulator, done, until }
   })
 
-/** Places an order, and waits for what comes of it. */
+/** Places an order, and waits for the outcome. */
 const placeAt = (baseUrl: string): Effect.Effect<Asked> => answerTo(`${baseUrl}/orders`, placing)
 
 describe("Simulator", () => {
@@ -97,12 +97,12 @@ describe("Simulator", () => {
       assert.match(baseUrl, /^http:\/\/127\.0\.0\.1:\d+\/v1$/)
     }))
 
-  it.live("answers without content where the contract has none", () =>
+  it.live("responds without content where the contract declares none", () =>
     Effect.gen(function*() {
       const { baseUrl } = yield* acme()
       const { body, end, headers, status } = yield* answerTo(`${baseUrl}/orders/o1`, { method: "DELETE" })
       assert.deepStrictEqual({ status, end, body }, { status: 204, end: "answered", body: "" })
-      // RFC 9110, section 8.6: there must be none in a 204.
+      // RFC 9110, section 8.6: a 204 must not have one.
       assert.strictEqual(headers["content-length"], undefined)
     }))
 
@@ -123,7 +123,7 @@ describe("Simulator", () => {
       ])
     }))
 
-  it.live("refuses a request that is larger than anything its vendors are sent", () =>
+  it.live("refuses a request beyond its size limit", () =>
     Effect.gen(function*() {
       const { baseUrl, done } = yield* acme()
       const { status } = yield* answerTo(`${baseUrl}/orders`, { ...placing, body: "x".repeat(4 * 1024 * 1024 + 1) })
@@ -131,8 +131,8 @@ describe("Simulator", () => {
       assert.deepStrictEqual(done, [])
     }))
 
-  describe("gives its front", () => {
-    it.live("the request as it came, the base path included", () =>
+  describe("gives its `front`", () => {
+    it.live("the original request, including the base path", () =>
       Effect.gen(function*() {
         const seen: Array<Simulator.WireRequest> = []
         const { baseUrl } = yield* acme({
@@ -161,8 +161,8 @@ describe("Simulator", () => {
     it.live.each<
       readonly [string, method: string, path: string, body: string | undefined, unserved: Simulator.Unserved]
     >([
-      ["a path that the contract has not", "GET", "/nowhere", undefined, { _tag: "NoEndpoint" }],
-      ["a method that the path has not", "DELETE", "/orders", undefined, { _tag: "NoEndpoint" }],
+      ["a path that is not in the contract", "GET", "/nowhere", undefined, { _tag: "NoEndpoint" }],
+      ["a method that the path does not have", "DELETE", "/orders", undefined, { _tag: "NoEndpoint" }],
       [
         "a body with a field of the wrong type",
         "POST",
@@ -184,7 +184,7 @@ describe("Simulator", () => {
         undefined,
         { _tag: "Misfit", field: "limit", issue: "Expected a finite number" }
       ],
-      ["an endpoint that dies, after it has acted", "POST", "/break", undefined, { _tag: "Broken" }]
+      ["an endpoint that dies after its effect", "POST", "/break", undefined, { _tag: "Broken" }]
     ])("%s", ([, method, path, body, unserved]) =>
       Effect.gen(function*() {
         const { baseUrl, done } = yield* acme()
@@ -198,7 +198,7 @@ describe("Simulator", () => {
         assert.deepStrictEqual(done, unserved._tag === "Broken" ? ["break"] : [])
       }))
 
-    it.live("the last word: what it answers without asking the endpoint is what is answered", () =>
+    it.live("the last word: it may respond without asking the endpoint", () =>
       Effect.gen(function*() {
         const { baseUrl, done } = yield* acme({ front: () => Effect.succeed(Simulator.json(401, { no: "key" })) })
         const { body, status } = yield* placeAt(baseUrl)
@@ -206,7 +206,7 @@ describe("Simulator", () => {
         assert.deepStrictEqual(done, [])
       }))
 
-    it.live("no way to leave a caller without an end: when it dies itself, the connection does", () =>
+    it.live("no way to leave a caller waiting: if it dies, the connection is reset", () =>
       Effect.gen(function*() {
         const { baseUrl, journal } = yield* acme({ front: () => Effect.die("broken front") })
         const { end, status } = yield* placeAt(baseUrl)
@@ -216,7 +216,7 @@ describe("Simulator", () => {
   })
 
   describe("with a fault:", () => {
-    it.live("latency: acts, and answers, only that much later", () =>
+    it.live("latency: acts and responds only after the delay", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         const taken = yield* Deferred.make<void>()
@@ -239,7 +239,7 @@ describe("Simulator", () => {
         assert.deepStrictEqual(done, ["place"])
       }))
 
-    it.live("refuse: nobody listens, open connections are gone, and the same port is back when it is lifted", () =>
+    it.live("refuse: closes the port and open connections, and listens at the same port once it is cleared", () =>
       Effect.gen(function*() {
         const { baseUrl, done, journal, setFault } = yield* acme()
         const { port } = new URL(baseUrl)
@@ -252,7 +252,7 @@ describe("Simulator", () => {
         yield* until("there is a connection", () => !idle.connecting)
         for (let i = 0; i < 2; i++) {
           yield* setFault({ kind: "refuse" })
-          // Twice is no more than once.
+          // A second time has no further effect.
           yield* setFault({ kind: "refuse" })
           yield* until("the idle connection is closed", () => isClosed)
           const { end, status } = yield* placeAt(baseUrl)
@@ -331,7 +331,7 @@ describe("Simulator", () => {
         assert.strictEqual((yield* placeAt(baseUrl)).status, 201)
       }))
 
-    it.live("drip: the answer comes byte by byte, each in its time", () =>
+    it.live("drip: the response arrives byte by byte, each on time", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         const { baseUrl, done, setFault, until } = yield* clock.on(acme())
@@ -347,7 +347,7 @@ describe("Simulator", () => {
         assert.strictEqual(asked.end, "answered")
       }))
 
-    it.live("drip: the answer comes no faster than asked for, with many bytes at once", () =>
+    it.live("drip: the response is no faster than configured, with many bytes at once", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         const { baseUrl, done, setFault, until } = yield* clock.on(acme())
@@ -362,7 +362,7 @@ describe("Simulator", () => {
         assert.strictEqual(asked.body, "Anvil, fragile")
       }))
 
-    it.live("endless: the answer never ends", () =>
+    it.live("endless: the response never ends", () =>
       Effect.gen(function*() {
         const { baseUrl, done, setFault } = yield* acme()
         yield* setFault({ kind: "endless" })
@@ -410,7 +410,7 @@ describe("Simulator", () => {
       ["text", "/orders/o1/label", "GET", 200, "{\"unexpected\":\"Anvil, fragile\"}"],
       ["nothing", "/orders/o1", "DELETE", 204, ""]
     ])(
-      "drift: where there was %s there is something else",
+      "drift: replaces %s with something else",
       ([, path, method, status, body]) =>
         Effect.gen(function*() {
           const { baseUrl, done, setFault } = yield* acme()
@@ -436,7 +436,7 @@ describe("Simulator", () => {
         })
     )
 
-    it.live("rateLimit: lets through so many in a window, and says when to come back", () =>
+    it.live("rateLimit: accepts the limit per window, and says when to come back", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         const { baseUrl, done, setFault } = yield* clock.on(acme({
@@ -457,7 +457,7 @@ describe("Simulator", () => {
       }))
   })
 
-  describe("decides who meets a fault", () => {
+  describe("decides which request meets a fault", () => {
     it.live("by chance, the same for the same seed", () =>
       Effect.gen(function*() {
         const fates = (seed: number, probability: number) =>
@@ -477,7 +477,7 @@ describe("Simulator", () => {
         assert.strictEqual(yield* fates(7, 1), "x".repeat(40))
       }))
 
-    it.live("so many times", () =>
+    it.live("a number of times", () =>
       Effect.gen(function*() {
         const { baseUrl, fault, setFault } = yield* acme()
         yield* setFault({ kind: "status", status: 503, times: 2 })
@@ -486,7 +486,7 @@ describe("Simulator", () => {
         assert.strictEqual(yield* fault, undefined)
       }))
 
-    it.live("by its operation, and counts nobody else", () =>
+    it.live("by its operation, and counts no other", () =>
       Effect.gen(function*() {
         const { baseUrl, done, fault, setFault } = yield* acme()
         yield* setFault({ kind: "status", status: 503, times: 1, operation: "orders.place" })
@@ -497,7 +497,7 @@ describe("Simulator", () => {
         assert.deepStrictEqual(done, ["get"])
       }))
 
-    it.live("for the last fault that was set: another takes its place, with its own count", () =>
+    it.live("by the last fault that was set, which replaces the one before and its count", () =>
       Effect.gen(function*() {
         const { baseUrl, setFault } = yield* acme()
         yield* setFault({ kind: "status", status: 503, times: 1 })
@@ -507,7 +507,7 @@ describe("Simulator", () => {
       }))
 
     it.each<readonly [string, unknown]>([
-      ["a kind that is none", { kind: "flood" }],
+      ["an unknown kind", { kind: "flood" }],
       ["a probability above 1", { kind: "resetBefore", probability: 1.1 }],
       ["a probability below 0", { kind: "resetBefore", probability: -0.1 }],
       ["no time at all", { kind: "resetBefore", times: 0 }],
@@ -516,16 +516,16 @@ describe("Simulator", () => {
       ["a negative latency", { kind: "latency", millis: -1 }],
       ["a latency that never ends", { kind: "latency", millis: Infinity }],
       ["a drip that stands still", { kind: "drip", bytesPerSecond: 0 }],
-      ["a status that is no answer", { kind: "status", status: 199 }],
-      ["a status that is none", { kind: "status", status: 600 }],
-      ["a window of no length", { kind: "rateLimit", limit: 1, windowMillis: 0 }]
-    ])("and knows no fault with %s", (_, fault) => {
+      ["an interim status", { kind: "status", status: 199 }],
+      ["an invalid status", { kind: "status", status: 600 }],
+      ["an empty window", { kind: "rateLimit", limit: 1, windowMillis: 0 }]
+    ])("and rejects a fault with %s", (_, fault) => {
       assert.throws(() => Schema.decodeUnknownSync(Simulator.Fault)(fault))
     })
   })
 
   describe("keeps a journal:", () => {
-    it.live("every request in order, with what was answered, without queries, until it is cleared", () =>
+    it.live("every request in order, with its status, without its query, until it is cleared", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         yield* clock.setTime(Date.UTC(2026, 10, 22, 12))
@@ -563,7 +563,7 @@ describe("Simulator", () => {
         assert.strictEqual(journal.requests[0]!.path, "/v1/orders/o1")
       }))
 
-    it.live("what was not answered yet, and then what was", () =>
+    it.live("a request without a response yet, and then its status", () =>
       Effect.gen(function*() {
         const answer = yield* Deferred.make<Simulator.WireResponse>()
         const taken = yield* Deferred.make<void>()
@@ -580,7 +580,7 @@ describe("Simulator", () => {
   })
 
   describe("ends with its scope", () => {
-    it.live("its port, and every connection, whatever it is doing", () =>
+    it.live("its port, and every connection in any state", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const taken = yield* Deferred.make<void>()
@@ -606,7 +606,7 @@ describe("Simulator", () => {
         assert.strictEqual((yield* placeAt(baseUrl)).end, "ECONNREFUSED")
       }))
 
-    it.live("also while it refuses connections", () =>
+    it.live("even while it refuses connections", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const { baseUrl, setFault } = yield* Scope.provide(acme(), scope)
@@ -616,7 +616,7 @@ describe("Simulator", () => {
       }))
   })
 
-  it.live("goes on with what it has begun when its caller leaves: a vendor acts on what it has received", () =>
+  it.live("finishes a request whose caller has disconnected: a vendor acts on what it has received", () =>
     Effect.gen(function*() {
       const clock = yield* OwnClock.make
       const taken = yield* Deferred.make<void>()
@@ -633,7 +633,7 @@ describe("Simulator", () => {
       yield* until("it has acted", () => done.length === 1)
     }))
 
-  it.live("listens at the port it is given", () =>
+  it.live("listens at the configured port", () =>
     Effect.gen(function*() {
       const { baseUrl } = yield* Effect.scoped(acme())
       const again = yield* acme({ port: Number(new URL(baseUrl).port) })

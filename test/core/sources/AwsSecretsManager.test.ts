@@ -34,7 +34,7 @@ const serve = Effect.gen(function*() {
 })
 
 describe("the fake of AWS Secrets Manager", () => {
-  it.live("is what AWS's own client takes for one", () =>
+  it.live("is accepted by AWS's own client", () =>
     Effect.gen(function*() {
       const { fake, keys } = yield* serve
       const [value, pending] = [randomUUID(), randomUUID()]
@@ -68,7 +68,7 @@ describe("the fake of AWS Secrets Manager", () => {
 })
 
 describe("AWS Secrets Manager (a fake of it) as a source", () => {
-  it.live("gives the text of a secret, or a field of it, by a name made of vendor and key", () =>
+  it.live("returns the text of a secret, or a field of it, by a name made of vendor and key", () =>
     Effect.gen(function*() {
       const { fake, make } = yield* serve
       const values = [randomUUID(), randomUUID(), randomUUID()]
@@ -84,7 +84,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       assert.isUndefined((yield* source.fetch(stripe))?.expiresAt)
     }).pipe(Effect.scoped))
 
-  it.live("has no secret where there is none", () =>
+  it.live("returns no secret if AWS has none", () =>
     Effect.gen(function*() {
       const { fake, make } = yield* serve
       const source = yield* make()
@@ -94,7 +94,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       assert.strictEqual(fake.asked.length, asked)
     }).pipe(Effect.scoped))
 
-  it.live("fails with the name of a field that is not there, and not with what is", () =>
+  it.live("fails with the name of a missing field, without the other contents", () =>
     Effect.gen(function*() {
       const { fake, make } = yield* serve
       const value = randomUUID()
@@ -113,7 +113,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       [500, "InternalServiceError"],
       [503, "ServiceUnavailable"]
     ] as const
-  )("asks again after %s %s, and gives up in the end", ([status, name]) =>
+  )("retries after %s %s, and finally gives up", ([status, name]) =>
     Effect.gen(function*() {
       const { fake, make } = yield* serve
       const value = randomUUID()
@@ -135,7 +135,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       ["DecryptionFailure", undefined],
       ["InvalidRequestException", undefined]
     ] as const
-  )("does not ask again after %s", ([name, isRefusal]) =>
+  )("does not retry after %s", ([name, isRefusal]) =>
     Effect.gen(function*() {
       const { fake, make } = yield* serve
       const source = yield* make()
@@ -147,7 +147,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
     }).pipe(Effect.scoped))
 
   it.live.each([-1, 1])(
-    "corrects its clock once, by AWS's, when it is wrong by %s days",
+    "corrects its clock once, by AWS's, if it is wrong by %s days",
     (days) =>
       Effect.gen(function*() {
         const { fake, make } = yield* serve
@@ -157,7 +157,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
         const source = yield* make()
         assert.strictEqual(valueOf(yield* source.fetch(stripe)), value)
         assert.deepStrictEqual(fake.asked.map(({ error }) => error), ["InvalidSignatureException", undefined])
-        // It stays corrected, and is corrected again when the clock was set.
+        // It stays corrected, and is corrected again after the clock was set.
         assert.strictEqual(valueOf(yield* source.fetch(stripe)), value)
         assert.strictEqual(fake.asked.length, 3)
         fake.ahead = 0
@@ -166,7 +166,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       }).pipe(Effect.scoped)
   )
 
-  /** By a client that answers so; with the addresses that were asked. */
+  /** A source over a scripted client, and the URLs of its requests. */
   const inMemory = (answer: () => Response, region: string = FakeSecretsManager.region) => {
     const urls: Array<string> = []
     const client = HttpClient.make((request) => {
@@ -177,14 +177,14 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
     return Effect.map(Effect.provideService(made, HttpClient.HttpClient, client), (source) => ({ source, urls }))
   }
 
-  it.live("does not blame the clock for what it cannot be the reason of, however wrong it is", () =>
+  it.live("does not correct the clock after errors that it cannot cause, however wrong it is", () =>
     Effect.gen(function*() {
       const date = new Date(Date.now() + 86_400_000).toUTCString()
       const answer = () => Response.json({ __type: "AccessDeniedException" }, { status: 400, headers: { date } })
       const { source, urls } = yield* inMemory(answer)
       assert.strictEqual(
         (yield* Effect.flip(source.fetch(stripe))).issue,
-        "it does not let us in (AccessDeniedException)"
+        "it refuses access (AccessDeniedException)"
       )
       assert.lengthOf(urls, 1)
     }))
@@ -200,17 +200,17 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       assert.deepStrictEqual(urls, [endpoint])
     }))
 
-  it.live("does not blame the clock for a wrong key", () =>
+  it.live("does not correct the clock after a wrong key", () =>
     Effect.gen(function*() {
       const { fake, keys, make } = yield* serve
       const source = yield* make({ credentials: () => Promise.resolve({ ...keys, secretAccessKey: randomUUID() }) })
       const error = yield* Effect.flip(source.fetch(stripe))
       assert.isTrue(error.isRefusal)
-      assert.strictEqual(error.issue, "it does not let us in (InvalidSignatureException)")
+      assert.strictEqual(error.issue, "it refuses access (InvalidSignatureException)")
       assert.strictEqual(fake.asked.length, 1)
     }).pipe(Effect.scoped))
 
-  it.live("asks for other keys when a session has expired, once", () =>
+  it.live("asks once for other keys if a session has expired", () =>
     Effect.gen(function*() {
       const { fake, keys, make } = yield* serve
       const value = randomUUID()
@@ -229,11 +229,11 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       assert.deepStrictEqual(forced, [undefined, true])
       fake.expired.add(next.sessionToken)
       const error = yield* Effect.flip(source.fetch(stripe))
-      assert.strictEqual(error.issue, "it does not let us in (ExpiredTokenException)")
+      assert.strictEqual(error.issue, "it refuses access (ExpiredTokenException)")
       assert.strictEqual(fake.asked.length, 4)
     }).pipe(Effect.scoped))
 
-  it.live("finds its keys by the chain of the AWS SDK", () =>
+  it.live("finds its keys through the chain of the AWS SDK", () =>
     Effect.gen(function*() {
       const { fake, keys, make } = yield* serve
       const value = randomUUID()
@@ -246,13 +246,17 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       assert.strictEqual(valueOf(yield* source.fetch(stripe)), value)
     }).pipe(Effect.scoped))
 
-  it.live("says no more of a provider that fails than that it does", () =>
+  it.live("reports a failing provider without its error", () =>
     Effect.gen(function*() {
       const { make } = yield* serve
       const value = randomUUID()
       const source = yield* make({ credentials: () => Promise.reject(new Error(value)) })
       const error = yield* Effect.flip(source.fetch(stripe))
-      assert.deepStrictEqual(error, { _tag: "SourceUnavailable", source: "aws", issue: "no keys of AWS could be had" })
+      assert.deepStrictEqual(error, {
+        _tag: "SourceUnavailable",
+        source: "aws",
+        issue: "its signing keys are unavailable"
+      })
     }).pipe(Effect.scoped))
 
   it.effect("does not wait forever for a provider", () =>
@@ -261,7 +265,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       const source = yield* make({ credentials: () => new Promise(() => {}) })
       const fetching = yield* Effect.forkChild(Effect.flip(source.fetch(stripe)))
       yield* TestClock.adjust("15 seconds")
-      assert.strictEqual((yield* Fiber.join(fetching)).issue, "no keys of AWS could be had in time")
+      assert.strictEqual((yield* Fiber.join(fetching)).issue, "its signing keys were not available in time")
     }).pipe(Effect.scoped))
 
   it.live.each(
@@ -273,7 +277,7 @@ describe("AWS Secrets Manager (a fake of it) as a source", () => {
       { secretId: "{name}" },
       { retries: -1 }
     ]
-  )("is not made of %j", (options) =>
+  )("cannot be made with %j", (options) =>
     Effect.gen(function*() {
       const { make } = yield* serve
       assert.isTrue(Exit.hasDies(yield* Effect.exit(make(options))))
@@ -291,7 +295,7 @@ describe("a rotation in AWS Secrets Manager (a fake of it)", () => {
     return { fake, source }
   })
 
-  it.live("uses the current version while another is pending, and nothing else is asked for", () =>
+  it.live("uses the current version while another is pending, and asks for nothing else", () =>
     Effect.gen(function*() {
       const { fake, source } = yield* rotating
       assert.strictEqual(valueOf(yield* source.fetch(stripe)), first)
@@ -315,14 +319,14 @@ describe("a rotation in AWS Secrets Manager (a fake of it)", () => {
       assert.strictEqual(valueOf(yield* source.fetch(stripe, Redacted.make(second))), first)
     }).pipe(Effect.scoped))
 
-  it.live("does not look at other versions for a refusal of something older", () =>
+  it.live("does not try other versions after the refusal of an older one", () =>
     Effect.gen(function*() {
       const { fake, source } = yield* rotating
       assert.strictEqual(valueOf(yield* source.fetch(stripe, Redacted.make(randomUUID()))), first)
       assert.strictEqual(fake.asked.length, 1)
     }).pipe(Effect.scoped))
 
-  it.live("does not take the refused version for another one because it is in another stage as well", () =>
+  it.live("does not try the refused version again under another stage", () =>
     Effect.gen(function*() {
       const { fake, make } = yield* serve
       fake.put("stripe", first)
@@ -332,7 +336,7 @@ describe("a rotation in AWS Secrets Manager (a fake of it)", () => {
       assert.strictEqual(valueOf(yield* source.fetch(stripe)), first)
     }).pipe(Effect.scoped))
 
-  it.live("gives the refused version again when there is no other", () =>
+  it.live("returns the refused version again if there is no other", () =>
     Effect.gen(function*() {
       const { make, fake } = yield* serve
       fake.put("stripe", first)

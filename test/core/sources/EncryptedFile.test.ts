@@ -12,15 +12,14 @@ import * as SecretFiles from "../../fakes/SecretFiles.ts"
 
 const stripe = { vendor: "stripe", key: "" }
 
-const damaged = "unavailable: the file is damaged, cut off, or no file of age"
+const damaged = "unavailable: the file is damaged, truncated, or not an age file"
 const unfit = "unavailable: the file is not encrypted to this key"
-const quoted =
-  "is not as it must be: line 1 has a value in quotes, or with space around it: it would be part of the value. " +
-  "Leave it away, or make the file JSON"
+const quoted = "is invalid: line 1 has a value in quotes, or with space around it, which would be part of the value: " +
+  "remove it, or make the file JSON"
 
 const newKey = Effect.promise(() => generateX25519Identity())
 
-/** Encrypts as age does, by its own library. */
+/** Encrypts with age's own library. */
 const sealed = (text: string | Uint8Array, key: string, workFactor = 12) =>
   Effect.promise(async () => {
     const encrypter = new Encrypter()
@@ -32,7 +31,7 @@ const sealed = (text: string | Uint8Array, key: string, workFactor = 12) =>
     return encrypter.encrypt(text)
   })
 
-/** The secret of a request, or why there is none. */
+/** The secret of a request, or the reason for its absence. */
 const reading = (options: EncryptedFile.EncryptedFileOptions) => {
   const source = EncryptedFile.make(options)
   return (request = stripe) =>
@@ -42,7 +41,7 @@ const reading = (options: EncryptedFile.EncryptedFileOptions) => {
     })
 }
 
-/** A file, a key, and a source on both. */
+/** A file, a key, and a source for them. */
 const made = Effect.gen(function*() {
   const path = join(yield* SecretFiles.directory, "secrets.age")
   const key = yield* newKey
@@ -59,7 +58,7 @@ const made = Effect.gen(function*() {
 })
 
 describe("EncryptedFile", () => {
-  it.live("gives the secrets of a file of lines", () =>
+  it.live("reads the secrets of a file of lines", () =>
     Effect.gen(function*() {
       const { path, key, read, write } = yield* made
       const [one, eu] = [randomUUID(), `${randomUUID()}=#"'`]
@@ -73,7 +72,7 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* named({ vendor: "stripe", key: "eu" }), "by a template")
     }).pipe(Effect.scoped))
 
-  it.live("gives the secrets of a JSON object, which can have line breaks", () =>
+  it.live("reads the secrets of a JSON object, which may have line breaks", () =>
     Effect.gen(function*() {
       const { read, write } = yield* made
       yield* write(`\n{ "STRIPE_API_KEY": "BEGIN\\nEND\\n", "__proto__": "x" }`)
@@ -82,7 +81,7 @@ describe("EncryptedFile", () => {
     }).pipe(Effect.scoped))
 
   it.live(
-    "opens what a passphrase opens, also in armor, and leaves the event loop alone meanwhile",
+    "opens a file with a passphrase, even in armor, without blocking the event loop",
     () =>
       Effect.gen(function*() {
         const { path } = yield* made
@@ -93,7 +92,7 @@ describe("EncryptedFile", () => {
         const read = reading({ path, key: Redacted.make(passphrase) })
         const before = performance.eventLoopUtilization()
         assert.strictEqual(yield* read(), "opened")
-        // The library's own keeps it busy all the time.
+        // The library's own scrypt blocks it all the time.
         assert.isBelow(performance.eventLoopUtilization(before).utilization, 0.7)
         assert.strictEqual(yield* reading({ path, key: Redacted.make(randomUUID()) })(), unfit)
         writeFileSync(path, armor.encode(yield* sealed("STRIPE_API_KEY=armored", passphrase)))
@@ -102,7 +101,7 @@ describe("EncryptedFile", () => {
     20_000
   )
 
-  it.live("opens with any identity of its key, among comments", () =>
+  it.live("opens with any identity of its key, ignoring comments", () =>
     Effect.gen(function*() {
       const { path, write } = yield* made
       const [old, next] = [yield* newKey, yield* newKey]
@@ -113,20 +112,23 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* read(), "second")
     }).pipe(Effect.scoped))
 
-  it.live.each(SecretFiles.ways)("uses with the next attempt what was %s", ([, change]) =>
-    Effect.gen(function*() {
-      const { key, path, read, write } = yield* made
-      yield* write("STRIPE_API_KEY=first")
-      yield* read()
-      for (let round = 0; round < 20; round++) {
-        const secret = randomUUID()
-        const bytes = yield* sealed(`STRIPE_API_KEY=${secret}\n`, key)
-        change(path, bytes)
-        assert.strictEqual(yield* read(), secret)
-      }
-    }).pipe(Effect.scoped))
+  it.live.each(SecretFiles.ways)(
+    "uses with the next attempt a file that was %s",
+    ([, change]) =>
+      Effect.gen(function*() {
+        const { key, path, read, write } = yield* made
+        yield* write("STRIPE_API_KEY=first")
+        yield* read()
+        for (let round = 0; round < 20; round++) {
+          const secret = randomUUID()
+          const bytes = yield* sealed(`STRIPE_API_KEY=${secret}\n`, key)
+          change(path, bytes)
+          assert.strictEqual(yield* read(), secret)
+        }
+      }).pipe(Effect.scoped)
+  )
 
-  it.live("decrypts once for all who ask at the same time, to the end though the first leaves, and not again", () =>
+  it.live("decrypts once for concurrent callers, even if the first is interrupted, and not again", () =>
     Effect.gen(function*() {
       const { key, path, write } = yield* made
       yield* write("STRIPE_API_KEY=once")
@@ -155,17 +157,17 @@ describe("EncryptedFile", () => {
       assert.strictEqual(asked, 2)
     }).pipe(Effect.scoped))
 
-  it.live("cannot be asked while there is no file, and can when there is", () =>
+  it.live("is unavailable while there is no file, and available once it exists", () =>
     Effect.gen(function*() {
       const { path, read, write } = yield* made
-      assert.strictEqual(yield* read(), "unavailable: the file is not there")
+      assert.strictEqual(yield* read(), "unavailable: the file does not exist")
       yield* write("STRIPE_API_KEY=there")
       assert.strictEqual(yield* read(), "there")
       unlinkSync(path)
-      assert.strictEqual(yield* read(), "unavailable: the file is not there")
+      assert.strictEqual(yield* read(), "unavailable: the file does not exist")
     }).pipe(Effect.scoped))
 
-  it.live("says of a file that was cut off, anywhere, that it is damaged, and gives nothing of it", () =>
+  it.live("reports a file truncated at any byte as damaged, and returns nothing of it", () =>
     Effect.gen(function*() {
       const { key, path, write } = yield* made
       const bytes = yield* write(`STRIPE_API_KEY=${randomUUID()}\n`)
@@ -177,7 +179,7 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* reading({ path, key: Redacted.make(key) })(), damaged)
     }).pipe(Effect.scoped))
 
-  it.live("says of a file in which any byte is another that it cannot be opened", () =>
+  it.live("reports a file with any changed byte as one that cannot be opened", () =>
     Effect.gen(function*() {
       const { key, path, write } = yield* made
       const bytes = yield* write(`STRIPE_API_KEY=${randomUUID()}\n`)
@@ -190,21 +192,21 @@ describe("EncryptedFile", () => {
     }).pipe(Effect.scoped))
 
   it.live.each<[string, string | Uint8Array, string]>([
-    ["a line that is none", "A=1\nmarked-b\n", "is not as it must be: line 2 is not NAME=value"],
-    ["a name with a space", "A =marked", "is not as it must be: line 1 is not NAME=value"],
-    ["an empty value", "A=\n", "is not as it must be: line 1 has no value"],
+    ["an invalid line", "A=1\nmarked-b\n", "is invalid: line 2 is not NAME=value"],
+    ["a name with a space", "A =marked", "is invalid: line 1 is not NAME=value"],
+    ["an empty value", "A=\n", "is invalid: line 1 has no value"],
     ["a value in quotes", `A="marked"`, quoted],
     ["space around a value", "A= marked", quoted],
     [
-      "a name that is there twice",
+      "a repeated name",
       "A=marked\n#\nA=2",
-      "is not as it must be: line 3 names a secret that was named before"
+      "is invalid: line 3 repeats the name of a secret"
     ],
-    ["JSON that is broken", `{"A":"marked"`, "is no JSON object of names and texts that are not empty"],
-    ["JSON with a number", `{"A":"marked","B":1}`, "is no JSON object of names and texts that are not empty"],
-    ["JSON with a strange name", `{"A b":"marked"}`, "has a name that cannot be one"],
-    ["no text", Buffer.from([0x41, 0x3d, 0xff]), "holds no text in UTF-8"]
-  ])("takes nothing from a file with %s, and shows nothing of it", ([, text, issue]) =>
+    ["JSON that is broken", `{"A":"marked"`, "is not a JSON object of names and non-empty strings"],
+    ["JSON with a number", `{"A":"marked","B":1}`, "is not a JSON object of names and non-empty strings"],
+    ["JSON with a strange name", `{"A b":"marked"}`, "has an invalid name"],
+    ["bytes that are not text", Buffer.from([0x41, 0x3d, 0xff]), "does not hold UTF-8 text"]
+  ])("rejects a file with %s, and shows nothing of it", ([, text, issue]) =>
     Effect.gen(function*() {
       const { read, write } = yield* made
       yield* write(text)
@@ -220,13 +222,13 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* by(randomUUID()), unfit)
       assert.strictEqual(
         yield* by(`${key.slice(0, -1)}B`),
-        "unavailable: the file cannot be used: its key is no identity of age"
+        "unavailable: the file cannot be used: its key is not an age identity"
       )
       writeFileSync(path, "STRIPE_API_KEY=in the clear\n")
       assert.strictEqual(yield* by(key), damaged)
       yield* write("STRIPE_API_KEY=x", "a passphrase")
       assert.strictEqual(yield* by(key), unfit)
-      // A work factor that would take all memory.
+      // A work factor that would use all memory.
       const greedy = yield* sealed("STRIPE_API_KEY=x", "a passphrase", 2)
       writeFileSync(
         path,
@@ -241,7 +243,7 @@ describe("EncryptedFile", () => {
       )
     }).pipe(Effect.scoped))
 
-  it.effect("tries again after a second what could not be opened: the key may be mended", () =>
+  it.effect("retries a file that could not be opened after a second, since the key may be corrected", () =>
     Effect.gen(function*() {
       const { key, path, write } = yield* made
       yield* write("STRIPE_API_KEY=x")
@@ -256,7 +258,7 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* read(), "x")
     }).pipe(Effect.scoped))
 
-  it.live("goes on through a change of the key, when the new one was given beside the old one before", () =>
+  it.live("survives a change of the key, if both keys were configured beforehand", () =>
     Effect.gen(function*() {
       const { key: old, path, write } = yield* made
       const next = yield* newKey
@@ -273,14 +275,14 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* read(), "newer")
     }).pipe(Effect.scoped))
 
-  it.live("says what is wrong with the file of its key, and warns when every user may read it", () =>
+  it.live("says what is wrong with its key file, and warns if every user may read it", () =>
     Effect.gen(function*() {
       const { key, path, write } = yield* made
       yield* write("STRIPE_API_KEY=x")
       const keyPath = `${path}.key`
       const given = EncryptedFile.keyFile(keyPath)
       const read = () => reading({ path, key: given })()
-      assert.strictEqual(yield* read(), "unavailable: the file of its key is not there")
+      assert.strictEqual(yield* read(), "unavailable: the file of its key does not exist")
       writeFileSync(keyPath, "\n", { mode: 0o600 })
       assert.strictEqual(yield* read(), "unavailable: the file of its key is empty")
       writeFileSync(keyPath, key)
@@ -295,7 +297,7 @@ describe("EncryptedFile", () => {
       assert.notInclude(logged.join(), key)
     }).pipe(Effect.scoped))
 
-  it.live("is there again after an editor has moved it away and written it anew", () =>
+  it.live("is available again after an editor has moved it away and rewritten it", () =>
     Effect.gen(function*() {
       const { path, read, write, key } = yield* made
       yield* write("STRIPE_API_KEY=first")
@@ -306,7 +308,7 @@ describe("EncryptedFile", () => {
       assert.strictEqual(yield* read(), "second")
     }).pipe(Effect.scoped))
 
-  it.live("has its key by one variable, or by another that names its file", () =>
+  it.live("takes its key from one variable, or from the file that another names", () =>
     Effect.gen(function*() {
       const directory = yield* SecretFiles.directory
       const key = yield* newKey
@@ -324,7 +326,7 @@ describe("EncryptedFile", () => {
       assert.notInclude(inspect(both, { depth: 9 }), key)
     }).pipe(Effect.scoped))
 
-  it("takes no option out of its range", () => {
+  it("rejects options out of their range", () => {
     const key = Redacted.make("k")
     assert.throws(() => EncryptedFile.make({ path: "", key }), /path/)
     assert.throws(() => EncryptedFile.make({ path: "/", key, name: "{tenant}" }), /name/)

@@ -10,7 +10,7 @@ type Environment = Readonly<Record<string, string>>
 
 const read = <A>(config: Config.Config<A>, env: Environment) => config.parse(ConfigProvider.fromEnv({ env }))
 
-/** Without what is `undefined`. */
+/** Leaves out variables that are `undefined`. */
 const plain = (value: object): object =>
   Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined))
 
@@ -22,7 +22,7 @@ const ofHubspot = OAuth.configFor({ vendor: "hubspot", key: "" })
 const address = { VAULT_ADDR: "https://vault.example.com:8200" }
 
 describe("a source by configuration", () => {
-  it.effect("is absent when the variable that it cannot do without is not there, or is empty", () =>
+  it.effect("is absent if its required variable is missing or empty", () =>
     Effect.gen(function*() {
       const configs: ReadonlyArray<Config.Config<unknown>> = [
         Vault.config,
@@ -40,21 +40,35 @@ describe("a source by configuration", () => {
 
   it.effect.each<[string, Config.Config<unknown>, Environment, RegExp]>([
     ["Vault without a way to log in", Vault.config, address, /VAULT_TOKEN/],
-    ["Vault with two", Vault.config, { ...address, VAULT_TOKEN: secret, VAULT_ROLE_ID: "r" }, /VAULT_TOKEN/],
+    [
+      "Vault with two ways to log in",
+      Vault.config,
+      { ...address, VAULT_TOKEN: secret, VAULT_ROLE_ID: "r" },
+      /VAULT_TOKEN/
+    ],
     ["a role without its secret", Vault.config, { ...address, VAULT_ROLE_ID: "r" }, /VAULT_SECRET_ID/],
     ["plain http", Vault.config, { VAULT_ADDR: "http://vault.example.com", VAULT_TOKEN: secret }, /VAULT_ADDR/],
-    ["a template of nothing", Vault.config, { ...address, VAULT_TOKEN: secret, VAULT_PATH: "{tenant}" }, /VAULT_PATH/],
+    ["a template with an unknown placeholder", Vault.config, {
+      ...address,
+      VAULT_TOKEN: secret,
+      VAULT_PATH: "{tenant}"
+    }, /VAULT_PATH/],
     ["an unknown engine", Vault.config, { ...address, VAULT_TOKEN: secret, VAULT_ENGINE: "kv1" }, /VAULT_ENGINE/],
-    ["a lease of what", Vault.config, { ...address, VAULT_TOKEN: secret, VAULT_ENGINE: "dynamic" }, /VAULT_PATH/],
     [
-      "a flag that is none",
+      "a lease without a path",
+      Vault.config,
+      { ...address, VAULT_TOKEN: secret, VAULT_ENGINE: "dynamic" },
+      /VAULT_PATH/
+    ],
+    [
+      "an invalid flag",
       Vault.config,
       { ...address, VAULT_ROLE_ID: "r", VAULT_SECRET_ID: secret, VAULT_SECRET_ID_WRAPPED: "1" },
       /VAULT_SECRET_ID_WRAPPED/
     ],
-    ["no region of AWS", AwsSecretsManager.config, { AWS_REGION: "frankfurt" }, /AWS_REGION/],
+    ["a region that AWS does not have", AwsSecretsManager.config, { AWS_REGION: "frankfurt" }, /AWS_REGION/],
     [
-      "half a key of AWS",
+      "half of an AWS key",
       AwsSecretsManager.config,
       { AWS_REGION: "eu-central-1", AWS_ACCESS_KEY_ID: "a" },
       /AWS_SECRET_ACCESS_KEY/
@@ -66,7 +80,7 @@ describe("a source by configuration", () => {
       /AWS_ENDPOINT_URL_SECRETS_MANAGER/
     ],
     [
-      "OAuth for nobody",
+      "OAuth without a vendor",
       OAuth.config,
       { OAUTH_TOKEN_URL: "https://x.example.com", OAUTH_CLIENT_ID: "us" },
       /OAUTH_VENDOR/
@@ -78,13 +92,13 @@ describe("a source by configuration", () => {
       /HUBSPOT_OAUTH_CLIENT_ID/
     ],
     [
-      "OAuth in the clear",
+      "OAuth over plain http",
       ofHubspot,
       { ...hubspot, HUBSPOT_OAUTH_TOKEN_URL: "http://x.example.com" },
       /OAUTH_TOKEN_URL/
     ],
     [
-      "two proofs of a client",
+      "two credentials of a client",
       ofHubspot,
       { ...hubspot, HUBSPOT_OAUTH_CLIENT_SECRET: secret, HUBSPOT_OAUTH_PRIVATE_KEY_FILE: "/x" },
       /HUBSPOT_OAUTH_CLIENT_SECRET/
@@ -96,7 +110,7 @@ describe("a source by configuration", () => {
       /HUBSPOT_OAUTH_TOKEN_FILE/
     ]
   ])(
-    "says which variable is not as it must be, and no secret: %s",
+    "names the invalid variable, and no secret: %s",
     ([, config, env, variable]) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(read(Config.option(config), env))

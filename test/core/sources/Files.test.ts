@@ -12,7 +12,7 @@ import * as SecretFiles from "../../fakes/SecretFiles.ts"
 const stripe = { vendor: "stripe", key: "" }
 const name = "STRIPE_API_KEY"
 
-/** The secret of a request, or why there is none. */
+/** The secret of a request, or the reason for its absence. */
 const reading = (options: Files.FilesOptions) => {
   const source = Files.make(options)
   return (request: Credential.CredentialRequest = stripe) =>
@@ -22,7 +22,7 @@ const reading = (options: Files.FilesOptions) => {
     })
 }
 
-/** A source on a new directory, and how to write into it. */
+/** A source for a new directory, and a function that writes to it. */
 const made = (options: Partial<Files.FilesOptions> = {}) =>
   Effect.map(SecretFiles.directory, (directory) => ({
     directory,
@@ -34,7 +34,7 @@ const made = (options: Partial<Files.FilesOptions> = {}) =>
   }))
 
 describe("Files", () => {
-  it.live("gives the secret of a vendor, and of its key, from files called as variables of the environment are", () =>
+  it.live("reads the secret of a vendor, and of its key, from files named like environment variables", () =>
     Effect.gen(function*() {
       const { read, write } = yield* made()
       const [one, eu] = [randomUUID(), randomUUID()]
@@ -45,7 +45,7 @@ describe("Files", () => {
       assert.strictEqual(yield* read({ vendor: "open-exchange-rates", key: "us" }), "none")
     }).pipe(Effect.scoped))
 
-  it.live("takes names by a template, in directories of the template's own", () =>
+  it.live("takes file names from a template, including its directories", () =>
     Effect.gen(function*() {
       const { directory, read, write } = yield* made({ name: "{vendor}/key-{key}" })
       mkdirSync(join(directory, "stripe"))
@@ -70,7 +70,7 @@ describe("Files", () => {
     }).pipe(Effect.scoped))
 
   it.live.each(SecretFiles.ways)(
-    "uses with the next attempt what was %s, also of the same length and in the same tick",
+    "uses with the next attempt a file that was %s, even with the same length in the same tick",
     ([, change]) =>
       Effect.gen(function*() {
         const { path, read, write } = yield* made()
@@ -84,7 +84,7 @@ describe("Files", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.live("follows the links of Kubernetes when it exchanges the directory behind them", () =>
+  it.live("follows Kubernetes' links when it exchanges the directory behind them", () =>
     Effect.gen(function*() {
       const { directory, read } = yield* made()
       const volume = SecretFiles.mounted(directory)
@@ -98,7 +98,7 @@ describe("Files", () => {
     }).pipe(Effect.scoped))
 
   it.live(
-    "gives an old or a new secret, and fails no call, while another process changes files all the time",
+    "returns an old or a new secret, and fails no call, while another process keeps changing files",
     () =>
       Effect.gen(function*() {
         const { directory, read } = yield* made()
@@ -130,14 +130,14 @@ describe("Files", () => {
     60_000
   )
 
-  it.live("says none once a file is taken away, and gives it when it is back", () =>
+  it.live("returns no secret once a file is removed, and returns it when it is back", () =>
     Effect.gen(function*() {
       const { path, read, write } = yield* made()
       write(name, "first")
       assert.strictEqual(yield* read(), "first")
       unlinkSync(path)
       assert.strictEqual(yield* read(), "none")
-      // What was not there a moment ago is not waited for.
+      // A file that was absent a moment ago is not waited for.
       const from = performance.now()
       for (let round = 0; round < 20; round++) assert.strictEqual(yield* read(), "none")
       assert.isBelow(performance.now() - from, 500)
@@ -145,18 +145,18 @@ describe("Files", () => {
       assert.strictEqual(yield* read(), "second")
     }).pipe(Effect.scoped))
 
-  it.live("cannot say that there is none while the directory is not there", () =>
+  it.live("is unavailable, rather than without a secret, while the directory is missing", () =>
     Effect.gen(function*() {
       const { directory, read, write } = yield* made()
       rmSync(directory, { recursive: true })
-      assert.strictEqual(yield* read(), "unavailable: its directory is not there")
+      assert.strictEqual(yield* read(), "unavailable: its directory does not exist")
       mkdirSync(directory)
       assert.strictEqual(yield* read(), "none")
       write(name, "mounted")
       assert.strictEqual(yield* read(), "mounted")
     }).pipe(Effect.scoped))
 
-  it.live("waits a moment for a file that is empty, and then says so", () =>
+  it.live("waits a moment for an empty file, and then reports it", () =>
     Effect.gen(function*() {
       const { path, read, write } = yield* made()
       write(name, "")
@@ -178,7 +178,7 @@ describe("Files", () => {
     "é",
     "a."
   ])(
-    "has no secret for the key %j, which would lead elsewhere",
+    "has no secret for the key %j, which would lead out of the directory",
     (key) =>
       Effect.gen(function*() {
         const { directory } = yield* made()
@@ -194,7 +194,7 @@ describe("Files", () => {
   )
 
   it.effect.prop(
-    "reads no file outside of its directory, whatever the vendor and the key",
+    "reads no file outside of its directory, for any vendor and key",
     [Schema.String, Schema.String, Schema.Literals(["", "../", "/", "..", "%2e%2e/", "..\\"])],
     ([vendor, key, lead]) =>
       Effect.gen(function*() {
@@ -215,7 +215,7 @@ describe("Files", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.live("follows no link that leads out of the directory, and those that stay in it", () =>
+  it.live("follows links within the directory, and none that lead out of it", () =>
     Effect.gen(function*() {
       const { directory } = yield* made()
       const inside = join(directory, "inside")
@@ -232,12 +232,12 @@ describe("Files", () => {
       writeFileSync(join(inside, "elsewhere"), "inside", { mode: 0o600 })
       symlinkSync("elsewhere", join(inside, name))
       assert.strictEqual(yield* read(), "inside")
-      // The directory itself may be a link.
+      // The directory itself may be a link, too.
       symlinkSync(inside, join(directory, "link"))
       assert.strictEqual(yield* reading({ directory: join(directory, "link") })(), "inside")
     }).pipe(Effect.scoped))
 
-  it.live("cannot be made to wait, or to read much, by what is no plain file", () =>
+  it.live("neither blocks nor reads much on anything but a regular file", () =>
     Effect.gen(function*() {
       const { directory, path, read, write } = yield* made({ maxBytes: 10 })
       mkdirSync(path)
@@ -254,14 +254,14 @@ describe("Files", () => {
       write(name, "x".repeat(10))
       assert.strictEqual(yield* read(), "x".repeat(10))
       write(name, Buffer.from([0xc3, 0x28]))
-      assert.strictEqual(yield* read(), "unavailable: STRIPE_API_KEY is no text in UTF-8")
+      assert.strictEqual(yield* read(), "unavailable: STRIPE_API_KEY is not UTF-8 text")
       write(name, "x".repeat(65_536))
       assert.strictEqual(yield* reading({ directory })(), "x".repeat(65_536))
       write(name, "x".repeat(65_537))
       assert.strictEqual(yield* reading({ directory })(), "unavailable: STRIPE_API_KEY is larger than 65536 bytes")
     }).pipe(Effect.scoped))
 
-  it.live("warns once when every user of the machine may read or write a secret", () =>
+  it.live("warns once if every user of the machine may read or write a secret", () =>
     Effect.gen(function*() {
       const { directory, path, write } = yield* made()
       const secret = randomUUID()
@@ -287,7 +287,7 @@ describe("Files", () => {
       assert.match(logged.join(), /STRIPE_API_KEY.*0600/)
     }).pipe(Effect.scoped))
 
-  it.live("tells a call that it cannot be asked, and logs why once as long as it stays so", () =>
+  it.live("fails a call as unavailable, and logs the cause once as long as it persists", () =>
     Effect.gen(function*() {
       const { directory, path } = yield* made()
       const logged: Array<string> = []
@@ -310,14 +310,14 @@ describe("Files", () => {
       assert.lengthOf(logged, 2)
     }).pipe(Effect.scoped))
 
-  it("takes no option out of its range", () => {
+  it("rejects options out of their range", () => {
     assert.throws(() => Files.make({ directory: "" }), /directory/)
     assert.throws(() => Files.make({ directory: "/", name: "{tenant}" }), /name/)
     assert.throws(() => Files.make({ directory: "/", maxBytes: 0 }), /maxBytes/)
   })
 })
 
-/** For a second it swaps the volume, writes in place, and moves away and back, as fast as it can. */
+/** For a second, swaps the volume, writes in place, and moves files away and back, as fast as possible. */
 const writing = `
 const fs = require("node:fs"), { join } = require("node:path")
 const [root, inPlace, moved] = process.argv.slice(1)

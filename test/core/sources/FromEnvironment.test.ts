@@ -17,7 +17,7 @@ type Environment = Readonly<Record<string, string>>
 
 const stripe = { vendor: "stripe", key: "" }
 
-/** Reads a secret as a program does that has nothing but its environment. */
+/** Reads a secret like a program configured only by its environment. */
 const reading = (env: Environment, request: Credential.CredentialRequest = stripe) =>
   Effect.gen(function*() {
     const { read } = yield* Credential.Credentials
@@ -29,7 +29,7 @@ const reading = (env: Environment, request: Credential.CredentialRequest = strip
     ))
   )
 
-/** A directory with a secret in a file, and an encrypted file with another. */
+/** A directory with a secret in a file, and another secret in an encrypted file. */
 const local = Effect.gen(function*() {
   const directory = yield* SecretFiles.directory
   const [mounted, encrypted, key] = [randomUUID(), randomUUID(), randomUUID()]
@@ -47,7 +47,7 @@ const local = Effect.gen(function*() {
 })
 
 describe("credentials by configuration", () => {
-  it.live("are those of the environment by default, or by its word", () =>
+  it.live("come from the environment, by default or by name", () =>
     Effect.gen(function*() {
       const secret = randomUUID()
       assert.strictEqual(yield* reading({ STRIPE_API_KEY: secret }), secret)
@@ -56,7 +56,7 @@ describe("credentials by configuration", () => {
       assert.strictEqual(yield* reading({}), "Missing")
     }))
 
-  it.live("are those of files, by the names that are configured", () =>
+  it.live("come from files, by configured names", () =>
     Effect.gen(function*() {
       const { directory, mounted } = yield* local
       assert.strictEqual(yield* reading({ CREDENTIALS: `files:${directory}` }), mounted)
@@ -65,7 +65,7 @@ describe("credentials by configuration", () => {
       assert.strictEqual(yield* reading(named, { vendor: "stripe", key: "eu" }), "of eu")
     }).pipe(Effect.scoped))
 
-  it.live("are those of an encrypted file, with its key or the file of its key", () =>
+  it.live("come from an encrypted file, with its key or its key file", () =>
     Effect.gen(function*() {
       const { directory, encrypted, file, key } = yield* local
       const CREDENTIALS = `encrypted-file:${file}`
@@ -73,7 +73,7 @@ describe("credentials by configuration", () => {
       assert.strictEqual(yield* reading({ CREDENTIALS, CREDENTIALS_KEY_FILE: join(directory, "key") }), encrypted)
     }).pipe(Effect.scoped))
 
-  it.live("are those of Vault (a fake of it)", () =>
+  it.live("come from Vault (a fake)", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const secret = randomUUID()
@@ -82,7 +82,7 @@ describe("credentials by configuration", () => {
       assert.strictEqual(yield* reading(env), secret)
     }).pipe(Effect.scoped))
 
-  it.live("are those of AWS Secrets Manager (a fake of it)", () =>
+  it.live("come from AWS Secrets Manager (a fake)", () =>
     Effect.gen(function*() {
       const fake = yield* FakeSecretsManager.serve
       const keys = { accessKeyId: randomUUID().slice(0, 8), secretAccessKey: randomUUID() }
@@ -99,7 +99,7 @@ describe("credentials by configuration", () => {
       assert.strictEqual(yield* reading(env), secret)
     }).pipe(Effect.scoped))
 
-  it.live("are those of OAuth 2 (a real server), of one vendor or of several", () =>
+  it.live("come from OAuth 2 (a real server), for one vendor or several", () =>
     Effect.gen(function*() {
       const secret = randomUUID()
       const server = yield* AuthorizationServer.serve([
@@ -127,7 +127,7 @@ describe("credentials by configuration", () => {
       assert.strictEqual(yield* reading(several, { vendor: "stripe", key: "us" }), "Missing")
     }).pipe(Effect.scoped))
 
-  it.live("are those of a chain, in its order; a part that is down fails a call unless that is configured", () =>
+  it.live("come from a chain, in its order; a part that is down fails a call by default", () =>
     Effect.gen(function*() {
       const { directory, encrypted, file, key, mounted } = yield* local
       const env = { CREDENTIALS_KEY: key, STRIPE_API_KEY: "env", TWILIO_API_KEY: "env", ACME_API_KEY: "env" }
@@ -145,16 +145,20 @@ describe("credentials by configuration", () => {
   const marked = randomUUID()
 
   it.live.each<[string, Environment, RegExp]>([
-    ["an unknown word", { CREDENTIALS: `environment,${marked}` }, /CREDENTIALS[\s\S]*environment, files:….*in place 2/],
-    ["a word too few", { CREDENTIALS: "environment," }, /CREDENTIALS[\s\S]*in place 2/],
-    ["a word with what it does not take", { CREDENTIALS: `vault:${marked}` }, /CREDENTIALS[\s\S]*in place 1/],
-    ["files that are nowhere", { CREDENTIALS: "files" }, /CREDENTIALS[\s\S]*must name a directory/],
-    ["an encrypted file that is nowhere", { CREDENTIALS: "encrypted-file:" }, /CREDENTIALS[\s\S]*must name a file/],
+    [
+      "an unknown source",
+      { CREDENTIALS: `environment,${marked}` },
+      /CREDENTIALS[\s\S]*environment, files:….*in place 2/
+    ],
+    ["an empty source", { CREDENTIALS: "environment," }, /CREDENTIALS[\s\S]*in place 2/],
+    ["an unexpected argument", { CREDENTIALS: `vault:${marked}` }, /CREDENTIALS[\s\S]*in place 1/],
+    ["files without a directory", { CREDENTIALS: "files" }, /CREDENTIALS[\s\S]*must name a directory/],
+    ["an encrypted file without a path", { CREDENTIALS: "encrypted-file:" }, /CREDENTIALS[\s\S]*must name a file/],
     ["an encrypted file without a key", { CREDENTIALS: "encrypted-file:/f" }, /CREDENTIALS_KEY/],
     [
-      "an encrypted file with two",
+      "an encrypted file with two keys",
       { CREDENTIALS: "encrypted-file:/f", CREDENTIALS_KEY: marked, CREDENTIALS_KEY_FILE: "/k" },
-      /CREDENTIALS_KEY[\s\S]*not be there together/
+      /CREDENTIALS_KEY[\s\S]*not be set together/
     ],
     ["Vault without an address", { CREDENTIALS: "vault" }, /VAULT_ADDR/],
     ["Vault without a way to log in", { CREDENTIALS: "vault", VAULT_ADDR: "https://vault.example.com" }, /VAULT_TOKEN/],
@@ -162,9 +166,13 @@ describe("credentials by configuration", () => {
     ["OAuth without an address", { CREDENTIALS: "oauth" }, /OAUTH_TOKEN_URL/],
     ["OAuth without a vendor", { CREDENTIALS: "oauth:" }, /CREDENTIALS[\s\S]*must name a vendor/],
     ["OAuth of a vendor without an address", { CREDENTIALS: "oauth:hubspot" }, /HUBSPOT_OAUTH_TOKEN_URL/],
-    ["a template of nothing", { CREDENTIALS: "files:/f", CREDENTIALS_NAME: "{tenant}" }, /CREDENTIALS_NAME/],
-    ["an unknown wish", { CREDENTIALS_WHEN_DOWN: marked }, /CREDENTIALS_WHEN_DOWN[\s\S]*fail, next/]
-  ])("are refused at the start, with what is missing and no secret: %s", ([, env, message]) =>
+    [
+      "a template with an unknown placeholder",
+      { CREDENTIALS: "files:/f", CREDENTIALS_NAME: "{tenant}" },
+      /CREDENTIALS_NAME/
+    ],
+    ["an unknown choice", { CREDENTIALS_WHEN_DOWN: marked }, /CREDENTIALS_WHEN_DOWN[\s\S]*fail, next/]
+  ])("are rejected at the start, with the cause and no secret: %s", ([, env, message]) =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(reading(env))
       assert.isTrue(Exit.isFailure(exit))

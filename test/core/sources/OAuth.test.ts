@@ -22,7 +22,7 @@ const refusalOf = (error: SourceUnavailable) => OAuth.isTokenRefused(error) ? er
 
 const valueOf = (secret: Secret | undefined): string => Redacted.value(secret!.value)
 
-/** What a server issues may hold such characters, which a Basic header must encode. */
+/** A server may issue secrets with such characters, which a Basic header must encode. */
 const clientSecret = `${randomUUID()}+/=:%& é`.replace("é", "~")
 
 const encoding = {
@@ -101,7 +101,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
     ["client_secret_post", { ...basic, _tag: "Post", clientId: "post" }],
     ["private_key_jwt with RS256", rsa],
     ["private_key_jwt with ES256", { ...rsa, clientId: "ES256", key: Redacted.make(keys.ES256) }]
-  ])("gives a token that the server takes: %s", ([, client]) =>
+  ])("returns a token that the server accepts: %s", ([, client]) =>
     Effect.gen(function*() {
       const { make, server } = yield* world({ accessTokenSeconds: 100 })
       const source = yield* make(client)
@@ -110,7 +110,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       const token = yield* source.fetch(hubspot)
       const after = yield* Clock.currentTimeMillis
       assert.isTrue(yield* server.isActive(valueOf(token)))
-      // A tenth of its life is taken off.
+      // Minus a tenth of its lifetime.
       assert.isAtLeast(token!.expiresAt!, before + 90_000)
       assert.isAtMost(token!.expiresAt!, after + 90_000)
       assert.notStrictEqual(valueOf(yield* source.fetch(hubspot)), valueOf(token))
@@ -118,7 +118,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       assert.notInclude(inspect([source, token, client], { depth: 20 }), clientSecret)
     }).pipe(Effect.scoped))
 
-  it.live("states who it is as RFC 7523 wants it: who, to whom, for a minute, and never twice the same", () =>
+  it.live("makes assertions as RFC 7523 requires: client, audience, one minute, and a unique id", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       const source = yield* make(rsa)
@@ -144,7 +144,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       assert.strictEqual(assertionOf(server.asked, 2).said["aud"], server.issuer)
     }).pipe(Effect.scoped))
 
-  it.live("is not let in with a secret or a key that the server does not know, and does not insist", () =>
+  it.live("is refused with an unknown secret or key, and does not retry", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       const strangers: ReadonlyArray<OAuth.ClientAuth> = [
@@ -159,18 +159,18 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is not for a key that is none: too short, of another curve, or no key at all", () =>
+  it.live("rejects an invalid key: too short, of another curve, or not a key at all", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       for (const text of [ofRsa(1024), ofCurve("P-384"), `no key ${randomUUID()}`]) {
         const error = yield* Effect.flip((yield* make({ ...rsa, key: Redacted.make(text) })).fetch(hubspot))
-        assert.strictEqual(error.issue, "the private key of the client is none for RS256 or ES256")
+        assert.strictEqual(error.issue, "the client's private key fits neither RS256 nor ES256")
       }
       assert.lengthOf(server.asked, 0)
     }).pipe(Effect.scoped))
 
   it.effect.each([-600_000, 600_000])(
-    "corrects a clock that is wrong by %d ms, from the server's answer",
+    "corrects a clock that is wrong by %d ms, from the server's response",
     (skew) =>
       Effect.gen(function*() {
         const { make, server } = yield* world()
@@ -184,7 +184,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("makes no statement for a day that is far away, and blames no clock for a wrong secret", () =>
+  it.effect("makes no assertion for a distant day, and does not correct the clock after a wrong secret", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       yield* TestClock.setTime(Date.now() - 90_000_000)
@@ -195,7 +195,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       assert.lengthOf(server.asked, 2)
     }).pipe(Effect.scoped))
 
-  it.live("has a token for its vendor and its key alone", () =>
+  it.live("returns tokens for its own vendor and key only", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       const ofEu = yield* make(basic, { key: "eu" })
@@ -205,7 +205,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       assert.lengthOf(server.asked, 1)
     }).pipe(Effect.scoped))
 
-  it.live("reads the client's secret from another source every time, and follows it when it is rotated", () =>
+  it.live("reads the client's secret from another source at every use, and follows its rotation", () =>
     Effect.gen(function*() {
       const { make } = yield* world()
       let current: string | undefined = randomUUID()
@@ -228,7 +228,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("gives a token for a token of somebody (RFC 8693)", () =>
+  it.live("exchanges the token of a user (RFC 8693)", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       const seed = Redacted.make(yield* server.signIn("app"))
@@ -243,7 +243,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
       assert.strictEqual(refusalOf(error), "invalid_request")
     }).pipe(Effect.scoped))
 
-  it.live("is fetched once for 200 calls, and once more for all of them when it has been refused", () =>
+  it.live("is fetched once for 200 calls, and once more for all of them after a refusal", () =>
     Effect.gen(function*() {
       const { server } = yield* world()
       const options = { vendor: "hubspot", tokenUrl: server.tokenUrl, client: basic }
@@ -262,7 +262,7 @@ describe("OAuth 2 for the client itself, at a real server", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
+describe("OAuth 2 by a refresh token, at a server that accepts each once", () => {
   const signedIn = Effect.gen(function*() {
     const { make, server } = yield* world()
     const path = join(yield* folder, "tokens", "hubspot")
@@ -273,7 +273,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
     return { make, path, refreshToken, seed, server, source, store }
   })
 
-  it.live("has such a server: a token that is used twice takes the others down", () =>
+  it.live("has such a server: a token that is used twice revokes the others", () =>
     Effect.gen(function*() {
       const { make, seed, server } = yield* signedIn
       const use = (refreshToken: string) =>
@@ -296,7 +296,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
       assert.isFalse(yield* server.isActive(first))
     }).pipe(Effect.scoped))
 
-  it.live("stores the next refresh token before it gives the access token", () =>
+  it.live("stores the next refresh token before it returns the access token", () =>
     Effect.gen(function*() {
       const { refreshToken, seed, server, source, store } = yield* signedIn
       const token = valueOf(yield* source.fetch(hubspot))
@@ -308,7 +308,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
       assert.isUndefined(kept.tokens.claim)
     }).pipe(Effect.scoped))
 
-  it.live("does not spend another one while the stored access token is good", () =>
+  it.live("does not spend another one while the stored access token is valid", () =>
     Effect.gen(function*() {
       const { make, server, source, store } = yield* signedIn
       const token = yield* source.fetch(hubspot)
@@ -324,7 +324,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
     }).pipe(Effect.scoped))
 
   it.live(
-    "is spent by one of eight sources on one file, and the others read what it was given",
+    "is spent by one of eight sources on one file, and the others read its access token",
     () =>
       Effect.gen(function*() {
         const { make, path, seed, server } = yield* signedIn
@@ -388,14 +388,14 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
         assert.lengthOf(tokens, 15)
         return tokens
       })
-      // Each use of a refresh token gave an access token that somebody was given.
+      // Each use of a refresh token yielded an access token that a caller received.
       assert.lengthOf(server.asked, new Set(tokens).size)
       const spent = server.asked.map(({ parameters }) => parameters.get("refresh_token"))
       assert.strictEqual(new Set(spent).size, spent.length)
       assert.isTrue(yield* server.isActive(valueOf(yield* source.fetch(hubspot))))
     }).pipe(Effect.scoped), 30_000)
 
-  it.live("is stored also when whoever asked is gone before the answer", () =>
+  it.live("is stored even if the caller is interrupted before the response", () =>
     Effect.gen(function*() {
       const { refreshToken, server, source } = yield* signedIn
       let open = () => {}
@@ -413,7 +413,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
       assert.lengthOf(server.asked, 1)
     }).pipe(Effect.scoped))
 
-  it.live("is not spent again at once when the answer is lost, but again when nothing was done for certain", () =>
+  it.live("is not spent again after a lost response, but is after a request without effect", () =>
     Effect.gen(function*() {
       const { server, source } = yield* signedIn
       server.trouble.push("busy")
@@ -425,7 +425,7 @@ describe("OAuth 2 by a refresh token, at a server that takes each once", () => {
       assert.lengthOf(server.asked, 3)
     }).pipe(Effect.scoped))
 
-  it.live("is one for each key, from the store of that key", () =>
+  it.live("is separate for each key, from the store of that key", () =>
     Effect.gen(function*() {
       const { make, server } = yield* world()
       const stores = new Map<string, OAuth.TokenStore.TokenStore>()

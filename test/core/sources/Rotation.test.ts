@@ -20,7 +20,7 @@ import * as FakeVault from "../../fakes/Vault.ts"
 
 type Rotating = Pick<Rotation.Rotation<never, never>, "credentials" | "rotate">
 
-/** Looks for a newer secret often enough to see one within the overlap. */
+/** Refreshes often enough to see a new secret within the overlap. */
 const keeper = { maxAge: "20 millis" } as const
 
 const suite = (
@@ -29,7 +29,7 @@ const suite = (
 ) =>
   describe(`200 calls in flight while a secret is rotated, from ${name}`, () => {
     it.live.each([["with an overlap", true], ["without one", false]] as const)(
-      "do not fail, and use the old one no more when it is over: %s",
+      "do not fail, and stop using the old one in time: %s",
       ([, overlap]) =>
         Effect.gen(function*() {
           const [first, second] = [randomUUID(), randomUUID()]
@@ -111,7 +111,7 @@ suite("an encrypted file", (first, second) =>
     }
   }))
 
-// The environment of a process does not change; what a provider of configuration puts in its place may.
+// The environment of a process does not change; the values of another `ConfigProvider` may.
 suite("the environment", (first, second) =>
   Effect.sync(() => {
     const environment = { ACME_API_KEY: first }

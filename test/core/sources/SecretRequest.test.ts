@@ -16,7 +16,7 @@ const question = (url: string, isRepeatable: boolean): SecretRequest.Question =>
   isRepeatable
 })
 
-/** By a client that answers so; counts how often it was asked. */
+/** Requests over a scripted client that counts them. */
 const answered = (
   answer: () => Effect.Effect<Response, HttpClientError.TransportError["cause"]>,
   options?: SecretRequest.SecretRequestOptions
@@ -43,8 +43,8 @@ const ask = (isRepeatable: boolean) => (inquiry: SecretRequest.SecretRequest) =>
 
 const coded = (code: string) => Object.assign(new Error(code), { code })
 
-describe("a question to a service that keeps secrets", () => {
-  it.live.each([301, 302, 307, 308])("is not carried elsewhere by a redirect: %s", (status) =>
+describe("a request to a secret service", () => {
+  it.live.each([301, 302, 307, 308])("does not follow a redirect: %s", (status) =>
     Effect.gen(function*() {
       const elsewhere = yield* ScriptedServer.serve(() => ScriptedServer.json({}))
       const server = yield* ScriptedServer.serve(() => ({ status, headers: { location: elsewhere.baseUrl } }))
@@ -55,7 +55,7 @@ describe("a question to a service that keeps secrets", () => {
       assert.lengthOf(elsewhere.seen, 0)
     }).pipe(Effect.scoped))
 
-  it.effect("waits as long as it is asked to, up to ten seconds, and no longer", () =>
+  it.effect("waits for as long as `Retry-After` asks, up to ten seconds", () =>
     Effect.gen(function*() {
       let seconds = "7"
       const { inquiry, state } = yield* answered(() =>
@@ -75,13 +75,13 @@ describe("a question to a service that keeps secrets", () => {
     }))
 
   it.effect.each<[what: string, isRepeatable: boolean, cause: unknown, times: number]>([
-    ["nobody listens", false, new Error("fetch failed", { cause: coded("ECONNREFUSED") }), 3],
-    ["nobody is known by that name", false, new Error("fetch failed", { cause: coded("ENOTFOUND") }), 3],
-    ["the connection is reset, and asking twice is asking once", true, coded("ECONNRESET"), 3],
-    ["the connection is reset, and asking twice is asking twice", false, coded("ECONNRESET"), 1],
-    ["there is no saying what happened", false, "?", 1]
+    ["the connection is refused", false, new Error("fetch failed", { cause: coded("ECONNREFUSED") }), 3],
+    ["the name is unknown", false, new Error("fetch failed", { cause: coded("ENOTFOUND") }), 3],
+    ["the connection is reset, and the request is repeatable", true, coded("ECONNRESET"), 3],
+    ["the connection is reset, and the request is not repeatable", false, coded("ECONNRESET"), 1],
+    ["the cause is unknown", false, "?", 1]
   ])(
-    "is repeated when it has not been heard for certain, or may be heard twice: %s",
+    "is repeated if it was certainly not received, or may be sent twice: %s",
     ([, isRepeatable, cause, times]) =>
       Effect.gen(function*() {
         const { inquiry, state } = yield* answered(() => Effect.fail(cause), { pause: 0 })
@@ -100,7 +100,7 @@ describe("a question to a service that keeps secrets", () => {
     [501, true, 1],
     [404, true, 1]
   ])(
-    "that is answered with %s, repeatable %s, is asked %s times",
+    "with the status %s, repeatable %s, is sent %s times",
     ([status, isRepeatable, times]) =>
       Effect.gen(function*() {
         const { inquiry, state } = yield* answered(() => Effect.succeed(new Response("", { status })), { pause: 0 })
@@ -110,13 +110,13 @@ describe("a question to a service that keeps secrets", () => {
   )
 
   it.effect.each([true, false])(
-    "that nobody answers is given up; repeatable: %s",
+    "without a response is given up; repeatable: %s",
     (isRepeatable) =>
       Effect.gen(function*() {
         const { inquiry, state } = yield* answered(() => Effect.never, { pause: 0, timeout: "1 second" })
         const asking = yield* Effect.forkChild(Effect.flip(ask(isRepeatable)(inquiry)), { startImmediately: true })
         yield* TestClock.adjust(inquiry.patience)
-        assert.strictEqual((yield* Fiber.join(asking)).issue, "no answer within 1000 ms")
+        assert.strictEqual((yield* Fiber.join(asking)).issue, "no response within 1000 ms")
         assert.strictEqual(state.asked, isRepeatable ? 3 : 1)
       })
   )
@@ -126,7 +126,7 @@ describe("a question to a service that keeps secrets", () => {
       const server = yield* ScriptedServer.serve(() => ({ body: "x".repeat(5_000_000) }))
       const inquiry = yield* SecretRequest.make("test", { maxBytes: 1_000 }).pipe(Effect.provide(FetchHttpClient.layer))
       const error = yield* Effect.flip(inquiry.ask(question(server.baseUrl, true)))
-      assert.strictEqual(error.issue, "its answer is larger than 1000 bytes")
+      assert.strictEqual(error.issue, "its response is larger than 1000 bytes")
       const whole = yield* SecretRequest.make("test", { maxBytes: 5_000_000 }).pipe(
         Effect.provide(FetchHttpClient.layer)
       )

@@ -27,7 +27,7 @@ const make = (
     ...options
   }).pipe(Effect.provide(client))
 
-/** By virtual time. */
+/** On virtual time. */
 const makeInMemory = (fake: FakeVault.FakeVault, options?: Partial<Vault.VaultOptions>) =>
   make(
     fake,
@@ -38,10 +38,10 @@ const makeInMemory = (fake: FakeVault.FakeVault, options?: Partial<Vault.VaultOp
     ).pipe(Layer.provide(FetchHttpClient.layer))
   )
 
-/** Moves the clock, and lets everything that this sets off come to its end. */
+/** Advances the clock, and lets everything triggered by it finish. */
 const adjust = (duration: Duration.Input) => Effect.andThen(TestClock.adjust(duration), settled)
 
-/** Nothing here waits for a socket: what goes on is over after some turns. */
+/** Nothing here waits for a socket, so a few turns are enough. */
 const settled = Effect.forEach(Array.from({ length: 20 }), () =>
   Effect.callback<void>((resume) => {
     setImmediate(() => resume(Effect.void))
@@ -60,7 +60,7 @@ const renewals = (asked: ReadonlyArray<FakeVault.Asked>) =>
 const dynamic = { _tag: "Dynamic", path: "database/creds/{vendor}", field: "password" } as const
 
 describe("the fake of Vault", () => {
-  it.live("is what another client of Vault takes for one", () =>
+  it.live("is accepted by another client of Vault", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const { roleId, secretId } = appRole(fake)
@@ -90,7 +90,7 @@ describe("the fake of Vault", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("Vault (a fake of it) as a source", () => {
+describe("Vault (a fake) as a source", () => {
   it.live("reads the field of the latest version, by a path made of vendor and key", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
@@ -108,7 +108,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.isTrue(fake.asked.every(({ headers }) => headers["x-vault-request"] === "true"))
     }).pipe(Effect.scoped))
 
-  it.live("stays with one version when told to", () =>
+  it.live("pins one version if configured", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const value = randomUUID()
@@ -118,7 +118,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.strictEqual(valueOf(yield* source.fetch(stripe)), value)
     }).pipe(Effect.scoped))
 
-  it.live("has no secret where there is none, where it was deleted, and where a name would lead elsewhere", () =>
+  it.live("has no secret if it is missing or deleted, or if the name would lead elsewhere", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       fake.put("stripe", { api_key: randomUUID() })
@@ -142,7 +142,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.strictEqual((yield* source.fetch(stripe))?.expiresAt, 1_060_000)
     }).pipe(Effect.scoped))
 
-  it.live("fails with the name of a field that is not there, and not with what is", () =>
+  it.live("fails with the name of a missing field, without the other contents", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const value = randomUUID()
@@ -156,7 +156,7 @@ describe("Vault (a fake of it) as a source", () => {
       })
     }).pipe(Effect.scoped))
 
-  it.live("speaks within its namespace", () =>
+  it.live("sends its namespace", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve("team/a")
       const value = randomUUID()
@@ -168,7 +168,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.isTrue((yield* Effect.exit(outside.fetch(stripe)))._tag === "Failure")
     }).pipe(Effect.scoped))
 
-  it.live("logs in once for all who ask at the same time, by role id and secret id", () =>
+  it.live("logs in once for concurrent callers, by role id and secret id", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const value = randomUUID()
@@ -182,7 +182,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.strictEqual(logins(fake.asked), 1)
     }).pipe(Effect.scoped))
 
-  it.live("unwraps a wrapped secret id once, and says so when somebody else was faster", () =>
+  it.live("unwraps a wrapped secret id once, and reports that it was already unwrapped", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const { roleId, secretId } = appRole(fake)
@@ -192,7 +192,7 @@ describe("Vault (a fake of it) as a source", () => {
       const auth = { _tag: "AppRole", roleId, secretId: Redacted.make(wrapping), isWrapped: true } as const
       const source = yield* make(fake, { auth })
       assert.strictEqual(valueOf(yield* source.fetch(stripe)), value)
-      // A second login needs no second unwrapping.
+      // A second login does not unwrap again.
       fake.revokeToken(fake.asked.at(-1)!.token!)
       assert.strictEqual(valueOf(yield* source.fetch(stripe)), value)
       assert.strictEqual(logins(fake.asked), 2)
@@ -202,7 +202,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.include(error.issue, "may have been unwrapped by somebody else")
     }).pipe(Effect.scoped))
 
-  it.live("reads the token of the service account anew at every login", () =>
+  it.live("reads the token of the service account at every login", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const [value, first, second] = [randomUUID(), randomUUID(), randomUUID()]
@@ -235,7 +235,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.strictEqual(logins(fake.asked), 1)
     }).pipe(Effect.scoped))
 
-  it.live("is refused once, not in circles, when every new token is dead at once", () =>
+  it.live("is refused once, without a loop, if every new token is dead at once", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       fake.login = { ttl: 1, paths: ["nothing"] }
@@ -246,7 +246,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.isAtMost(logins(fake.asked), 2)
     }).pipe(Effect.scoped))
 
-  it.effect("does not log in again when it is not known what became of a login: a secret id may be good for one", () =>
+  it.effect("does not repeat a login of unknown fate: a secret id may allow only one", () =>
     Effect.gen(function*() {
       let asked = 0
       const vault = HttpClient.make((request) => {
@@ -263,7 +263,7 @@ describe("Vault (a fake of it) as a source", () => {
       assert.strictEqual(asked, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is asked for with one new login, and no third, by a Vault that knows none of its own tokens", () =>
+  it.effect("is requested with one new login, but no third, if Vault knows none of its own tokens", () =>
     Effect.gen(function*() {
       let logins = 0
       const vault = HttpClient.make((request) => {
@@ -282,7 +282,7 @@ describe("Vault (a fake of it) as a source", () => {
     }).pipe(Effect.scoped))
 
   it.live.each([400, 403] as const)(
-    "says that it was not let in when a login is refused with %s",
+    "reports a refused login with status %s",
     (status) =>
       Effect.gen(function*() {
         const fake = yield* FakeVault.serve()
@@ -298,7 +298,7 @@ describe("Vault (a fake of it) as a source", () => {
   )
 })
 
-describe("the token of a Vault (a fake of it)", () => {
+describe("a token of Vault (a fake)", () => {
   const served = (auth: "AppRole" | "Token", login: FakeVault.TokenOptions) =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
@@ -312,26 +312,29 @@ describe("the token of a Vault (a fake of it)", () => {
       return { fake, source, token }
     })
 
-  it.effect.each(["AppRole", "Token"] as const)("is renewed well before it ends: %s", (auth) =>
-    Effect.gen(function*() {
-      const { fake, source } = yield* served(auth, { ttl: 600, maxTtl: 36_000 })
-      const token = fake.asked.at(-1)!.token!
-      yield* adjust("359 seconds")
-      assert.strictEqual(renewals(fake.asked), 0)
-      yield* adjust("92 seconds")
-      yield* fake.until("it is renewed", (asked) => renewals(asked) === 1)
-      yield* adjust("300 seconds")
-      assert.isTrue(fake.isAlive(token))
-      yield* source.fetch(stripe)
-      assert.strictEqual(fake.asked.at(-1)!.token, token)
-    }).pipe(Effect.scoped))
+  it.effect.each(["AppRole", "Token"] as const)(
+    "is renewed well before its expiry: %s",
+    (auth) =>
+      Effect.gen(function*() {
+        const { fake, source } = yield* served(auth, { ttl: 600, maxTtl: 36_000 })
+        const token = fake.asked.at(-1)!.token!
+        yield* adjust("359 seconds")
+        assert.strictEqual(renewals(fake.asked), 0)
+        yield* adjust("92 seconds")
+        yield* fake.until("it is renewed", (asked) => renewals(asked) === 1)
+        yield* adjust("300 seconds")
+        assert.isTrue(fake.isAlive(token))
+        yield* source.fetch(stripe)
+        assert.strictEqual(fake.asked.at(-1)!.token, token)
+      }).pipe(Effect.scoped)
+  )
 
-  it.effect("is replaced by a new login when it cannot be renewed any more, before it ends", () =>
+  it.effect("is replaced by a new login before its expiry once it cannot be renewed", () =>
     Effect.gen(function*() {
       const { fake } = yield* served("AppRole", { ttl: 600, maxTtl: 900 })
       yield* adjust("451 seconds")
       yield* fake.until("it is renewed", (asked) => renewals(asked) === 1)
-      // It is granted 449 seconds then, more than half; the next time there is too little left.
+      // The renewal grants 449 seconds, more than half; the next one would grant too little.
       yield* adjust("340 seconds")
       yield* fake.until("it is renewed", (asked) => renewals(asked) === 2)
       yield* adjust("84 seconds")
@@ -339,7 +342,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.isTrue(fake.isAlive(fake.asked.find(({ path }) => path.startsWith("secret"))!.token!), "the old one lives")
     }).pipe(Effect.scoped))
 
-  it.effect("is replaced by a new login when it is not renewable", () =>
+  it.effect("is replaced by a new login if it is not renewable", () =>
     Effect.gen(function*() {
       const { fake } = yield* served("AppRole", { ttl: 600, renewable: false })
       yield* adjust("451 seconds")
@@ -347,7 +350,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.strictEqual(renewals(fake.asked), 0)
     }).pipe(Effect.scoped))
 
-  it.effect("is renewed when Vault is back before it ends", () =>
+  it.effect("is renewed if Vault is back before its expiry", () =>
     Effect.gen(function*() {
       const { fake, source } = yield* served("AppRole", { ttl: 600, maxTtl: 36_000 })
       fake.state = 503
@@ -362,7 +365,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.strictEqual(logins(fake.asked), 1)
     }).pipe(Effect.scoped))
 
-  it.effect("is replaced by a new login when it has ended or was revoked", () =>
+  it.effect("is replaced by a new login if it has expired or was revoked", () =>
     Effect.gen(function*() {
       const { fake, source } = yield* served("AppRole", { ttl: 600 })
       fake.revokeToken(fake.asked.at(-1)!.token!)
@@ -370,7 +373,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.strictEqual(logins(fake.asked), 2)
     }).pipe(Effect.scoped))
 
-  it.effect("that never ends is not renewed", () =>
+  it.effect("that never expires is not renewed", () =>
     Effect.gen(function*() {
       const { fake, source } = yield* served("Token", { ttl: 0 })
       yield* adjust("400 days")
@@ -379,7 +382,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.strictEqual(fake.asked.length, 3)
     }).pipe(Effect.scoped))
 
-  it.effect("of a month is not renewed all the time, though no timer reaches that far", () =>
+  it.effect("of a month is not renewed constantly, although no timer reaches that far", () =>
     Effect.gen(function*() {
       const { fake } = yield* served("Token", { ttl: 32 * 86_400 })
       yield* adjust("1 day")
@@ -388,7 +391,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.strictEqual(renewals(fake.asked), 1)
     }).pipe(Effect.scoped))
 
-  it.live("is revoked at the end when it is our own, and left when it was given", () =>
+  it.live("is revoked at the end if it is our own, and left if it came from outside", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       fake.put("stripe", { api_key: randomUUID() })
@@ -401,7 +404,7 @@ describe("the token of a Vault (a fake of it)", () => {
       assert.isFalse(fake.isAlive(fake.asked.find(({ path }) => path.startsWith("secret"))!.token!))
     }).pipe(Effect.scoped))
 
-  it.effect("holds nobody up at the end when Vault is gone", () =>
+  it.effect("does not delay the end if Vault is gone", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       fake.put("stripe", { api_key: randomUUID() })
@@ -418,7 +421,7 @@ describe("the token of a Vault (a fake of it)", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("a dynamic secret of a Vault (a fake of it)", () => {
+describe("a dynamic secret of Vault (a fake)", () => {
   const leased = (login: FakeVault.TokenOptions = { ttl: 36_000 }) =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
@@ -429,7 +432,7 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
       return { fake, source, secret }
     })
 
-  it.effect("is good as long as its lease, and for longer when that is renewed", () =>
+  it.effect("is valid as long as its lease, and longer if that is renewed", () =>
     Effect.gen(function*() {
       const { fake, secret } = yield* leased()
       const now = yield* Clock.currentTimeMillis
@@ -443,12 +446,12 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
       assert.strictEqual(fake.asked.filter(({ path }) => path === "database/creds/stripe").length, 1)
     }).pipe(Effect.scoped))
 
-  it.effect("cannot be extended near the end of what it may be, when it is not renewable, nor when it has ended", () =>
+  it.effect("cannot be extended near its maximum, if it is not renewable, or after its expiry", () =>
     Effect.gen(function*() {
       const { fake, secret, source } = yield* leased()
       fake.database.maxTtl = 80
       yield* adjust("50 seconds")
-      // Half a minute is left of the lease's longest life.
+      // Half a minute is left of the lease's maximum.
       assert.isUndefined(yield* secret.extend!)
       const next = yield* source.fetch(stripe)
       assert.notStrictEqual(valueOf(next), valueOf(secret))
@@ -460,7 +463,7 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
       assert.isUndefined((yield* source.fetch(stripe))?.extend)
     }).pipe(Effect.scoped))
 
-  it.effect("ends with the token it was made under", () =>
+  it.effect("expires with the token it was created under", () =>
     Effect.gen(function*() {
       const { fake, secret } = yield* leased({ ttl: 40, maxTtl: 40 })
       assert.strictEqual(secret.expiresAt, (yield* Clock.currentTimeMillis) + 40_000)
@@ -468,7 +471,7 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
       assert.isUndefined(yield* secret.extend!)
     }).pipe(Effect.scoped))
 
-  it.effect("is not extended any more once there is a newer token, whose leases will live longer", () =>
+  it.effect("is not extended once there is a newer token, whose leases last longer", () =>
     Effect.gen(function*() {
       const { fake, secret, source } = yield* leased({ ttl: 100, renewable: false })
       yield* adjust("30 seconds")
@@ -482,13 +485,13 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
       assert.isAbove((yield* source.fetch(stripe))!.expiresAt!, extended.expiresAt!)
     }).pipe(Effect.scoped))
 
-  it.effect("is made anew by every fetch: the one before may have been refused", () =>
+  it.effect("is created by every fetch: the last one may have been refused", () =>
     Effect.gen(function*() {
       const { secret, source } = yield* leased()
       assert.notStrictEqual(valueOf(yield* source.fetch(stripe)), valueOf(secret))
     }).pipe(Effect.scoped))
 
-  it.live("is not asked for twice when it is not known whether one was made", () =>
+  it.live("is not requested twice if its creation is uncertain", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const source = yield* makeInMemory(fake, { engine: dynamic })
@@ -502,7 +505,7 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
       assert.strictEqual(fake.asked.length, before + 2)
     }).pipe(Effect.scoped))
 
-  it.live("is revoked at the end, also under a token that stays", () =>
+  it.live("is revoked at the end, even under a token that is not", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const token = fake.makeToken()
@@ -519,7 +522,7 @@ describe("a dynamic secret of a Vault (a fake of it)", () => {
     }).pipe(Effect.scoped))
 })
 
-describe("a Vault (a fake of it) that cannot be asked", () => {
+describe("Vault (a fake) that is unavailable", () => {
   it.live.each(
     [
       [503, "it is sealed, or down for maintenance (status 503)", 3],
@@ -545,7 +548,7 @@ describe("a Vault (a fake of it) that cannot be asked", () => {
       assert.isDefined(yield* source.fetch(stripe))
     }).pipe(Effect.scoped))
 
-  it.effect("is asked again with growing pauses", () =>
+  it.effect("is retried with growing pauses", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const source = yield* make(fake, { pause: "1 second" })
@@ -570,7 +573,7 @@ describe("a Vault (a fake of it) that cannot be asked", () => {
     "https://vault/?a=b",
     "file:///x"
   ])(
-    "is refused as an address: %s",
+    "is rejected as an address: %s",
     (address) =>
       Effect.gen(function*() {
         const exit = yield* Effect.exit(
@@ -582,7 +585,7 @@ describe("a Vault (a fake of it) that cannot be asked", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.live("is refused a path with a placeholder that means nothing", () =>
+  it.live("rejects a path with an unknown placeholder", () =>
     Effect.gen(function*() {
       const fake = yield* FakeVault.serve()
       const exit = yield* Effect.exit(make(fake, { engine: { _tag: "KeyValue", path: "{vendors}" } }))

@@ -25,7 +25,7 @@ describe("the order of the gates", () => {
     ])
   })
 
-  it("is that in which a stack asks them, with gates of one's own last", () => {
+  it("is that in which a stack runs them, with your own gates last", () => {
     const own = (name: string): Gate => ({ name, admit: () => refuse(new BulkheadFull()) })
     const { plan } = Stack.make({
       vendor: "acme",
@@ -49,13 +49,13 @@ describe("the order of the gates", () => {
     ])
   })
 
-  it("explains a policy: its gates, with the reason for the place of each", () => {
+  it("explains a policy: its gates, each with the reason for its place", () => {
     const explained = Order.explain({ adaptiveLimit: {}, breaker: false })
     assert.deepStrictEqual(explained.map(({ gate, ring }) => [ring, gate]), [["attempt", "adaptiveLimit"]])
     assert.match(explained[0]!.because, /^inside the rate limit/)
   })
 
-  it("is told in the README, with defaults and reasons", () => {
+  it("is in the README, with defaults and reasons", () => {
     const table = [
       "| ring | gate | counts per | by default | why there |",
       "|---|---|---|---|---|",
@@ -101,7 +101,7 @@ describe("the gates of an operation", () => {
     { hedge: {} }
   ]
 
-  /** The rules as they were written out before there was a table: the settings whose product is not the vendor's. */
+  /** The rules as written before there was a table: the settings whose product is not the vendor's. */
   const ownBefore = (vendor: Policy.Policy, own: Policy.Policy = {}): Record<keyof Order.Gates, boolean> => ({
     bulkhead: own.bulkhead !== undefined || (own.adaptiveLimit !== undefined && vendor.bulkhead === undefined),
     adaptiveLimit: own.adaptiveLimit !== undefined,
@@ -113,7 +113,7 @@ describe("the gates of an operation", () => {
     hedge: true
   })
 
-  it("are the vendor's, but for those that hang on a setting that it changes", () => {
+  it("are the vendor's, except those that depend on a setting it changes", () => {
     let own = 0
     for (const bulkhead of bulkheads) {
       for (const adaptiveLimit of limits) {
@@ -190,7 +190,7 @@ describe("a gate that is added", () => {
   ])
   const policy: Extended = { curfew: { closed: true }, rateLimit: { limit: 1 } }
 
-  it("is made of its option, or taken as it is, or left out", () => {
+  it("is made from its option, taken as given, or left out", () => {
     const gates = order.makeGates(policy)
     assert.isTrue(gates.curfew?.closed)
     const made: Extended = { curfew: gates.curfew }
@@ -201,7 +201,7 @@ describe("a gate that is added", () => {
     assert.isDefined(gates.breaker)
   })
 
-  it("is overridden by what it depends on", () => {
+  it("is overridden when a setting it depends on changes", () => {
     const gates = order.makeGates(policy)
     assert.strictEqual(order.overrideGates(gates, policy, { throttle: {} }).curfew, gates.curfew)
     const own = order.overrideGates(gates, policy, { deadline: "1 minute" }).curfew
@@ -209,7 +209,7 @@ describe("a gate that is added", () => {
     assert.strictEqual(own?.deadline, "1 minute")
   })
 
-  it("stands where its row does, and is explained", () => {
+  it("stands at the place of its row, and is explained", () => {
     const rings = order.rings(order.makeGates(policy), policy)
     assert.deepStrictEqual(rings.attempt.map(({ name }) => name), ["ratelimit", "curfew", "breaker"])
     assert.deepStrictEqual(order.explain(policy).map(({ gate }) => gate), [
@@ -221,7 +221,7 @@ describe("a gate that is added", () => {
     assert.deepInclude(order.explain(policy), { ring: "attempt", gate: "curfew", because: "at night nobody answers" })
   })
 
-  it.effect("is asked by a stack", () =>
+  it.effect("runs in a stack", () =>
     Effect.gen(function*() {
       const { attempt } = order.rings(order.makeGates(policy), policy)
       const stack = Stack.make({
@@ -234,7 +234,7 @@ describe("a gate that is added", () => {
       assert.deepStrictEqual([reason._tag, reason.retryAfterMillis], ["BulkheadFull", 1_000])
     }))
 
-  it.effect("is shown for each operation and shared under its name, and leaves with the client", () =>
+  it.effect("is shown for each operation, is shared under its name, and is removed with the client", () =>
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
       const scope = yield* Scope.make()

@@ -1,6 +1,6 @@
 /**
- * The stack once more, slow and plain: one Effect combinator around the other, a semaphore for the bulkhead, `timeout`
- * for every limit, `retry` with a schedule. The fused stack must come to the same outcomes, attempts and times.
+ * A second stack, slow and plain: one Effect combinator around the other, a semaphore for the bulkhead, `timeout` for
+ * every limit, `retry` with a schedule. The fused stack must have the same outcomes, attempts and times.
  */
 import { Deadline } from "@breakwater/core/Deadline"
 import type { Call, Gate, Permit } from "@breakwater/core/Gate"
@@ -33,7 +33,7 @@ export interface ReferenceOptions {
 
 type Vendor = (onPhase: (phase: "Headers" | "Body") => void) => Effect.Effect<Meeting>
 
-/** What the contract declares comes out as an exit, so that only the lack of an answer is a failure to retry. */
+/** A declared error comes out as an exit, so that only the lack of an answer is a failure to retry. */
 type Answered = Effect.Effect<Exit.Exit<string, string>, VendorError>
 
 export const make = (options: ReferenceOptions) => {
@@ -143,7 +143,7 @@ class ReferenceCall implements Call {
     })
   }
 
-  /** Fails when a phase takes too long; ends in no other way. */
+  /** Fails when a phase takes too long; never ends otherwise. */
   private phaseLimits(headers: Effect.Effect<void>, body: Effect.Effect<void>): Effect.Effect<never, VendorError> {
     const { Body, Connect, Headers } = this.options.phaseMillis
     return headers.pipe(
@@ -162,7 +162,7 @@ class ReferenceCall implements Call {
   }
 }
 
-/** Passes a gate, and tells it how it went. */
+/** Passes a gate, and tells it the outcome. */
 const throughGate = (
   gate: Gate,
   call: ReferenceCall,
@@ -197,7 +197,7 @@ const outcomeOf = (
     : Outcome.failed(duration, reason)
 }
 
-/** A permit, however long it takes, up to the gate's own limit and the deadline. */
+/** Waits for a permit, up to the gate's own limit and the deadline. */
 const admitted = (gate: Gate, call: ReferenceCall): Effect.Effect<Permit, VendorError> =>
   Effect.suspend(() => {
     const admission = gate.admit(call)
@@ -214,7 +214,7 @@ const admitted = (gate: Gate, call: ReferenceCall): Effect.Effect<Permit, Vendor
         if (typeof claimed === "number") return sleepThenClaim(claimed)
         return claimed._tag === "Refusal" ? Effect.fail(call.fail(claimed.reason)) : Effect.succeed(claimed)
       })
-      // A turn that comes sooner replaces the one that is slept for.
+      // A turn that comes sooner replaces the one being slept for.
       const sleepThenClaim = (delay: number): Effect.Effect<Permit, VendorError> =>
         Effect.raceFirst(
           Effect.as(delay === Infinity ? Effect.never : Effect.sleep(Duration.millis(delay)), undefined),

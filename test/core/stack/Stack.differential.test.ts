@@ -17,7 +17,7 @@ const from1To = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum
 const PolicyScript = Schema.Struct({
   safety: Schema.Literals(["Idempotent", "Keyed", "Unsafe"]),
   attempt: from1To(12),
-  /** By how much the deadline is longer than one attempt. */
+  /** The excess of the deadline over one attempt. */
   slack: from1To(30),
   connect: from1To(8),
   headers: from1To(8),
@@ -41,22 +41,22 @@ const PolicyScript = Schema.Struct({
 type PolicyScript = typeof PolicyScript.Type
 
 const CallScript = Schema.Struct({
-  /** When the call is made, in units. */
+  /** The time of the call, in units. */
   at: upTo(12),
-  /** How long after that its caller interrupts it; never, mostly. */
+  /** How long after that its caller interrupts it; mostly never. */
   patience: Schema.Union([Schema.Undefined, Schema.Undefined, Schema.Undefined, from1To(20)]),
-  /** The deadline it inherits, in units from when it is made; none, mostly. */
+  /** The deadline it inherits, in units from the time of the call; mostly none. */
   hurry: Schema.Union([Schema.Undefined, Schema.Undefined, from1To(12)])
 })
 type CallScript = typeof CallScript.Type
 
-/** What a caller saw. */
+/** The result for a caller. */
 interface Ended {
   readonly result: string
   readonly at: number
 }
 
-/** Gates, limits and schedule of a script; made anew for each of the two stacks. */
+/** Gates, limits and schedule of a script, made anew for each of the two stacks. */
 const interpret = (script: PolicyScript) => ({
   limits: {
     deadlineMillis: span(script.attempt + script.slack, 500),
@@ -142,7 +142,7 @@ const describeExit = (exit: Exit.Exit<string, string | VendorError>): string => 
 
 describe("Stack, fused against a reference of Effect's own combinators", () => {
   it.effect.prop(
-    "comes to the same outcomes, attempts and virtual times for arbitrary policies and vendors",
+    "has the same outcomes, attempts and virtual times for arbitrary policies and vendors",
     {
       policy: PolicyScript,
       calls: Schema.Array(CallScript).check(Schema.isMinLength(1), Schema.isMaxLength(5)),

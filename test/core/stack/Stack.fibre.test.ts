@@ -23,7 +23,7 @@ const yielding = Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
 
 describe("a call and its fibre", () => {
   it.effect.prop(
-    "gives everything back, at whatever step the fibre is interrupted",
+    "gives everything back when the fibre is interrupted at any step",
     { steps: intBetween(0, 30), limit: intBetween(1, 2), isFailing: intBetween(0, 1) },
     ({ isFailing, limit, steps }) =>
       Effect.gen(function*() {
@@ -46,7 +46,7 @@ describe("a call and its fibre", () => {
       })
   )
 
-  it.effect("lets the defect of a gate out, and gives back what was taken before", () =>
+  it.effect("passes on the defect of a gate, and gives back the permits taken before", () =>
     Effect.gen(function*() {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
       const broken: Gate = {
@@ -62,7 +62,7 @@ describe("a call and its fibre", () => {
       }
     }))
 
-  it.effect("lets a defect out that comes after a wait, and gives everything back", () =>
+  it.effect("passes on a defect that comes after a wait, and gives everything back", () =>
     Effect.gen(function*() {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
       const leaf: Leaf<never, never> = (attempt) => {
@@ -77,7 +77,7 @@ describe("a call and its fibre", () => {
       assert.strictEqual(bulkhead.running("acme"), 0)
     }))
 
-  it.effect("is not disturbed by a leaf that interrupts it while it is started", () =>
+  it.effect("survives a leaf that interrupts it during its start", () =>
     Effect.gen(function*() {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
       let cancelled = 0
@@ -93,7 +93,7 @@ describe("a call and its fibre", () => {
       assert.strictEqual(bulkhead.running("acme"), 0)
     }))
 
-  it("ends before it returns when its leaf has answered or a gate has refused", () => {
+  it("ends synchronously when its leaf answers or a gate refuses at once", () => {
     assert.strictEqual(Effect.runSync(stack().call(instant)), "answer")
     const closed: Gate = { name: "closed", admit: () => refuse(new BulkheadFull()) }
     const refused = stack({ gates: { attempt: [closed] } }).call(instant)
@@ -127,7 +127,7 @@ describe("a call and its fibre", () => {
       assert.deepStrictEqual(record, ["caller"])
     })
 
-    it("after a failure that was told in another's", async () => {
+    it("after a failure that was reported in another context", async () => {
       const record = new Array<string | undefined>()
       const fail = new Array<() => void>()
       const flaky: Leaf<string, never> = (attempt) => {
@@ -141,14 +141,14 @@ describe("a call and its fibre", () => {
       assert.deepStrictEqual(record, ["caller", "caller"])
     })
 
-    it("after a limit of time, which is told in anybody's", async () => {
+    it("after a timeout, which fires in any context", async () => {
       const record = new Array<string | undefined>()
       const slow: Leaf<string, never> = (attempt) => {
         if (attempt.attempt > 1) attempt.answer(Exit.succeed("answer"))
         return () => {}
       }
       const policy: Policy.Policy = { attemptTimeout: 150, retry: { base: 1 } }
-      // The wheel is set turning by another.
+      // Another call starts the wheel.
       const other = from("another", stack(policy).call(seen([], slow)))
       await Promise.all([other, from("caller", stack(policy).call(seen(record, slow)))])
       assert.deepStrictEqual(record, ["caller", "caller"])

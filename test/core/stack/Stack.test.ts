@@ -43,7 +43,7 @@ const hanging = (seen: { started: number; cancelled: number }): Leaf<never, neve
   }
 }
 
-/** A gate that admits everything and remembers what became of it. */
+/** A gate that admits everything and records how each permit ended. */
 class Witness implements Gate, Permit {
   readonly name = "witness"
   readonly _tag = "Permit"
@@ -62,7 +62,7 @@ class Witness implements Gate, Permit {
 class Oops extends Data.TaggedError("Oops")<{ readonly transient: boolean }> {}
 
 describe("Stack", () => {
-  it.effect("answers with what the leaf answers, and fails with what it declares", () =>
+  it.effect("succeeds with the leaf's answer, and fails with its declared error", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* stack().call(answer(7)), 7)
       const declared = stack().call<never, string>((attempt) => {
@@ -72,7 +72,7 @@ describe("Stack", () => {
       assert.strictEqual(yield* Effect.flip(declared), "declined")
     }))
 
-  it.effect("hears only the first end of an attempt", () =>
+  it.effect("uses only the first end of an attempt", () =>
     Effect.gen(function*() {
       const twice = stack().call<number, never>((attempt) => {
         attempt.answer(Exit.succeed(1))
@@ -94,7 +94,7 @@ describe("Stack", () => {
       assert.isTrue(error.mayHaveHappened)
     }))
 
-  it.effect("keeps it unknown whether the first attempt acted, whatever the last one met", () =>
+  it.effect("keeps the fate unknown when the first attempt may have acted, for any later failure", () =>
     Effect.gen(function*() {
       let attempts = 0
       const call = stack({ retry: { retries: 1 } }, "Keyed").call<never, never>((attempt) => {
@@ -110,7 +110,7 @@ describe("Stack", () => {
     }))
 
   it.effect.prop(
-    "never repeats a call that its safety and its fate forbid to repeat",
+    "never repeats a call whose safety and fate forbid it",
     {
       safety: Schema.Literals(["Idempotent", "Keyed", "Unsafe"]),
       met: Schema.NonEmptyArray(Schema.Literals(["refused", "lost", "unavailable", "limited", "garbage"]))
@@ -142,7 +142,7 @@ describe("Stack", () => {
   )
 
   it.effect.prop(
-    "never retries earlier than the vendor asked, nor past the deadline",
+    "never retries before the vendor's retry-after, nor after the deadline",
     {
       retryAfter: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12_000 })),
       base: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5_000 })),
@@ -167,7 +167,7 @@ describe("Stack", () => {
         const error = yield* Fiber.join(fiber)
         for (let i = 1; i < at.length; i++) assert.isAtLeast(at[i]! - at[i - 1]!, retryAfter)
         for (const time of at) assert.isBelow(time - began, deadline)
-        // Who has to wait longer than there is time hears at once when to come back.
+        // A call without enough time to wait fails at once with the retry-after.
         if (retryAfter >= deadline) assert.strictEqual(at.length, 1)
         assert.strictEqual(error.reason.retryAfterMillis, retryAfter)
       }).pipe(Effect.provide(TestClock.layer()))
@@ -187,14 +187,14 @@ describe("Stack", () => {
       for (let i = 1; i < at.length; i++) assert.isAtLeast(at[i]! - at[i - 1]!, 7.5)
     }))
 
-  it.effect("cancels what timed out, and says what it was waiting for", () =>
+  it.effect("cancels an attempt that timed out, and says what it was waiting for", () =>
     Effect.gen(function*() {
       const seen = { started: 0, cancelled: 0 }
       const fiber = yield* Effect.forkChild(Effect.flip(stack({ retry: false }).call(hanging(seen))))
       yield* TestClock.adjust("3 seconds")
       const error = yield* Fiber.join(fiber)
       assert.deepStrictEqual(seen, { started: 1, cancelled: 1 })
-      assert.strictEqual(error.reason.message, "timed out after 3s while waiting for an answer")
+      assert.strictEqual(error.reason.message, "timed out after 3s while waiting for a response")
     }))
 
   it.effect("inherits the deadline of the operation around it, and can only shorten it", () =>
@@ -221,7 +221,7 @@ describe("Stack", () => {
       assert.strictEqual(Duration.toMillis(yield* Deadline.within("3 seconds")(Deadline.remaining)), 3_000)
     }))
 
-  it.effect("starts nothing when the deadline has passed already", () =>
+  it.effect("starts nothing when the deadline has already passed", () =>
     Effect.gen(function*() {
       const seen = { attempts: 0 }
       const error = yield* Effect.flip(
@@ -232,7 +232,7 @@ describe("Stack", () => {
       assert.deepStrictEqual(seen, { attempts: 0 })
     }))
 
-  it.effect("settles every permit once, innermost first, whatever ends the call", () =>
+  it.effect("settles every permit once, innermost first, for any end of the call", () =>
     Effect.gen(function*() {
       const witness = new Witness()
       const guarded = stack({ retry: false, gates: { operation: [witness], attempt: [witness] } })
@@ -270,7 +270,7 @@ describe("Stack", () => {
       assert.deepStrictEqual(witness.heard, ["cancelled"])
     }))
 
-  it.effect("gives the bulkhead its place back when a waiting call is interrupted", () =>
+  it.effect("gives its bulkhead place back when a waiting call is interrupted", () =>
     Effect.gen(function*() {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 1 })
       const guarded = stack({ bulkhead })
@@ -317,7 +317,7 @@ describe("Stack", () => {
       assert.strictEqual(error.fate, "Unknown")
     }))
 
-  it.effect("does not ask a gate again that has refused, whatever its reason", () =>
+  it.effect("does not retry after a gate's refusal, for any reason", () =>
     Effect.gen(function*() {
       let asked = 0
       const closed: Gate = { name: "closed", admit: () => (asked++, refuse(new Unavailable(503))) }
@@ -326,7 +326,7 @@ describe("Stack", () => {
       assert.deepStrictEqual([error.reason, error.attempts, asked], [new Unavailable(503), 0, 1])
     }))
 
-  it("refuses a cost that is none", () => {
+  it("rejects an invalid cost", () => {
     const leaf = Effect.succeed("answer")
     for (const cost of [-1, Number.NaN, Infinity]) {
       assert.throws(
@@ -336,7 +336,7 @@ describe("Stack", () => {
     }
   })
 
-  it("refuses a policy that contradicts itself, and says how", () => {
+  it("rejects a policy that contradicts itself, and says how", () => {
     assert.throws(
       () => stack({ attemptTimeout: "5 seconds", deadline: "4 seconds" }),
       /attemptTimeout \(5000 ms\) is longer than deadline \(4000 ms\)/
@@ -355,7 +355,7 @@ describe("Stack", () => {
 describe("Stack.guard", () => {
   const classify = (error: Oops) => error.transient ? new Unavailable(503) : undefined
 
-  it.effect("retries an effect's passing errors, and lets the last of them out unchanged", () =>
+  it.effect("retries an effect's retryable errors, and passes on the last of them unchanged", () =>
     Effect.gen(function*() {
       let attempts = 0
       const call = stack({ retry: { retries: 2 } }).guard(
@@ -371,7 +371,7 @@ describe("Stack.guard", () => {
       assert.strictEqual(attempts, 3)
     }))
 
-  it.effect("takes every other error for an answer", () =>
+  it.effect("counts every other error as an answer", () =>
     Effect.gen(function*() {
       let attempts = 0
       const error: Oops | VendorError = yield* Effect.flip(
@@ -387,7 +387,7 @@ describe("Stack.guard", () => {
       assert.strictEqual(attempts, 1)
     }))
 
-  it.effect("interrupts what timed out, and what its caller has left", () =>
+  it.effect("interrupts an effect that timed out, and one whose caller left", () =>
     Effect.gen(function*() {
       let interrupted = 0
       const forever = Effect.onInterrupt(Effect.never, () =>
@@ -404,7 +404,7 @@ describe("Stack.guard", () => {
       assert.strictEqual(interrupted, 2)
     }))
 
-  it.effect("lets defects out, and gives everything back", () =>
+  it.effect("passes on defects, and gives everything back", () =>
     Effect.gen(function*() {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
       const exit = yield* Effect.exit(stack({ bulkhead }).guard(Effect.die("broken"), () => undefined))
@@ -412,7 +412,7 @@ describe("Stack.guard", () => {
       assert.strictEqual(bulkhead.running("acme"), 0)
     }))
 
-  it.effect("lets the calls within inherit its deadline", () =>
+  it.effect("passes its deadline on to the calls inside", () =>
     Effect.gen(function*() {
       const inner = stack({ deadline: "1 hour", attemptTimeout: "1 hour", retry: false })
       const outer = stack({ deadline: "2 seconds", attemptTimeout: "2 seconds", retry: false })

@@ -5,7 +5,7 @@ import { intBetween } from "../../drivers/IntBetween.ts"
 
 const Step = Schema.Union([
   Schema.TaggedStruct("add", { key: intBetween(0, 400) }),
-  /** So many at once that buckets and segments are added. */
+  /** Enough keys at once that buckets and segments are added. */
   Schema.TaggedStruct("add many", { from: intBetween(0, 400), count: intBetween(1, 1_500) }),
   Schema.TaggedStruct("remove", { key: intBetween(0, 400) }),
   Schema.TaggedStruct("remove many", { from: intBetween(0, 400), count: intBetween(1, 1_500) }),
@@ -13,7 +13,7 @@ const Step = Schema.Union([
   Schema.TaggedStruct("clear", {})
 ])
 
-/** Keys that differ in little, at the end or at the beginning, and in letters of more than one byte. */
+/** Keys that differ only slightly, at the end or at the beginning, and in multi-byte letters. */
 const keyOf = (number: number) =>
   number % 3 === 0 ? `tenant/${number}` : number % 3 === 1 ? `${number}/${"é".repeat(number % 150)}` : `${number}\0`
 
@@ -27,7 +27,7 @@ const contentOf = (table: KeyTable<number>) => {
 
 describe("KeyTable", () => {
   it.prop(
-    "holds what a plain map holds, in the same order, whatever is added, removed and renewed",
+    "holds the same as a plain map, in the same order, for any sequence of adding, removing and renewing",
     { script: Schema.Array(Step).check(Schema.isMaxLength(30)) },
     ({ script }) => {
       const table = new KeyTable<number>(2)
@@ -84,7 +84,7 @@ describe("KeyTable", () => {
     { arbitrary: { runs: 200 } }
   )
 
-  it("finds keys that were added before a longer one than any before", () => {
+  it("finds earlier keys after a key longer than all of them was added", () => {
     const table = new KeyTable<string>(0)
     const keys = Array.from({ length: 12 }, (_, power) => "k".repeat(2 ** power))
     for (const key of keys) table.add(key, key)

@@ -6,24 +6,24 @@ import { intBetween } from "../../drivers/IntBetween.ts"
 const Key = intBetween(0, 15)
 const Step = Schema.Union([
   Schema.TaggedStruct("get", { key: Key }),
-  /** As often as it takes for a sweep to come by. */
+  /** As many times as a sweep needs to pass by. */
   Schema.TaggedStruct("get often", { key: Key, times: intBetween(2, 130) }),
-  /** Like a call that is let in: it asks for the key, and keeps it busy. */
+  /** Like an admitted call: it gets the key, and keeps it busy. */
   Schema.TaggedStruct("hold", { key: Key }),
   Schema.TaggedStruct("release", { key: Key }),
   Schema.TaggedStruct("wait", { millis: intBetween(1, 30) })
 ])
 const Script = Schema.Array(Step)
 const options = { maxKeys: intBetween(1, 12), idleMillis: intBetween(1, 120) }
-/** Scripts with more questions than there are between two sweeps. */
+/** Scripts with more calls than there are between two sweeps. */
 const long = { arbitrary: { runs: 150, size: 400 } }
 
-/** A cell that notes when it is looked at. */
+/** A cell that notes when it is read. */
 class ObservedCell implements Cell {
   readonly key: string
   isBusy = false
   staysAwake = false
-  /** What it would lose if it were forgotten. */
+  /** The state that eviction would lose. */
   notes: ReadonlyArray<number> = []
   placedAt: number
   private readonly looked: Set<string>
@@ -42,7 +42,7 @@ class ObservedCell implements Cell {
   }
 }
 
-/** A map that is driven by hand, with a clock of its own; only so many cells are kept awake. */
+/** A map that is driven by hand, with its own clock and a limited number of cells awake. */
 const drive = (maxKeys: number, idleMillis: number, awake = Infinity) => {
   const looked = new Set<string>()
   const keyed = new Keyed(
@@ -63,9 +63,9 @@ const drive = (maxKeys: number, idleMillis: number, awake = Infinity) => {
   const subject = {
     keyed,
     now: 0,
-    /** Asks for a key. */
+    /** Gets a key. */
     get: (key: string | number) => keyed.get(`${key}`, subject.now),
-    /** Asks for keys one after another, each at its own moment. */
+    /** Gets keys one after another, each at its own time. */
     use: (...keys: ReadonlyArray<string | number>) => {
       for (const key of keys) {
         subject.now++
@@ -80,7 +80,7 @@ const drive = (maxKeys: number, idleMillis: number, awake = Infinity) => {
     keys: () => Array.from(keyed.entries(), ([key]) => key),
     cells: () => Array.from(keyed.entries(), ([, cell]) => cell),
     busy: () => subject.cells().filter((cell) => cell.isBusy).length,
-    /** The keys a question looks at, besides its own. */
+    /** The keys a call looks at, besides its own. */
     lookedAt: (ask: () => ObservedCell | undefined) => {
       looked.clear()
       const asked = ask()
@@ -141,20 +141,20 @@ describe("Keyed", () => {
   )
 
   it.prop(
-    "is back at maxKeys soon after nothing is busy any more",
+    "returns to maxKeys soon after the last busy key is done",
     { ...options, script: Script },
     ({ idleMillis, maxKeys, script }) => {
       const subject = drive(maxKeys, idleMillis)
       for (const step of script) subject.step(step)
       for (const cell of subject.cells()) cell.isBusy = false
-      // Each new key makes room for itself, and takes at least one more away while there are too many.
+      // Each new key makes room for itself, and evicts at least one more while there are too many.
       for (let excess = subject.keyed.size - maxKeys; excess >= 0; excess--) subject.use(`new ${excess}`)
       assert.isAtMost(subject.keyed.size, maxKeys)
     },
     long
   )
 
-  it("does not grow without end while every key is used again and a few stay busy", () => {
+  it("does not grow for ever while every key is used again and a few stay busy", () => {
     for (const busy of [1, 2, 3, 5, 7]) {
       const subject = drive(8, 1e9)
       for (let key = 0; key < busy; key++) subject.hold(`busy ${key}`)
@@ -167,7 +167,7 @@ describe("Keyed", () => {
   })
 
   it.prop(
-    "never forgets a busy key",
+    "never evicts a busy key",
     { ...options, script: Script },
     ({ idleMillis, maxKeys, script }) => {
       const subject = drive(maxKeys, idleMillis)
@@ -183,7 +183,7 @@ describe("Keyed", () => {
   )
 
   it.prop(
-    "remembers the very state it gave out",
+    "returns the same state object that it gave out",
     { ...options, script: Script },
     ({ idleMillis, maxKeys, script }) => {
       const subject = drive(maxKeys, idleMillis)
@@ -196,7 +196,7 @@ describe("Keyed", () => {
   )
 
   it.prop(
-    "forgets no key before it is idle while there is room",
+    "evicts no key before it is idle while there is room",
     { idleMillis: options.idleMillis, script: Script },
     ({ idleMillis, script }) => {
       const subject = drive(16, idleMillis)
@@ -213,7 +213,7 @@ describe("Keyed", () => {
   )
 
   it.prop(
-    "forgets what is idle, also when no key is new",
+    "evicts idle keys, also when no key is new",
     { ...options, script: Script, survivor: Key },
     ({ idleMillis, maxKeys, script, survivor }) => {
       const subject = drive(maxKeys, idleMillis)
@@ -228,7 +228,7 @@ describe("Keyed", () => {
     { arbitrary: { runs: 60, size: 200 } }
   )
 
-  it("forgets what is idle although the oldest key is in use all the time", () => {
+  it("evicts idle keys although the oldest key is always in use", () => {
     const subject = drive(100, 1_000)
     subject.use("always", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
     for (let i = 0; i < 3_000; i++) subject.use("always")
@@ -249,7 +249,7 @@ describe("Keyed", () => {
     }
   )
 
-  it("lets a key go that was used again and then no more", () => {
+  it("evicts a key that was used again and then no more", () => {
     const subject = drive(8, 1e9)
     subject.use(0, 1, 2, 3, 4, 5, 6, 7)
     subject.use(0, 1, 2)
@@ -267,7 +267,7 @@ describe("Keyed", () => {
   })
 
   it.prop(
-    "looks at no more than four entries for one question",
+    "looks at no more than four entries per call",
     { ...options, script: Script },
     ({ idleMillis, maxKeys, script }) => {
       const subject = drive(maxKeys, idleMillis)
@@ -284,7 +284,7 @@ describe("Keyed", () => {
     long
   )
 
-  it("looks at no more than four entries when ten thousand have become idle at once", () => {
+  it("looks at no more than four entries when ten thousand become idle at once", () => {
     const subject = drive(10_000, 1_000)
     for (let key = 0; key < 10_000; key++) subject.get(key)
     subject.now = 1_000
@@ -311,7 +311,7 @@ describe("Keyed", () => {
     const few = { ...options, awake: intBetween(1, 4), script: Script }
 
     it.prop(
-      "knows of every key what was noted, whether it rests or not, until it is idle or has to go",
+      "keeps the notes of every key, resting or awake, until it is idle or evicted",
       { ...few, idleMillis: intBetween(20, 200), stubborn: Key },
       ({ awake, idleMillis, script, stubborn }) => {
         const subject = drive(16, idleMillis, awake)
@@ -323,7 +323,7 @@ describe("Keyed", () => {
           if (before !== undefined && subject.now - before.at < idleMillis) {
             assert.deepStrictEqual(cell.notes, before.notes)
           }
-          // From none to more numbers than there are columns, and such as are not whole.
+          // From no numbers to more than there are columns, fractions included.
           cell.notes = Array.from({ length: at % 5 }, (_, i) => i === 0 ? -Infinity : at + i / 8)
           cell.staysAwake = cell.key === `${stubborn}`
           known.set(cell.key, { at: subject.now, notes: cell.notes })
@@ -339,7 +339,7 @@ describe("Keyed", () => {
     )
 
     it.prop(
-      "never holds more than maxKeys entries when none is busy, and never forgets a busy one or lays it to rest",
+      "never holds more than maxKeys entries when none is busy, and never evicts a busy one or lays it to rest",
       few,
       ({ awake, idleMillis, maxKeys, script }) => {
         const subject = drive(maxKeys, idleMillis, awake)
@@ -358,7 +358,7 @@ describe("Keyed", () => {
     )
 
     it.prop(
-      "looks at no more than four entries to forget, and at four to lay to rest",
+      "looks at no more than four entries to evict, and at four to lay to rest",
       few,
       ({ awake, idleMillis, maxKeys, script }) => {
         const subject = drive(maxKeys, idleMillis, awake)
@@ -371,7 +371,7 @@ describe("Keyed", () => {
     )
 
     it.prop(
-      "forgets what is idle, also when no key is new",
+      "evicts idle keys, also when no key is new",
       { ...few, survivor: Key },
       ({ awake, idleMillis, maxKeys, script, survivor }) => {
         const subject = drive(maxKeys, idleMillis, awake)
@@ -385,7 +385,7 @@ describe("Keyed", () => {
       { arbitrary: { runs: 60, size: 200 } }
     )
 
-    it("forgets first what was not used for the longest, of all that rests", () => {
+    it("evicts the least recently used resting key first", () => {
       const subject = drive(8, 1e9, 2)
       subject.use(0, 1, 2, 3, 4, 5, 6, 7)
       subject.use(0, 2)
@@ -395,12 +395,12 @@ describe("Keyed", () => {
       assert.sameMembers(subject.keys(), ["0", "2", "4", "5", "6", "7", "new", "newer"])
     })
 
-    it("spares what must be remembered for longer, and forgets what rests behind it", () => {
+    it("spares a key that must be kept for longer, and evicts those resting behind it", () => {
       const subject = drive(8, 100, 1)
       subject.use("vendor's pause", 1, 2, 3)
       const cell = subject.get("vendor's pause")
       cell.touchedAt = 1_000
-      // It rests, is asked for, and rests again.
+      // It rests, wakes, and rests again.
       subject.use(4, "vendor's pause", 4)
       subject.now = 500
       for (let i = 0; i < 200; i++) subject.get("always")
@@ -410,7 +410,7 @@ describe("Keyed", () => {
       assert.deepStrictEqual(subject.keys(), ["always"])
     })
 
-    it("shows every cell that is awake, and ends although more and more come meanwhile", () => {
+    it("iterates over every awake cell, and ends although cells are added meanwhile", () => {
       const subject = drive(100, 1e9, 4)
       subject.use(0, 1, 2, 3, 4, 5)
       assert.sameMembers(Array.from(subject.keyed.cells(), ({ key }) => key), ["2", "3", "4", "5"])

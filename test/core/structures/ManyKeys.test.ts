@@ -11,7 +11,7 @@ import { fakeCall } from "../../drivers/FakeCall.ts"
 const keys = Array.from({ length: 12_000 }, (_, key) => `tenant-${key}`)
 const maxKeys = keys.length
 
-/** Makes a call under every key, one after another, and says of how many it was let in. */
+/** Makes a call under every key, one after another, and returns how many were admitted. */
 const callAll = (gate: Gate, now: number, outcome: Outcome.Outcome, of = keys): number => {
   const call = fakeCall({ now })
   let admitted = 0
@@ -38,7 +38,7 @@ describe("with more keys than are in use at a time", () => {
       } as const
     )
   ) {
-    it.effect(`a breaker with a ${name} counts the failures of each, and opens for each at the same`, () =>
+    it.effect(`a breaker with a ${name} counts the failures of each, and opens for each at the same count`, () =>
       Effect.gen(function*() {
         const breaker = Breaker.make({ trip, maxKeys, openFor: "1 minute" })
         for (const now of [1, 2_000, 4_000, 5_000]) {
@@ -53,7 +53,7 @@ describe("with more keys than are in use at a time", () => {
       }))
   }
 
-  it("a breaker forgets the calls of each when they are past its window, and remembers those that are not", () => {
+  it("a breaker drops the calls of each that are older than its window, and keeps the others", () => {
     const breaker = Breaker.make({
       trip: { _tag: "TimeWindow", window: "10 seconds", minimumCalls: 4, failureRate: 1 },
       maxKeys,
@@ -78,7 +78,7 @@ describe("with more keys than are in use at a time", () => {
   })
 
   for (const algorithm of ["TokenBucket", "SlidingWindow"] as const) {
-    it(`a rate limit by ${algorithm} grants each what it has left, and no more`, () => {
+    it(`a rate limit by ${algorithm} grants each its remaining permits, and no more`, () => {
       const rateLimit = RateLimit.make({ limit: 3, window: "1 minute", algorithm, queue: 0, maxKeys })
       for (const now of [0, 1, 2]) assert.strictEqual(callAll(rateLimit, now, success), keys.length)
       assert.strictEqual(callAll(rateLimit, 3, success), 0)
@@ -86,7 +86,7 @@ describe("with more keys than are in use at a time", () => {
       assert.strictEqual(rateLimit.size, keys.length)
     })
 
-    it(`a rate limit by ${algorithm} leaves a vendor alone that has said for how long`, () => {
+    it(`a rate limit by ${algorithm} makes no calls while the vendor's retry-after lasts`, () => {
       const rateLimit = RateLimit.make({ limit: 1_000, algorithm, queue: 0, maxKeys })
       const few = keys.slice(0, 100)
       callAll(rateLimit, 0, Outcome.failed(10, new RateLimited(429, { retryAfterMillis: 30_000 })), few)

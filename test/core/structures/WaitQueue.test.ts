@@ -12,14 +12,14 @@ class Guest extends Waiter {
 }
 
 const Id = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))
-/** Two queues, and guests that may stand in either or in none. */
+/** Two queues, and waiters that may stand in either or in none. */
 const Step = Schema.Struct({
   kind: Schema.Literals(["push", "push", "push", "remove", "remove", "shift"]),
   queue: Schema.Literals([0, 1]),
   id: Id
 })
 
-/** Whoever stands in the queue, read along its links forwards and backwards. */
+/** The waiters in the queue, read along its links forwards and backwards. */
 const standing = (queue: WaitQueue<Guest>): ReadonlyArray<number> => {
   const along = (first: Guest | undefined, link: "next" | "previous") => {
     const guests: Array<Guest> = []
@@ -37,7 +37,7 @@ const standing = (queue: WaitQueue<Guest>): ReadonlyArray<number> => {
 
 describe("WaitQueue", () => {
   it.prop(
-    "serves in the order of arrival, whoever leaves in between, like a list",
+    "serves in the order of arrival like a list, for any leaving in between",
     { script: Schema.Array(Step) },
     ({ script }) => {
       const guests = Array.from({ length: 10 }, (_, id) => new Guest(id))
@@ -70,7 +70,7 @@ describe("WaitQueue", () => {
     { arbitrary: { runs: 150, size: 150 } }
   )
 
-  it("lets nobody out that stands in another queue or in none", () => {
+  it("does not remove a waiter that stands in another queue or in none", () => {
     const [here, elsewhere] = [new WaitQueue<Guest>(), new WaitQueue<Guest>()]
     const [guest, stranger] = [new Guest(0), new Guest(1)]
     here.push(guest)
@@ -82,7 +82,7 @@ describe("WaitQueue", () => {
     assert.deepStrictEqual([here.length, here.shift()], [0, undefined])
   })
 
-  it("touches a dozen links a waiter, also when a hundred thousand wait", () => {
+  it("touches a dozen links per waiter, even with a hundred thousand waiting", () => {
     const n = 100_000
     const count = { links: 0, atMost: 12 * n }
     const queue = new WaitQueue<Guest>()
@@ -92,7 +92,7 @@ describe("WaitQueue", () => {
       queue.push(guest)
       return guest
     })
-    // Half of them leave from the middle, the others come to their turn.
+    // Half of them leave from the middle; the others are served.
     for (let id = n - 1; id > 0; id -= 2) queue.remove(guests[id]!)
     for (let id = 0; id < n; id += 2) assert.strictEqual(queue.shift(), guests[id])
     assert.strictEqual(queue.length, 0)

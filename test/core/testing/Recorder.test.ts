@@ -36,7 +36,7 @@ const acme = (baseUrl: string) =>
     policy: { retry: false, breaker: false }
   })
 
-/** A folder, a file in it, and a secret that is read for every request. */
+/** A directory, a file in it, and a secret that is read for every request. */
 const setting = Effect.gen(function*() {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "breakwater-recorder-"))),
@@ -50,13 +50,13 @@ const setting = Effect.gen(function*() {
 const find = (baseUrl: string, id: string, key: string) =>
   Effect.flatMap(acme(baseUrl), (client) => client.find({ params: { id }, query: { api_key: key } }))
 
-/** Nobody is there. */
+/** A transport without a server. */
 const nowhere = "https://api.acme.example"
 
 const network = Effect.provide(UndiciTransport.layer({ loopback: true }))
 
 describe("a recording", () => {
-  it.live("plays what was recorded, to the same requests with other secrets", () =>
+  it.live("is replayed to the same requests with other secrets", () =>
     Effect.gen(function*() {
       const { file, given, secret } = yield* setting
       const key = randomUUID()
@@ -75,7 +75,7 @@ describe("a recording", () => {
     ["as it is", ""],
     ["behind a byte order mark", "\uFEFF"]
   ])(
-    "has neither the password that was sent nor the token that was given for it, %s",
+    "holds neither the password of a request nor the token of its response, %s",
     ([, mark]) =>
       Effect.gen(function*() {
         const { file, given } = yield* setting
@@ -95,7 +95,7 @@ describe("a recording", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.live("is not written when a secret survives, and what was there stays", () =>
+  it.live("is not written if a secret survives, and leaves the old file", () =>
     Effect.gen(function*() {
       const { file, folder, given, secret } = yield* setting
       writeFileSync(file, "as before")
@@ -116,14 +116,14 @@ describe("a recording", () => {
         )
         assert.instanceOf(refused, Recorder.SecretSurvives)
         assert.deepInclude(refused, { exchange: 0, place: "response" })
-        assert.include(refused.message, "is not written: a secret survives in the response of exchange 0")
+        assert.include(refused.message, "was not written: a secret survives in the response of exchange 0")
         assert.notInclude(JSON.stringify(refused), secret)
       }
       assert.strictEqual(readFileSync(file, "utf8"), "as before")
       assert.deepStrictEqual(readdirSync(folder), ["acme.json"])
     }).pipe(Effect.scoped))
 
-  it.live("is not written when what was to be recorded fails", () =>
+  it.live("is not written if the recorded effect fails", () =>
     Effect.gen(function*() {
       const { file, given } = yield* setting
       const server = yield* ScriptedServer.serve(() => ScriptedServer.json({}, 500))
@@ -132,7 +132,7 @@ describe("a recording", () => {
       assert.isFalse(existsSync(file))
     }).pipe(Effect.scoped))
 
-  it.live("knows the secrets it is told, and shows the headers it may", () =>
+  it.live("removes the configured secrets, and shows the configured headers", () =>
     Effect.gen(function*() {
       const { file, given } = yield* setting
       const told = randomUUID()
@@ -149,7 +149,7 @@ describe("a recording", () => {
       assert.include(text, "\"x-acme-owner\": \"<redacted>\"")
     }).pipe(Effect.scoped))
 
-  it.live("plays failures of the network as they were", () =>
+  it.live("replays failures of the network", () =>
     Effect.gen(function*() {
       const { file, given } = yield* setting
       const server = yield* ScriptedServer.serve(() => "reset")
@@ -163,7 +163,7 @@ describe("a recording", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("has each answer once, and says what it has none for", () =>
+  it.live("replays each response once, and names a request without one", () =>
     Effect.gen(function*() {
       const { file, given } = yield* setting
       const key = randomUUID()
@@ -177,7 +177,7 @@ describe("a recording", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("is refused when it is not there, not as it was recorded, or of another kind", () =>
+  it.live("is refused if it is missing, changed or of another kind", () =>
     Effect.gen(function*() {
       const { file, given } = yield* setting
       const problem = Effect.map(
@@ -203,7 +203,7 @@ describe("a recording", () => {
       }
     }).pipe(Effect.scoped))
 
-  it.live("says when it cannot be written", () =>
+  it.live("reports that it cannot be written", () =>
     Effect.gen(function*() {
       const { folder, given } = yield* setting
       const server = yield* ScriptedServer.serve(() => ScriptedServer.json({ id: "1" }))

@@ -39,10 +39,10 @@ const rangeOf = (block: string) => {
 const registered = [...ipv4, ...ipv6, ...beside].map((row) => ({ row, ...rangeOf(row[0]) }))
   .toSorted((a, b) => b.length - a.length)
 
-/** Addresses of metadata services that no registry knows of, as their clouds document them. */
+/** Addresses of metadata services that are in no registry, from the documentation of their clouds. */
 const metadataInPublicSpace = ["168.63.129.16"]
 
-/** What the registries say, by the smallest block: only what is said to be reachable is. */
+/** The registries' answer, by the smallest block: only addresses marked as reachable are. */
 const isReachable = (address: Address): boolean => {
   if (metadataInPublicSpace.includes(write(address))) return false
   const { bits, value } = address
@@ -60,7 +60,7 @@ const within = ({ bits, first, last }: { bits: 32 | 128; first: bigint; last: bi
 const Place = intBetween(0, 0xffff_ffff)
 const many = { arbitrary: { runs: 2_000 } }
 
-/** Every way to write an IPv4 address into an IPv6 address. */
+/** Every form of an IPv4 address inside an IPv6 address. */
 const embeddings: ReadonlyArray<readonly [form: string, of: (value: bigint) => bigint, isJudgedByIt: boolean]> = [
   ["IPv4-mapped (RFC 4291)", (value) => (0xffffn << 32n) | value, false],
   ["IPv4-compatible (RFC 4291)", (value) => value, false],
@@ -96,7 +96,7 @@ describe("AddressGuard", () => {
       many
     )
 
-    it.prop("lets through every other IPv4 address", { value: Place }, ({ value }) => {
+    it.prop("allows every other IPv4 address", { value: Place }, ({ value }) => {
       const address: Address = { bits: 32, value: BigInt(value) }
       assert.strictEqual(passes(write(address)), isReachable(address))
     }, many)
@@ -109,7 +109,7 @@ describe("AddressGuard", () => {
       "172.32.0.0",
       "2606:4700:4700::1111",
       "2a00:1450:4001:81b::200e"
-    ])("lets %s through", (address) => assert.isTrue(passes(address)))
+    ])("allows %s", (address) => assert.isTrue(passes(address)))
 
     it.each([
       ["169.254.169.254", "AWS, Google Cloud, Azure, Oracle"],
@@ -126,7 +126,7 @@ describe("AddressGuard", () => {
       ["fd00:a9fe:a9fe::1", "Akamai"],
       ["fd00:42::42", "Scaleway"],
       ["fe80::a9fe:a9fe", "OpenStack"]
-    ])("names %s a metadata service, of %s", (address, cloud) => {
+    ])("identifies %s as a metadata service, of %s", (address, cloud) => {
       const refusal = byDefault.refusal(address)
       assert.include(refusal, "metadata service")
       assert.include(refusal, cloud)
@@ -145,7 +145,7 @@ describe("AddressGuard", () => {
       "[2606:4700::1]",
       "fe80::1%eth0",
       "8.8.8.8/32"
-    ])("lets nothing through that is no address, such as %j", (text) => {
+    ])("refuses texts that are not addresses, such as %j", (text) => {
       assert.strictEqual(byDefault.refusal(text), "not an address")
     })
   })
@@ -164,7 +164,7 @@ describe("AddressGuard", () => {
     })
 
     it.prop(
-      "every form, also where the operator allows the form itself",
+      "every form, even if the operator allows the form itself",
       {
         form: Schema.Literals(embeddings.map((_, index) => index)),
         entry: Schema.Literals(ipv4.map((_, index) => index)),
@@ -203,7 +203,7 @@ describe("AddressGuard", () => {
       many
     )
 
-    it.prop("what a URL makes of every spelling of an IPv4 address", { value: Place }, ({ value }) => {
+    it.prop("the URL parser's reading of every spelling of an IPv4 address", { value: Place }, ({ value }) => {
       const octets = dotted(BigInt(value)).split(".").map(Number)
       const [a = 0, b = 0, c = 0, d = 0] = octets
       const octal = (n: number) => `0${n.toString(8)}`
@@ -225,7 +225,7 @@ describe("AddressGuard", () => {
   })
 
   describe("with `allow`", () => {
-    it("lets through what is allowed, and nothing beside it", () => {
+    it("allows the listed addresses, and nothing else", () => {
       const guard = AddressGuard.make({ allow: ["10.1.0.0/16", "192.168.7.7", "fd12::/32", "fd99::1"] })
       const allowed = ["10.1.0.0", "10.1.255.255", "192.168.7.7", "fd12:0:ffff::1", "fd99::1", "8.8.8.8"]
       const others = ["10.0.255.255", "10.2.0.0", "192.168.7.6", "192.168.7.8", "fd13::", "fd99::2", "::ffff:10.1.0.1"]
@@ -233,7 +233,7 @@ describe("AddressGuard", () => {
       assert.deepStrictEqual(others.filter((address) => guard.refusal(address) === undefined), [])
     })
 
-    it("lets a metadata service through only by its own address", () => {
+    it("allows a metadata service only by its own address", () => {
       const blocks = AddressGuard.make({ allow: ["100.64.0.0/10", "169.254.0.0/16", "fd00::/8"] })
       for (const address of ["100.100.100.200", "169.254.169.254", "fd00:ec2::254"]) {
         assert.include(blocks.refusal(address), "metadata service")
@@ -260,12 +260,12 @@ describe("AddressGuard", () => {
       ["allow", "239.1.1.1", /allow must not include multicast/],
       ["allow", "ff02::1", /allow must not include multicast/],
       ["allow", "255.255.255.255", /allow must not include broadcast/]
-    ])("is not made with %s: %j", (option, text, message) => {
+    ])("cannot be made with %s: %j", (option, text, message) => {
       assert.throws(() => AddressGuard.make({ [option]: [text] }), message)
     })
   })
 
-  it("lets nothing through that is denied, whatever else is said, and in whatever form", () => {
+  it("refuses denied addresses in every form, even if they are also allowed", () => {
     const guard = AddressGuard.make({
       deny: ["8.8.8.0/24", "10.1.2.3", "127.0.0.2", "2a00:1450::/32"],
       allow: ["10.1.0.0/16"],
@@ -290,7 +290,7 @@ describe("AddressGuard", () => {
     const guard = AddressGuard.make({ loopback: true })
 
     it.each(["127.0.0.1", "127.255.255.254", "::1"])(
-      "lets %s through, as such and as a name of this machine",
+      "allows %s, as a literal and under a name of this machine",
       (own) => {
         assert.strictEqual(byDefault.refusal(own)?.startsWith("loopback"), true)
         assert.strictEqual(guard.refusal(own), undefined)
@@ -302,7 +302,7 @@ describe("AddressGuard", () => {
     )
 
     it.each(["example.com", "localhost.example.com", "notlocalhost", "localhost..", ".localhost"])(
-      "lets %s lead elsewhere, and not to this machine",
+      "allows %s to lead elsewhere, but not to this machine",
       (name) => {
         assert.strictEqual(guard.refusal("8.8.8.8", name), undefined)
         assert.isDefined(guard.refusal("127.0.0.1", name))
@@ -311,14 +311,14 @@ describe("AddressGuard", () => {
     )
 
     it.each(["8.8.8.8", "10.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1"])(
-      "lets no name of this machine lead to %s",
+      "refuses a name of this machine that leads to %s",
       (address) => {
         assert.isDefined(guard.refusal(address, "localhost"))
       }
     )
 
     it.each(["0.0.0.0", "::", "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::127.0.0.1", "10.0.0.1", "169.254.169.254"])(
-      "lets %s no more through than without it",
+      "refuses %s as it does without",
       (address) => assert.isDefined(guard.refusal(address))
     )
   })

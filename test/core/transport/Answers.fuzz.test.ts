@@ -17,7 +17,7 @@ const Api = HttpApi.make("acme").add(
   )
 )
 
-/** How long a call may take, and how much longer a busy machine. */
+/** The time limit of a call, and an allowance for a busy machine. */
 const limitMillis = 60
 const slackMillis = 3_000
 
@@ -106,7 +106,7 @@ const Piece = Schema.Union([Line, Header, Body])
 
 const bytesOf = (piece: typeof Piece.Type): string => typeof piece === "string" ? piece : latin1(Uint8Array.from(piece))
 
-/** Damages a good answer: so many bytes from there are others. */
+/** Damages a good response: replaces some bytes from an offset on. */
 const Damage = Schema.Struct({ at: intBetween(0, 90), length: intBetween(0, 4), by: Garbage })
 
 const good = [
@@ -139,9 +139,9 @@ const answerOf = (answer: typeof Answer.Type): string => {
 
 const Scene = Schema.Struct({
   answer: Answer,
-  /** Into how many writes it is cut. */
+  /** The number of writes for the response. */
   writes: intBetween(1, 4),
-  /** What the server does behind it. */
+  /** The server's behaviour after the response. */
   afterwards: Schema.Literals(["end", "end", "reset", "stay"])
 })
 
@@ -186,14 +186,14 @@ const clientOf = (name: string, baseUrl: string, timeoutMillis: number) =>
     ConfigProvider.layer(ConfigProvider.fromUnknown({ [`${name.toUpperCase()}_BASE_URL`]: baseUrl }))
   ))
 
-/** How calls ended, to see that the property looks at more than one way. */
+/** The outcomes of calls, to check that the property covers more than one. */
 const ends = new Map<string, number>()
 
 let memoryBefore: number | undefined
 
-describe("whatever bytes a server answers with", () => {
+describe("for any bytes in a response", () => {
   it.live.prop(
-    "the call has a typed end in time, the next call to another is not disturbed, and nothing is left over",
+    "the call has a typed end in time, a later call elsewhere is not disturbed, and nothing leaks",
     { scene: Scene },
     ({ scene }) =>
       counted(Effect.gen(function*() {
@@ -216,14 +216,14 @@ describe("whatever bytes a server answers with", () => {
     { arbitrary: { runs: 300 }, timeout: 120_000 }
   )
 
-  it.live("no memory is left over", () =>
+  it.live("no memory leaks", () =>
     Effect.map(heldBytes, (bytes) => {
       assert.isBelow(bytes - memoryBefore!, 16 * 1024 * 1024)
     }))
 
-  it.live("no timer of undici's is left over", () => clockStops)
+  it.live("no timer of undici's leaks", () => clockStops)
 
-  it("is an answer now and then, and fails in more than one way", () => {
+  it("some calls succeed, and others fail in more than one way", () => {
     for (const end of ["an answer", "ConnectionLost", "InvalidResponse", "Timeout"]) {
       assert.isAtLeast(ends.get(end) ?? 0, 1, `${end}, of ${JSON.stringify(Array.from(ends))}`)
     }

@@ -13,7 +13,7 @@ describe("basic authentication", () => {
   })
 
   it.prop(
-    "is read as it was written, with colons in the password",
+    "is decoded to its original, with colons in the password",
     { user: Schema.String, password: Schema.String },
     ({ password, user }) => {
       const [name, secret] = [user.toWellFormed().replaceAll(":", ""), password.toWellFormed()]
@@ -23,7 +23,7 @@ describe("basic authentication", () => {
     }
   )
 
-  it.prop("is read without an error from any header, and from none of another scheme", { text: Schema.String }, ({
+  it.prop("is decoded without an exception from any header, and never from another scheme", { text: Schema.String }, ({
     text
   }) => {
     BasicAuth.decode(`Basic ${text}`)

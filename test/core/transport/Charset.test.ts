@@ -8,7 +8,7 @@ const bytes = Schema.Array(intBetween(0, 255))
 const mark = "\uFEFF"
 
 describe("the text of a body", () => {
-  it.prop("is what was encoded, leniently and strictly", { text: Schema.String }, ({ text }) => {
+  it.prop("is the original text, leniently and strictly", { text: Schema.String }, ({ text }) => {
     // An encoder has no bytes for half a surrogate pair.
     const body = new TextEncoder().encode(text)
     assert.strictEqual(Charset.strictText(body), text.toWellFormed())
@@ -29,17 +29,17 @@ describe("the text of a body", () => {
     assert.strictEqual(Charset.strictText(Uint8Array.from(body)), strict)
   })
 
-  it.prop("is strict exactly where the body is UTF-8, and never throws", { bytes }, ({ bytes }) => {
+  it.prop("is present in strict mode exactly if the body is UTF-8, and never throws", { bytes }, ({ bytes }) => {
     const body = Uint8Array.from(bytes)
     assert.strictEqual(Charset.strictText(body) !== undefined, isUtf8(body))
     assert.isString(Charset.text(body))
   })
 
   it.prop(
-    "is one character for each of its first bytes, when it may be anything",
+    "is one character per byte for the first bytes of any body",
     { bytes, limit: intBetween(0, 20) },
     ({ bytes, limit }) => {
-      // Within a larger buffer, as a socket gives them.
+      // Within a larger buffer, as sockets deliver them.
       const body = Uint8Array.from([1, 2, ...bytes, 3]).subarray(2, 2 + bytes.length)
       assert.deepStrictEqual(Array.from(Charset.head(body, limit), (one) => one.charCodeAt(0)), bytes.slice(0, limit))
     }

@@ -13,7 +13,7 @@ const passes = (check: () => void): boolean => {
 }
 
 describe("headers", () => {
-  it("have the first of their values", () => {
+  it("return the first of several values", () => {
     const headers = { etag: "\"1\"", "set-cookie": ["a=1", "b=2"], age: [], date: undefined }
     assert.strictEqual(Headers.header(headers, "etag"), "\"1\"")
     assert.strictEqual(Headers.header(headers, "set-cookie"), "a=1")
@@ -32,7 +32,7 @@ describe("headers", () => {
     ["a/b", false],
     ["line\nbreak", false],
     ["tökén", false]
-  ])("are named by a token (RFC 9110, sections 5.1 and 5.6.2); %j is one: %s", (name, isToken) => {
+  ])("accept a token as a name (RFC 9110, sections 5.1 and 5.6.2); %j is one: %s", (name, isToken) => {
     assert.strictEqual(Headers.isToken(name), isToken)
   })
 
@@ -48,15 +48,15 @@ describe("headers", () => {
     ["del\u007f", false],
     ["obs-text \u00e9", false],
     ["\u4e2d", false]
-  ])("hold visible ASCII (RFC 9110, section 5.5, and stricter); %j passes: %s", (value, isValue) => {
+  ])("accept visible ASCII as a value (stricter than RFC 9110, section 5.5); %j passes: %s", (value, isValue) => {
     assert.strictEqual(Headers.isFieldValue(value), isValue)
   })
 
-  it.prop("are named as Node checks it, for any text", { text: Schema.String }, ({ text }) => {
+  it.prop("accept exactly the names that Node accepts, for any text", { text: Schema.String }, ({ text }) => {
     assert.strictEqual(Headers.isToken(text), passes(() => validateHeaderName(text)))
   })
 
-  it.prop("hold no value that Node would not write", { text: Schema.String }, ({ text }) => {
+  it.prop("accept no value that Node would not write", { text: Schema.String }, ({ text }) => {
     if (Headers.isFieldValue(text)) validateHeaderValue("x", text)
     assert.isFalse(Headers.isFieldValue(`${text}\n`))
   })

@@ -55,10 +55,10 @@ const Api = HttpApi.make("acme").add(
   )
 )
 
-/** Says who we are to the vendor, and is nobody else's business. */
+/** A header that identifies us to the vendor, and that no other server may see. */
 const account = randomUUID()
 
-/** Patient, so that what ends a call is what the row is about; and told to try once. */
+/** Long limits, so that the row's behaviour ends the call, and a single attempt. */
 const patient: Policy.Policy = {
   deadline: "5 seconds",
   attemptTimeout: "5 seconds",
@@ -67,10 +67,10 @@ const patient: Policy.Policy = {
   retry: false
 }
 
-/** Beyond the limit that ends a call, for a busy machine. */
+/** An allowance beyond the limit that ends a call, for a busy machine. */
 const slackMillis = 3_000
 
-/** How much more memory may be held while a call meets a flood or a bomb. */
+/** The largest growth of memory during a flood or a decompression bomb. */
 const maxGrowthBytes = 32 * 1024 * 1024
 
 const transportOf = ({ transport }: Row, world: World) =>
@@ -101,12 +101,12 @@ const calls: Record<NonNullable<Row["call"]>, (client: Client) => Effect.Effect<
   ship: (client) => client.ship()
 }
 
-/** undici gives a connection back one turn of the event loop after its answer. */
+/** undici releases a connection one turn of the event loop after its response. */
 const nextTurn = Effect.callback<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
-/** Plays a row. Returns what the caller got. */
+/** Plays a row. Returns the caller's outcome. */
 const play = (row: Row) => {
   const secret = randomUUID()
   return Effect.gen(function*() {
@@ -151,11 +151,11 @@ const play = (row: Row) => {
     assert.isBelow(growth, maxGrowthBytes, "memory")
 
     const limit = row.limit?.[1] ?? 0
-    assert.isAtLeast(elapsed, limit - 1, "it was not cut off too soon")
-    assert.isAtMost(elapsed, limit + slackMillis, "it was cut off in time")
+    assert.isAtLeast(elapsed, limit - 1, "the call ended no earlier than its limit")
+    assert.isAtMost(elapsed, limit + slackMillis, "the call ended in time")
     if (row.at === undefined) {
       const requests = row.requests ?? 1
-      yield* server.until(`${requests} requests have come`, () => hostileRequests >= requests)
+      yield* server.until(`${requests} requests have arrived`, () => hostileRequests >= requests)
       assert.strictEqual(hostileRequests, requests, "requests")
       assert.strictEqual(
         elsewhere.connections.reduce((sum, { requests }) => sum + requests, 0),
@@ -180,7 +180,7 @@ const play = (row: Row) => {
       assert.strictEqual(
         server.connections.length,
         connectionsThen + (connection === "kept" ? 0 : 1),
-        `connections after it, of which there were ${connectionsBefore} before it`
+        `connections afterwards, with ${connectionsBefore} before the call`
       )
     }
     const shown = inspect(exit, { depth: 20, showHidden: true }) + JSON.stringify(exit)
@@ -192,7 +192,7 @@ const play = (row: Row) => {
   )
 }
 
-/** What a caller got, without the sample of the body: its form is told elsewhere. */
+/** The caller's outcome, without the shape of the body, which other tests cover. */
 const told = (exit: Exit.Exit<unknown, unknown>): unknown => {
   if (Exit.isSuccess(exit)) return exit.value
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
@@ -208,7 +208,7 @@ const plain = (gets: Row["gets"]): unknown =>
     ])
     : gets
 
-/** What has been played, as the table shows it. */
+/** The rows played so far, as lines of the table. */
 const played = new Map<Row, string>()
 
 describe("a call to a hostile vendor", () => {
@@ -233,7 +233,7 @@ describe("a call to a hostile vendor", () => {
 
   it.live("leaves undici without a timer", () => clockStops)
 
-  it("meets what docs/hostile-behaviours.md says, which `vitest -u` writes anew", async () => {
+  it("matches docs/hostile-behaviours.md, which `vitest -u` rewrites", async () => {
     const all = sections.flatMap(({ rows }) => rows)
     assert.deepStrictEqual(all.filter((row) => !played.has(row)).map(({ does }) => does), [], "every row was played")
     await expect(document()).toMatchFileSnapshot("../../../docs/hostile-behaviours.md")
@@ -262,14 +262,14 @@ const document = () =>
   [
     "# Hostile behaviours",
     "",
-    "What a server, or whoever stands in its place, does to a call, and what becomes of it. Written by",
+    "Hostile behaviours of a server, or of anything in its place, and their effect on a call. Written by",
     "[`test/core/transport/Hostile.test.ts`](../test/core/transport/Hostile.test.ts), which plays every row over real",
     "sockets; change the rows there, and run `npx vitest run test/core/transport/Hostile.test.ts -u`.",
     "",
-    "*Happened* says whether the vendor may have done what it was asked. *Within* names the limit that ended the call; where",
-    "there is none, the call ended by itself. *Connection* says what became of it: after every row the next call got its own",
-    "answer, over the same connection where it was kept, and over a new one where it was closed. After every row no socket,",
-    "timer, unpacker or fibre was left over, and after a flood or a bomb no memory beyond 32 MiB, garbage included.",
+    "*Happened* says whether the request may have had an effect. *Within* names the limit that ended the call, or says that it",
+    "ended by itself (at once). *Connection* says whether the connection was kept or closed: after every row the next call",
+    "got its own answer, over the same connection or over a new one. After every row no socket, timer, decompressor or fiber",
+    "was left over. A flood or a decompression bomb held at most 32 MiB of memory, garbage included.",
     "",
     ...sections.flatMap(({ rows, title }) => [
       `## ${title}`,

@@ -11,7 +11,7 @@ import * as Wire from "../../watches/Wire.ts"
 const trusted = authority()
 const options = { proxy: false, loopback: true, http2: true, tls: { ca: [trusted.certificate] } } as const
 
-/** A vendor that speaks HTTP/2, and does with each stream what a test says. */
+/** A vendor over HTTP/2; a test scripts its streams. */
 const serve = (onStream: (stream: ServerHttp2Stream, index: number) => void) =>
   Effect.gen(function*() {
     let streams = 0
@@ -56,7 +56,7 @@ describe("HTTP/2", () => {
       assert.strictEqual(vendor.sessions, 1)
     }))
 
-  it.live("is spoken only where it is asked for, and with servers that choose it", () =>
+  it.live("is used only if enabled, and with servers that choose it", () =>
     Effect.gen(function*() {
       const vendor = yield* serve(hello)
       const plain = yield* Wire.once({ ...options, http2: false }, vendor.origin)
@@ -70,11 +70,11 @@ describe("HTTP/2", () => {
     }))
 
   it.live.each<readonly [string, (stream: ServerHttp2Stream) => void]>([
-    ["a stream is reset before any answer", (stream) => stream.close(8)],
-    ["the session ends before any answer", (stream) => stream.session!.destroy()],
+    ["a stream is reset before any response", (stream) => stream.close(8)],
+    ["the session ends before any response", (stream) => stream.session!.destroy()],
     ["the session goes away with an error", (stream) => stream.session!.goaway(2)]
   ])(
-    "says that nobody knows what happened when %s, and goes on with the next request",
+    "reports an unknown fate when %s, and continues with the next request",
     ([, misbehave]) =>
       Effect.gen(function*() {
         const vendor = yield* serve((stream, index) => index === 0 ? misbehave(stream) : hello(stream))
@@ -85,15 +85,15 @@ describe("HTTP/2", () => {
       })
   )
 
-  it.live("sends a request again that the server has refused to look at", () =>
+  it.live("resends a request whose stream the server has refused", () =>
     Effect.gen(function*() {
-      // RFC 9113, section 8.7: REFUSED_STREAM says that nothing was done with it.
+      // RFC 9113, section 8.7: REFUSED_STREAM guarantees that the request had no effect.
       const vendor = yield* serve((stream, index) => index === 0 ? stream.close(7) : hello(stream))
       assert.strictEqual((yield* Wire.once(options, vendor.origin)).body, "hello")
       assert.strictEqual(vendor.streams, 2)
     }))
 
-  it.live("says so when a body breaks off", () =>
+  it.live("reports a body that is cut off", () =>
     Effect.gen(function*() {
       const vendor = yield* serve((stream) => {
         stream.respond({ ":status": 200, "content-length": 10 })
@@ -104,7 +104,7 @@ describe("HTTP/2", () => {
       assert.strictEqual(outcome.reason?._tag, "ConnectionLost")
     }))
 
-  it.live("ends a stream that nobody waits for, and leaves the others alone", () =>
+  it.live("cancels the stream of a cancelled request, and leaves the others alone", () =>
     Effect.gen(function*() {
       const closed: Array<number> = []
       const { changed, until } = Watch.make()

@@ -5,7 +5,7 @@ import { exampleMillis, examples, formats } from "../../drivers/HttpDates.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
 
 describe("a date of HTTP", () => {
-  // A server whose local time is not UTC: a date without a zone must not be read in it.
+  // A local time zone other than UTC: a date without a zone must not be read in it.
   const zone = process.env["TZ"]
   beforeAll(() => {
     process.env["TZ"] = "America/New_York"
@@ -21,19 +21,19 @@ describe("a date of HTTP", () => {
   })
 
   it.prop(
-    "is read as it was written, to the second, for every year of four digits",
+    "is read back to the second, for every year of four digits",
     { seconds: intBetween(Date.UTC(1000, 0, 1) / 1_000, Date.UTC(9999, 11, 31, 23, 59, 59) / 1_000) },
     ({ seconds }) => {
       const date = new Date(seconds * 1_000)
       assert.strictEqual(HttpDate.parse(formats["IMF-fixdate"](date)), date.getTime())
       assert.strictEqual(HttpDate.parse(formats.asctime(date)), date.getTime())
-      // As Node and every browser write it.
+      // The format of Node and every browser.
       assert.strictEqual(HttpDate.parse(date.toUTCString()), date.getTime())
     }
   )
 
   it.prop(
-    "is read as it was written with a year of two digits, from 1950 to 2049",
+    "is read back with a year of two digits, from 1950 to 2049",
     { seconds: intBetween(Date.UTC(1950, 0, 1) / 1_000, Date.UTC(2049, 11, 31, 23, 59, 59) / 1_000) },
     ({ seconds }) => {
       const date = new Date(seconds * 1_000)
@@ -66,7 +66,7 @@ describe("a date of HTTP", () => {
     assert.isTrue(Number.isFinite(HttpDate.parse(text) ?? 0))
   })
 
-  it("is the time of a response where that has one, its first value where it has several", () => {
+  it("is the time of a response, by the first of several values", () => {
     const [date = ""] = examples
     assert.strictEqual(HttpDate.ofResponse({ date }), exampleMillis)
     assert.strictEqual(HttpDate.ofResponse({ date: [date, "5"] }), exampleMillis)

@@ -21,7 +21,7 @@ describe("the address of a service", () => {
     assert.strictEqual(HttpUrl.flawOf(new URL(url)), flaw)
   })
 
-  it("is never part of the sentence that says what is wrong with it", () => {
+  it("does not appear in the message about its flaw", () => {
     assert.deepStrictEqual(HttpUrl.flaws, {
       Insecure: "must begin with https:// (http:// is for this machine only)",
       UserInfo: "must hold no user and no password",
@@ -29,7 +29,7 @@ describe("the address of a service", () => {
     })
   })
 
-  it.prop("has the port that it names, or that of its scheme", { port: intBetween(0, 65_535) }, ({ port }) => {
+  it.prop("has its own port, or that of its scheme", { port: intBetween(0, 65_535) }, ({ port }) => {
     for (const scheme of ["http", "https"]) {
       assert.strictEqual(HttpUrl.portOf(new URL(`${scheme}://acme.example:${port}`)), port)
     }

@@ -27,25 +27,25 @@ describe("the JSON of a body", () => {
     assert.deepStrictEqual(Json.parse(bytesOf(text)), value)
   })
 
-  it("is absent where the body is not UTF-8", () => {
+  it("is absent if the body is not UTF-8", () => {
     assert.isUndefined(Json.parse(Buffer.from("{\"name\":\"caf\u00e9\"}", "latin1")))
     assert.isUndefined(Json.parse(Buffer.from("{\"id\":7}", "utf16le")))
   })
 
-  it("has no byte order mark any more when it is text", () => {
+  it("must not begin with a byte order mark when parsed from text", () => {
     assert.deepStrictEqual(Json.parseText("{\"id\":7}"), { id: 7 })
     assert.isUndefined(Json.parseText(`${mark}{"id":7}`))
     assert.isUndefined(Json.parseText("{"))
   })
 
-  it.prop("is read as it was written, with and without a byte order mark", { value: Schema.Json }, ({ value }) => {
+  it.prop("is read back, with and without a byte order mark", { value: Schema.Json }, ({ value }) => {
     const text = JSON.stringify(value)
     const written = JSON.parse(text) as unknown
     assert.deepStrictEqual(Json.parse(bytesOf(text)), written)
     assert.deepStrictEqual(Json.parse(bytesOf(mark + text)), written)
   })
 
-  it.prop("is a value or absent, whatever the bytes", { bytes: Schema.Array(intBetween(0, 255)) }, ({ bytes }) => {
+  it.prop("is a value or absent, for any bytes", { bytes: Schema.Array(intBetween(0, 255)) }, ({ bytes }) => {
     const value = Json.parse(Uint8Array.from(bytes))
     if (value !== undefined) JSON.stringify(value)
   })

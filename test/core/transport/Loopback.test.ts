@@ -9,7 +9,7 @@ import { intBetween } from "../../drivers/IntBetween.ts"
 import { declaration } from "../../fakes/Acme.ts"
 import * as Wire from "../../watches/Wire.ts"
 
-/** Hosts as they stand in a URL, and whether they are this machine. */
+/** Hosts of URLs, and whether they are this machine. */
 const hosts: ReadonlyArray<readonly [host: string, isHere: boolean, because: string]> = [
   ["localhost", true, "RFC 6761, section 6.3"],
   ["LocalHost", true, "names have no case (RFC 4343)"],
@@ -46,12 +46,12 @@ describe("this machine", () => {
     assert.strictEqual(Loopback.isHere(new URL(`https://${host}`).hostname), isHere)
   })
 
-  it.effect.each(hosts)("as plain http at %s is accepted by base URLs, secret sources and transport alike: %s", ([
+  it.effect.each(hosts)("is accepted over plain http at %s by base URLs, secret sources and transport alike: %s", ([
     host,
     isHere
   ]) =>
     Effect.gen(function*() {
-      // Nobody listens at port 1: a transport that accepts the host cannot connect, one that does not says so before.
+      // Port 1 is closed: a transport that accepts the host fails to connect, any other refuses before.
       const url = `http://${host}:1`
       const transport = { proxy: false, loopback: true } as const
       const client = yield* Effect.result(
@@ -70,7 +70,7 @@ describe("this machine", () => {
     }).pipe(Effect.scoped))
 
   it.prop(
-    "is every address of 127.0.0.0/8, and no other IPv4 address, also as one number in a URL",
+    "is every address of 127.0.0.0/8, and no other IPv4 address, even as one number in a URL",
     { value: Schema.Union([intBetween(0x7f00_0000, 0x7fff_ffff), intBetween(0, 0xffff_ffff)]) },
     ({ value }) => {
       const { hostname } = new URL(`http://${value}`)
@@ -78,9 +78,13 @@ describe("this machine", () => {
     }
   )
 
-  it.prop("is no name that ends in another label", { label: Schema.String, name: Schema.String }, ({ label, name }) => {
-    if (/^(?:|localhost)\.?$/i.test(label)) return
-    assert.isFalse(Loopback.isLocalName(`${name}.localhost.${label.replaceAll(".", "")}x`))
-    assert.isFalse(Loopback.isLocalName(`${label.replaceAll(".", "")}xlocalhost`))
-  })
+  it.prop(
+    "is not a name that ends in another label",
+    { label: Schema.String, name: Schema.String },
+    ({ label, name }) => {
+      if (/^(?:|localhost)\.?$/i.test(label)) return
+      assert.isFalse(Loopback.isLocalName(`${name}.localhost.${label.replaceAll(".", "")}x`))
+      assert.isFalse(Loopback.isLocalName(`${label.replaceAll(".", "")}xlocalhost`))
+    }
+  )
 })

@@ -18,7 +18,7 @@ const hello: Behaviour = {
 const trusted = authority()
 const vendorCertificate = trusted.issue({ hosts: ["shop.example"] })
 
-/** A proxy that does as it is told: every tunnel leads to the vendor of the test. */
+/** A proxy whose tunnels all lead to the vendor of the test. */
 const proxyTo = (vendorPort: number, isTls = false) =>
   Effect.gen(function*() {
     const asked: Array<Pick<IncomingMessage, "url" | "headers">> = []
@@ -41,7 +41,7 @@ const proxyTo = (vendorPort: number, isTls = false) =>
 const through = (proxy: Proxy.ProxySetting, options: UndiciTransportOptions = {}): UndiciTransportOptions => ({
   proxy,
   tls: { ca: [trusted.certificate] },
-  // Whoever asks a name server although there is a proxy is told so.
+  // Fails a name lookup in spite of the proxy.
   dns: { lookup: () => Effect.die("a name was resolved") },
   ...options
 })
@@ -50,7 +50,7 @@ const noTunnel = new ConnectFailed("Proxy")
 
 describe("through a proxy", () => {
   it.live.each([false, true])(
-    "TLS is spoken with the vendor itself, whose name the proxy resolves (proxy by TLS: %s)",
+    "TLS reaches the vendor itself, whose name the proxy resolves (TLS to the proxy: %s)",
     (isTls) =>
       Effect.gen(function*() {
         const vendor = yield* listen(hello, vendorCertificate)
@@ -66,7 +66,7 @@ describe("through a proxy", () => {
       })
   )
 
-  it.live("it says who it is, where the proxy wants to know, and to nobody else", () =>
+  it.live("it authenticates to the proxy, and sends these credentials to nobody else", () =>
     Effect.gen(function*() {
       const vendor = yield* listen(hello, vendorCertificate)
       const proxy = yield* proxyTo(vendor.port)
@@ -85,7 +85,7 @@ describe("through a proxy", () => {
     ["https://10.0.0.5", "private use"],
     ["https://169.254.169.254", "metadata"],
     ["https://[::ffff:10.0.0.5]", "embedded"]
-  ])("what is written as an address is guarded all the same: %s (%s)", ([origin]) =>
+  ])("literal addresses are still guarded: %s (%s)", ([origin]) =>
     Effect.gen(function*() {
       const proxy = yield* proxyTo(1)
       const { refusal } = yield* Wire.make(through(proxy.url))
@@ -93,7 +93,7 @@ describe("through a proxy", () => {
       assert.isEmpty(proxy.asked)
     }))
 
-  it.live("this machine is never reached by one", () =>
+  it.live("this machine is never reached", () =>
     Effect.gen(function*() {
       const here = yield* listen(hello, trusted.issue())
       const proxy = yield* proxyTo(1)
@@ -104,18 +104,18 @@ describe("through a proxy", () => {
 
   it.live.each<readonly [string, Behaviour]>([
     ["refuses", { onRequest: (proxy) => proxy.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n") }],
-    ["wants a password", {
+    ["requires a password", {
       onRequest: (proxy) => proxy.end("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
     }],
-    ["answers in the vendor's place", {
+    ["responds in place of the vendor", {
       onRequest: (proxy) => proxy.write("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfake")
     }],
     ["redirects", { onRequest: (proxy) => proxy.end("HTTP/1.1 302 Found\r\nlocation: https://evil.example\r\n\r\n") }],
     ["closes", { onRequest: (proxy) => proxy.end() }],
     ["resets", { onRequest: (proxy) => proxy.reset() }],
-    ["talks no HTTP", { onConnection: (proxy) => proxy.write("SSH-2.0-OpenSSH_9.9\r\n") }],
+    ["does not speak HTTP", { onConnection: (proxy) => proxy.write("SSH-2.0-OpenSSH_9.9\r\n") }],
     ["never ends its headers", { onRequest: (proxy) => proxy.flood("HTTP/1.1 200 OK\r\nx: y\r\n") }]
-  ])("there is no connection where the proxy %s", ([, behaviour]) =>
+  ])("there is no connection if the proxy %s", ([, behaviour]) =>
     Effect.gen(function*() {
       const proxy = yield* listen(behaviour)
       const { refusal } = yield* Wire.make(through(new URL(proxy.origin)))
@@ -123,7 +123,7 @@ describe("through a proxy", () => {
       yield* proxy.untilNoneOpen
     }))
 
-  it.live("there is no connection where nobody listens, or nobody answers in time", () =>
+  it.live("there is no connection if no proxy listens or responds in time", () =>
     Effect.gen(function*() {
       const nobody = yield* Wire.make(through(new URL("http://127.0.0.1:1")))
       assert.deepStrictEqual(yield* nobody.refusal("https://shop.example"), noTunnel)
@@ -134,7 +134,7 @@ describe("through a proxy", () => {
       yield* silent.untilNoneOpen
     }))
 
-  it.live("there is no connection where the proxy leads to somebody else", () =>
+  it.live("there is no connection if the proxy leads to another server", () =>
     Effect.gen(function*() {
       const impostor = yield* listen(hello, trusted.issue({ hosts: ["evil.example"] }))
       const proxy = yield* proxyTo(impostor.port)
@@ -164,7 +164,7 @@ describe("the proxy of the environment", () => {
     [{ https_proxy: "http://small.example:1", HTTPS_PROXY: "http://capital.example:2" }, "small.example:1"],
     [{ all_proxy: "http://all.example:3" }, "all.example:3"],
     [{ ALL_PROXY: "http://all.example:3", https_proxy: "http://one.example:4" }, "one.example:4"],
-    // Of plain http only, which goes nowhere.
+    // For plain http only, which never uses a proxy.
     [{ http_proxy: "http://plain.example:5" }, undefined]
   ])("of %j is %s", ([environment, expected]) =>
     Effect.gen(function*() {
@@ -189,26 +189,26 @@ describe("the proxy of the environment", () => {
     ["[fd12::1]:8443", "fd12::1", 8443, true],
     ["[fd12::1]:8443", "fd12::1", 443, false],
     ["", "shop.example", 443, false]
-  ])("is passed by where no_proxy is %j: %s port %d: %s", ([no_proxy, host, port, isDirect]) =>
+  ])("is bypassed if no_proxy is %j: %s port %d: %s", ([no_proxy, host, port, isDirect]) =>
     Effect.gen(function*() {
       const route = yield* routes({ https_proxy: "http://proxy.example:1", no_proxy })
       assert.strictEqual(route(host, port) === undefined, isDirect)
     }))
 
   it.effect.each(["ftp://proxy.example", "http://proxy.example/path", "http://", "socks5://proxy.example:1080"])(
-    "must be one: %s",
+    "must be a valid URL: %s",
     (url) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(routes({ https_proxy: url }))
         assert.strictEqual(error._tag, "TransportMisconfigured")
         assert.strictEqual(
           error.message,
-          "https_proxy must be an http or https URL of a host and no path, or not be set"
+          "https_proxy must be an http or https URL without path, query or fragment, or unset"
         )
       })
   )
 
-  it.effect("is not shown when it cannot be used", () =>
+  it.effect("is not shown in the error if it is invalid", () =>
     Effect.gen(function*() {
       const password = randomUUID()
       const error = yield* Effect.flip(routes({ https_proxy: `ftp://shop:${password}@proxy.example` }))

@@ -11,9 +11,9 @@ const hello: Behaviour = {
   onRequest: (connection) => connection.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
 }
 const forbidden = new ConnectFailed("Forbidden")
-const noTls = new InvalidRequest("http is for this machine alone, with the option `loopback`; anything else is https")
+const noTls = new InvalidRequest("http is only for this machine, with the option `loopback`; use https")
 
-/** Ways to write 127.0.0.1 in a URL, none of which looks like it. */
+/** Spellings of 127.0.0.1 in a URL, none of which looks like it. */
 const disguises = [
   "2130706433",
   "0x7f000001",
@@ -36,7 +36,7 @@ const authorityOfTests = authority()
 const tls = authorityOfTests.issue({ hosts: ["127.0.0.1", "::1", "localhost", "shop.localhost", "shop.example"] })
 const trusting: UndiciTransportOptions = { proxy: false, tls: { ca: [authorityOfTests.certificate] } }
 
-/** Answers the questions in turn, the last answer again and again. */
+/** Answers lookups in turn, and repeats the last answer. */
 const answering = (...answers: ReadonlyArray<ReadonlyArray<string>>) => {
   let asked = 0
   return {
@@ -48,7 +48,7 @@ const answering = (...answers: ReadonlyArray<ReadonlyArray<string>>) => {
 }
 
 describe("the reach of UndiciTransport", () => {
-  describe("does not include this machine, unless it is told so", () => {
+  describe("does not include this machine by default", () => {
     it.live.each([...disguises, "127.0.0.1", "localhost", "LOCALHOST.", "shop.localhost"])(
       "as https://%s",
       (host) =>
@@ -58,7 +58,7 @@ describe("the reach of UndiciTransport", () => {
           const { refusal } = yield* Wire.make(trusting)
           assert.deepStrictEqual(yield* refusal(origin), forbidden)
           assert.strictEqual(server.connections.length, 0)
-          // It would have been reached.
+          // Without the guard, it would be reached.
           const outcome = yield* Wire.once({ ...trusting, loopback: true }, origin)
           if (host === "shop.localhost" || !host.includes("@")) assert.strictEqual(outcome.body, "hello")
           assert.strictEqual(server.connections.length, 1)
@@ -91,7 +91,7 @@ describe("the reach of UndiciTransport", () => {
   })
 
   it.live.each(["https://[::ffff:127.0.0.1]", "https://[::127.0.0.1]", "https://0.0.0.0", "https://0", "https://[::]"])(
-    "does not include %s even then",
+    "does not include %s even with `loopback`",
     (origin) =>
       Effect.gen(function*() {
         const server = yield* listen(hello, tls)
@@ -119,7 +119,7 @@ describe("the reach of UndiciTransport", () => {
     "ftp://shop.example",
     "https://shop.example/path"
   ])(
-    "does not include what is no origin, such as %s",
+    "does not include an invalid origin such as %s",
     (origin) =>
       Effect.gen(function*() {
         const { refusal } = yield* Wire.make({ ...trusting, dns: answering(["127.0.0.1"]) })
@@ -128,13 +128,13 @@ describe("the reach of UndiciTransport", () => {
       })
   )
 
-  describe("resolves a name once, and connects to what it has checked", () => {
+  describe("resolves a name once, and connects to the checked address", () => {
     it.live.each<readonly [string, ReadonlyArray<string>]>([
       ["this machine", ["127.0.0.1"]],
       ["this machine in IPv6", ["::1"]],
       ["another's address and this machine", ["1.1.1.1", "127.0.0.1"]],
-      ["this machine in another form", ["::ffff:127.0.0.1"]]
-    ])("so a name that leads to %s leads nowhere", ([, addresses]) =>
+      ["this machine in another spelling", ["::ffff:127.0.0.1"]]
+    ])("so a name that leads to %s is refused", ([, addresses]) =>
       Effect.gen(function*() {
         const server = yield* listen(hello, tls)
         const { refusal } = yield* Wire.make({ ...trusting, loopback: true, dns: answering(addresses) })
@@ -142,7 +142,7 @@ describe("the reach of UndiciTransport", () => {
         assert.strictEqual(server.connections.length, 0)
       }))
 
-    it.live("so a name that is turned round between two connections is not heard", () =>
+    it.live("so a name that is rebound between two connections has no effect", () =>
       Effect.gen(function*() {
         const closing: Behaviour = {
           onRequest: (connection) => connection.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
@@ -157,7 +157,7 @@ describe("the reach of UndiciTransport", () => {
         assert.strictEqual(dns.asked, 1)
       }))
 
-    it.live("so a name that turns out to be forbidden later is refused then", () =>
+    it.live("so a name that is rebound to a forbidden address is refused at the next lookup", () =>
       Effect.gen(function*() {
         const closing: Behaviour = {
           onRequest: (connection) => connection.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
@@ -179,7 +179,7 @@ describe("the reach of UndiciTransport", () => {
         assert.strictEqual(server.connections.length, 1)
       }))
 
-    it.live("and never asks for what is written as an address", () =>
+    it.live("and never looks up a literal address", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello, tls)
         const dns = answering(["10.0.0.1"])
@@ -188,7 +188,7 @@ describe("the reach of UndiciTransport", () => {
         assert.strictEqual(dns.asked, 0)
       }))
 
-    it.live("and goes on to its next address where nobody answers at the first", () =>
+    it.live("and tries its next address if the first does not respond", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello, tls)
         const dns = answering(["::1", "127.0.0.3", "127.0.0.1"])
@@ -196,7 +196,7 @@ describe("the reach of UndiciTransport", () => {
         assert.strictEqual((yield* send(`https://shop.localhost:${server.port}`)).body, "hello")
       }))
 
-    it.live("also where the system prefers not to choose among several", () =>
+    it.live("even if the system does not try several addresses by itself", () =>
       Effect.gen(function*() {
         const before = net.getDefaultAutoSelectFamily()
         yield* Effect.acquireRelease(
@@ -208,21 +208,21 @@ describe("the reach of UndiciTransport", () => {
         assert.strictEqual((yield* send(`https://shop.localhost:${server.port}`)).body, "hello")
       }))
 
-    it.live("within the time that a connection may take", () =>
+    it.live("within the connect timeout", () =>
       Effect.gen(function*() {
         const { refusal } = yield* Wire.make({ ...trusting, dns: { lookup: () => Effect.never } })
         const reason = yield* refusal("https://shop.example", { connectTimeoutMillis: 50 })
         assert.strictEqual(reason instanceof Object && "phase" in reason ? reason.phase : reason, "Connect")
       }))
 
-    it.live("and says so where nobody knows it", () =>
+    it.live("and reports an unknown name", () =>
       Effect.gen(function*() {
         const { refusal } = yield* Wire.make({ ...trusting, dns: { lookup: () => Effect.fail("EAI_FAIL") } })
         assert.deepStrictEqual(yield* refusal("https://shop.example"), new ConnectFailed("Dns"))
       }))
   })
 
-  it.live("asks the guard nothing for a request that finds a connection waiting", () =>
+  it.live("does not ask the guard for a request that reuses a connection", () =>
     Effect.gen(function*() {
       const server = yield* listen(hello, tls)
       const dns = answering(["127.0.0.1"])
@@ -237,20 +237,20 @@ describe("the reach of UndiciTransport", () => {
       assert.strictEqual(dns.asked, 1)
     }))
 
-  it.live("ends at the number of origins that it was told", () =>
+  it.live("ends at the configured number of origins", () =>
     Effect.gen(function*() {
       const servers = [yield* listen(hello), yield* listen(hello), yield* listen(hello)] as const
       const { refusal, send } = yield* Wire.make({ proxy: false, loopback: true, origins: 2 })
       assert.strictEqual((yield* send(servers[0].origin)).body, "hello")
       assert.strictEqual((yield* send(servers[1].origin)).body, "hello")
       assert.deepStrictEqual(yield* refusal(servers[2].origin), new ConnectFailed("Unreachable"))
-      // One that has no connection any more makes room.
+      // An origin without a connection makes room.
       servers[0].connections[0]!.end()
       yield* servers[0].untilNoneOpen
       assert.strictEqual((yield* send(servers[2].origin)).body, "hello")
     }))
 
-  it.live("leaves nothing behind of a hundred connect timeouts, and of refusals", () =>
+  it.live("leaks nothing after a hundred connect timeouts and refusals", () =>
     Effect.gen(function*() {
       const server = yield* listen(hello)
       yield* Effect.scoped(Effect.gen(function*() {
@@ -259,7 +259,7 @@ describe("the reach of UndiciTransport", () => {
           assert.strictEqual((yield* send(server.origin, { connectTimeoutMillis: 1_000 + i })).body, "hello")
           assert.deepStrictEqual(yield* refusal(`https://10.0.0.${i}`, { connectTimeoutMillis: 1_000 + i }), forbidden)
         }
-        // Those of agents that have made room are closed already.
+        // Evicted agents have closed theirs already.
         yield* server.until("at most 64 are open", () => server.open <= 64)
       }))
       yield* server.untilNoneOpen

@@ -11,7 +11,7 @@ import { type HostileServer, listen } from "../../fakes/HostileServer.ts"
 import { json, serve } from "../../fakes/ScriptedServer.ts"
 import * as Wire from "../../watches/Wire.ts"
 
-/** What starts a header, a body or a request of its own where nobody looks. */
+/** Texts that could smuggle in a header, a body or a request. */
 const Nasty = Schema.Literals([
   "\r\n",
   "\n",
@@ -43,7 +43,7 @@ const Nasty = Schema.Literals([
   "é",
   "😀",
   "\ud800",
-  // Their low bytes are a line feed and a carriage return.
+  // Characters whose low bytes are a line feed and a carriage return.
   "\u010a",
   "\u560d\u560a",
   "HTTP/1.1",
@@ -56,7 +56,7 @@ const Nasty = Schema.Literals([
 ])
 const Plain = Schema.Literals(["a", "items", "x-name", "Anvil", "7", "no-cache", "b_c~d", "%20"])
 
-/** Texts of any kind, half of which can be sent. */
+/** Texts of any kind, half of them valid. */
 const Text = Schema.Union([
   Schema.Array(Plain).check(Schema.isMinLength(1), Schema.isMaxLength(3)),
   Schema.Array(Schema.Union([Plain, Nasty, Schema.String])).check(Schema.isMaxLength(4))
@@ -88,15 +88,15 @@ const Method = Schema.Union([Schema.Literals(["GET", "POST", "PUT", "PATCH", "DE
 
 const answered = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
-/** Everything that has come to a server, over however many connections. */
+/** All bytes that a server has received, over any number of connections. */
 const receivedBy = (server: HostileServer): string => server.connections.map(({ received }) => received).join("")
 
 let sent = 0
 let refused = 0
 
-describe("whatever a request is made of", () => {
+describe("for a request made of any text", () => {
   it.live.prop(
-    "the server receives exactly that request, byte by byte and no other, or the request is refused before a byte is sent",
+    "the server receives exactly that request, byte by byte, or the request is refused before a byte is sent",
     {
       method: Method,
       path: Text,
@@ -143,7 +143,7 @@ describe("whatever a request is made of", () => {
             bytes.toString("latin1")
           ].join("\r\n")
         )
-        // Read once more, as a strict server would: no line but those that were meant.
+        // Parsed again, like a strict server: there are only the intended lines.
         const head = received.slice(0, received.indexOf("\r\n\r\n"))
         assert.match(head, /^[!-~]+ \/[!-~]* HTTP\/1\.1(?:\r\n[!#$%&'*+\-.^_`|~\w]+: [\t -~]*)*$/)
         assert.strictEqual(
@@ -157,7 +157,7 @@ describe("whatever a request is made of", () => {
     { arbitrary: { runs: 600 }, timeout: 120_000 }
   )
 
-  it("is sent and refused, both now and then", () => {
+  it("some requests are sent, and some are refused", () => {
     assert.isAbove(sent, 60)
     assert.isAbove(refused, 60)
   })
@@ -175,11 +175,11 @@ const Api = HttpApi.make("acme").add(
   )
 )
 
-describe("whatever a vendor's operation is called with", () => {
+describe("for any input of a vendor's operation", () => {
   let called = 0
 
   it.live.prop(
-    "the vendor reads exactly that, once, or nothing is sent",
+    "the vendor reads exactly that input, once, or nothing is sent",
     {
       shop: Text,
       item: Text,
@@ -222,7 +222,7 @@ describe("whatever a vendor's operation is called with", () => {
         const url = new URL(seen!.url, "http://acme.example")
         assert.strictEqual(url.pathname + url.search, seen!.url, "no server reads another path")
         assert.deepStrictEqual(url.pathname.split("/").map(decodeURIComponent), ["", "shops", shop, "items", item])
-        // What no UTF-8 can say is said as U+FFFD.
+        // Text without an encoding in UTF-8 becomes U+FFFD.
         assert.deepStrictEqual(Array.from(url.searchParams), [["note", note.toWellFormed()]])
         assert.strictEqual(seen!.header("x-tag"), tag)
         assert.deepStrictEqual(JSON.parse(seen!.body), { text })
@@ -248,11 +248,11 @@ describe("whatever a vendor's operation is called with", () => {
   })
 })
 
-describe("whatever Effect's HttpClient is asked for", () => {
+describe("for any request of Effect's HttpClient", () => {
   let asked = 0
 
   it.live.prop(
-    "the server of the URL receives it once, as the URL says it, or nothing is sent",
+    "the server in the URL receives the request once, at that URL, or nothing is sent",
     { path: Text, name: Name, value: Text, parameter: Text, body: Text },
     (input) =>
       Effect.gen(function*() {
@@ -287,7 +287,7 @@ describe("whatever Effect's HttpClient is asked for", () => {
         const got = new URL(server.baseUrl + seen!.url)
         assert.strictEqual(got.pathname, meant.pathname)
         assert.deepStrictEqual(Array.from(got.searchParams), Array.from(meant.searchParams))
-        // The length is the transport's to write: Effect's bodies bring one along, which nobody may contradict.
+        // The transport writes the length; a different one from Effect's body must not reach it.
         const expected = name.toLowerCase() === "content-length" ? String(Buffer.byteLength(body)) : value
         assert.strictEqual(seen!.header(name.toLowerCase()), expected)
         assert.strictEqual(seen!.body, body.toWellFormed())

@@ -9,7 +9,7 @@ const isPublic = AddressGuard.make()
 const dns = new ConnectFailed("Dns")
 const forbidden = new ConnectFailed("Forbidden")
 
-/** Answers the questions in turn, the last answer again and again, and remembers the questions. */
+/** Answers lookups in turn, repeats the last answer, and records the names. */
 const answering = (...answers: ReadonlyArray<ReadonlyArray<string> | Error>) => {
   const asked: Array<string> = []
   const lookup: Resolver.Lookup = (name) =>
@@ -21,7 +21,7 @@ const answering = (...answers: ReadonlyArray<ReadonlyArray<string> | Error>) => 
 }
 
 describe("Resolver", () => {
-  it.effect("finds the addresses of a name, in the order in which they come", () =>
+  it.effect("finds the addresses of a name, in the order of the lookup", () =>
     Effect.gen(function*() {
       const { asked, lookup } = answering(["2606:4700::1", "1.1.1.1"])
       const resolver = yield* Resolver.make(isPublic, { lookup })
@@ -36,7 +36,7 @@ describe("Resolver", () => {
     ["that is forbidden among good ones, in front", ["::1", "1.1.1.1"]],
     ["that is forbidden inside another", ["64:ff9b::7f00:1"]],
     ["with a zone", ["fe80::1%2"]],
-    ["that is none", ["1.1.1.1", "shop.example"]]
+    ["that is not an address", ["1.1.1.1", "shop.example"]]
   ])("refuses a name for one address %s", ([, addresses]) =>
     Effect.gen(function*() {
       const resolver = yield* Resolver.make(isPublic, answering(addresses))
@@ -44,7 +44,7 @@ describe("Resolver", () => {
     }))
 
   it.effect.each<readonly [string, ReadonlyArray<string> | Error]>([
-    ["that nobody knows", new Error("ENOTFOUND")],
+    ["that is unknown", new Error("ENOTFOUND")],
     ["without an address", []]
   ])("does not find a name %s", ([, answer]) =>
     Effect.gen(function*() {
@@ -52,7 +52,7 @@ describe("Resolver", () => {
       assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.example")), dns)
     }))
 
-  it.effect("remembers the addresses that it has checked, so that a name that is turned round is not heard", () =>
+  it.effect("caches the checked addresses, so that a rebound name has no effect", () =>
     Effect.gen(function*() {
       const { asked, lookup } = answering(["1.1.1.1"], ["127.0.0.1"])
       const resolver = yield* Resolver.make(isPublic, { lookup })
@@ -65,7 +65,7 @@ describe("Resolver", () => {
       assert.strictEqual(asked.length, 2)
     }))
 
-  it.effect("remembers them as long as it is told to", () =>
+  it.effect("caches them for the configured time", () =>
     Effect.gen(function*() {
       const { asked, lookup } = answering(["1.1.1.1"])
       const resolver = yield* Resolver.make(isPublic, { lookup, timeToLive: "1 second" })
@@ -78,7 +78,7 @@ describe("Resolver", () => {
       assert.strictEqual(asked.length, 2)
     }))
 
-  it.effect("remembers neither what was not found nor what was refused", () =>
+  it.effect("caches neither failed nor refused lookups", () =>
     Effect.gen(function*() {
       const { asked, lookup } = answering(new Error("EAI_AGAIN"), ["10.0.0.1"], ["1.1.1.1"])
       const resolver = yield* Resolver.make(isPublic, { lookup })
@@ -88,7 +88,7 @@ describe("Resolver", () => {
       assert.strictEqual(asked.length, 3)
     }))
 
-  it.effect("asks once for all who ask at once, and an end to one of them is none to the others", () =>
+  it.effect("shares one lookup among concurrent callers, and interrupts only the one that ends", () =>
     Effect.gen(function*() {
       const answer = yield* Deferred.make<ReadonlyArray<string>>()
       let asked = 0
@@ -110,7 +110,7 @@ describe("Resolver", () => {
       assert.strictEqual(asked, 1)
     }))
 
-  it.effect("waits no longer for an answer than it was told to", () =>
+  it.effect("waits for a lookup no longer than configured", () =>
     Effect.gen(function*() {
       const resolver = yield* Resolver.make(isPublic, { lookup: () => Effect.never, timeout: "3 seconds" })
       const waiting = yield* Effect.forkChild(Effect.flip(resolver.addresses("shop.example")), {
@@ -122,7 +122,7 @@ describe("Resolver", () => {
       assert.deepStrictEqual(yield* Fiber.join(waiting), dns)
     }))
 
-  it.effect("remembers no more names than it was told to, and forgets the oldest", () =>
+  it.effect("caches no more names than configured, and evicts the oldest", () =>
     Effect.gen(function*() {
       const { asked, lookup } = answering(["1.1.1.1"])
       const resolver = yield* Resolver.make(isPublic, { lookup, names: 2 })
@@ -134,7 +134,7 @@ describe("Resolver", () => {
     const own = AddressGuard.make({ loopback: true })
 
     it.effect.each(["localhost", "LOCALHOST.", "shop.localhost"])(
-      "as loopback, and asks nobody: %s",
+      "as loopback, without a lookup: %s",
       (name) =>
         Effect.gen(function*() {
           const resolver = yield* Resolver.make(own)
@@ -146,7 +146,7 @@ describe("Resolver", () => {
         })
     )
 
-    it.effect("and lets them lead nowhere else", () =>
+    it.effect("and refuses any other address for them", () =>
       Effect.gen(function*() {
         const resolver = yield* Resolver.make(own, answering(["127.0.0.1", "1.1.1.1"]))
         assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.localhost")), forbidden)
@@ -158,7 +158,7 @@ describe("Resolver", () => {
     [{ timeToLive: Infinity }, /timeToLive must be longer than 0 and finite/],
     [{ timeout: 0 }, /timeout must be longer than 0 and finite/],
     [{ names: 0 }, /names must be a whole number of at least 1, got 0/]
-  ])("is not made with %j", (options, message) => {
+  ])("cannot be made with %j", (options, message) => {
     assert.throws(() => Resolver.make(isPublic, options), message)
   })
 })

@@ -4,13 +4,13 @@ import { Schema } from "effect"
 import { examples, formats } from "../../drivers/HttpDates.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
 
-/** Some moment; wrong on purpose where an answer has a `Date` of its own. */
+/** An arbitrary time; deliberately wrong for responses with a `Date` of their own. */
 const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
 
 const Format = Schema.Literals(["IMF-fixdate", "RFC 850", "asctime"])
 
 describe("Retry-After (RFC 9110, section 10.2.3)", () => {
-  // A server whose local time is not UTC: a date without a zone must not be read in it.
+  // A local time zone other than UTC: a date without a zone must not be read in it.
   const zone = process.env["TZ"]
   beforeAll(() => {
     process.env["TZ"] = "America/New_York"
@@ -21,7 +21,7 @@ describe("Retry-After (RFC 9110, section 10.2.3)", () => {
     else process.env["TZ"] = zone
   })
 
-  it("is absent when there is no such header", () => {
+  it("is absent without the header", () => {
     assert.isUndefined(RetryAfter.millis({}, wallClock))
     assert.isUndefined(
       RetryAfter.millis({ "retry-after": undefined, date: "Sun, 06 Nov 1994 08:49:37 GMT" }, wallClock)
@@ -44,7 +44,7 @@ describe("Retry-After (RFC 9110, section 10.2.3)", () => {
     }
   })
 
-  it("is the first value, when the header came more than once", () => {
+  it("is the first value of a repeated header", () => {
     assert.strictEqual(RetryAfter.millis({ "retry-after": ["5", "60"] }, wallClock), 5_000)
   })
 
@@ -61,9 +61,9 @@ describe("Retry-After (RFC 9110, section 10.2.3)", () => {
   })
 
   it.prop(
-    "is how much later than the answer's own date it lies, in whichever formats, and never less than nothing",
+    "is the time from the response's own date to the header's, in any formats, and never negative",
     {
-      // From 1970 to 2049: the years that two digits can say today.
+      // From 1970 to 2049: the years that two digits can express today.
       seconds: intBetween(0, Date.UTC(2049, 11, 31) / 1_000),
       later: Schema.Union([intBetween(-10, 100), intBetween(-100_000, 10_000_000)]),
       format: Format,
@@ -74,14 +74,14 @@ describe("Retry-After (RFC 9110, section 10.2.3)", () => {
       const until = new Date(Math.min(Math.max(0, seconds + later), Date.UTC(2049, 11, 31, 23, 59, 59) / 1_000) * 1_000)
       const headers = { "retry-after": formats[format](until), date: formats[dateFormat](date) }
       assert.strictEqual(RetryAfter.millis(headers, wallClock), Math.max(0, until.getTime() - date.getTime()))
-      // Without a date of its own, or with one that is none, the wall clock has to do.
+      // Without a valid date of its own, the wall clock is used.
       const expected = Math.max(0, until.getTime() - wallClock)
       assert.strictEqual(RetryAfter.millis({ "retry-after": headers["retry-after"] }, wallClock), expected)
       assert.strictEqual(RetryAfter.millis({ ...headers, date: "yesterday, about 5" }, wallClock), expected)
     }
   )
 
-  it("is absent when it is neither: not even what a lenient parser of dates would make of it", () => {
+  it("is absent for any other text, even one that a lenient parser would read as a date", () => {
     const garbage = [
       "",
       " ",

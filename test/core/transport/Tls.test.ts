@@ -22,7 +22,7 @@ const trusting = (tls: Tls.TlsOptions = {}): UndiciTransportOptions => ({
   tls: { ca: [trusted.certificate], ...tls }
 })
 
-/** What becomes of a request to a server with this certificate, and whether the server saw a byte of it. */
+/** The outcome of a request to a server with this certificate, and whether the server received a byte of it. */
 const ask = (server: Partial<ServerTls> & Certified, options: UndiciTransportOptions, host = "127.0.0.1") =>
   Effect.gen(function*() {
     const { connections, port } = yield* listen(hello, server)
@@ -36,7 +36,7 @@ const ask = (server: Partial<ServerTls> & Certified, options: UndiciTransportOpt
 const untrusted = new ConnectFailed("Tls")
 
 describe("TLS", () => {
-  it.live("trusts what an authority of its own vouches for, also by another", () =>
+  it.live("trusts certificates of its own authority, also through an intermediate", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* ask(trusted.issue(), trusting()), "hello")
       assert.strictEqual(yield* ask(trusted.intermediate().issue(), trusting()), "hello")
@@ -50,26 +50,26 @@ describe("TLS", () => {
     ["is for another host", () => trusted.issue({ hosts: ["shop.example"] })],
     ["is for another address", () => trusted.issue({ hosts: ["127.0.0.2"] })],
     ["names the address as if it were a name", () => trusted.issue({ hosts: ["localhost"] })],
-    ["nobody else vouches for", () => selfSigned()],
-    ["an authority vouches for that nobody knows, by the name of one that is known", () => stranger.issue()],
+    ["is signed by itself", () => selfSigned()],
+    ["is signed by an unknown authority with the name of a known one", () => stranger.issue()],
     ["has a weak key", () => ({ ...trusted.issue({ key: "RSA-1024" }), ciphers: "DEFAULT:@SECLEVEL=0" })]
   ])("refuses a certificate that %s", ([, certified]) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* ask(certified(), trusting()), untrusted)
     }))
 
-  it.live("trusts a key that is strong enough", () =>
+  it.live("accepts a key that is strong enough", () =>
     Effect.gen(function*() {
       assert.strictEqual(yield* ask(trusted.issue({ key: "RSA-2048" }), trusting()), "hello")
     }))
 
-  it.live.each(["TLSv1", "TLSv1.1"] as const)("speaks no %s", (version) =>
+  it.live.each(["TLSv1", "TLSv1.1"] as const)("does not use %s", (version) =>
     Effect.gen(function*() {
       const old = { minVersion: version, maxVersion: version, ciphers: "DEFAULT:@SECLEVEL=0" }
       assert.deepStrictEqual(yield* ask({ ...trusted.issue(), ...old }, trusting()), untrusted)
     }))
 
-  it.live("speaks TLS 1.2 unless it is told not to", () =>
+  it.live("uses TLS 1.2 unless configured otherwise", () =>
     Effect.gen(function*() {
       const server = { ...trusted.issue(), maxVersion: "TLSv1.2" } as const
       assert.strictEqual(yield* ask(server, trusting()), "hello")
@@ -84,7 +84,7 @@ describe("TLS", () => {
       ["its own key", () => [certified, [pin(certified.cert), backup]]],
       ["its own key as the backup", () => [certified, [backup, pin(certified.cert)]]],
       ["the key of its authority", () => [certified, [pin(trusted.certificate), backup]]],
-      ["the key of an authority between", () => {
+      ["the key of an intermediate authority", () => {
         const between = trusted.intermediate()
         return [between.issue(), [pin(between.certificate), backup]]
       }]
@@ -95,13 +95,13 @@ describe("TLS", () => {
       })
     })
 
-    it.live("refuses a certificate that is valid, and not one of those", () =>
+    it.live("refuses a valid certificate without a pin", () =>
       Effect.gen(function*() {
         const pins = [pin(trusted.issue().cert), backup]
         assert.deepStrictEqual(yield* ask(certified, trusting({ pins })), new ConnectFailed("Pin"))
       }))
 
-    it.live("is not taken in by a pinned certificate that is sent along", () =>
+    it.live("does not accept a pinned certificate that is merely sent along", () =>
       Effect.gen(function*() {
         const pinned = trusted.intermediate()
         const server = { ...certified, cert: certified.cert + pinned.certificate }
@@ -109,14 +109,14 @@ describe("TLS", () => {
         assert.deepStrictEqual(yield* ask(server, trusting({ pins })), new ConnectFailed("Pin"))
       }))
 
-    it.live("still refuses what is not valid", () =>
+    it.live("still refuses an invalid certificate", () =>
       Effect.gen(function*() {
         const expired = trusted.issue({ validHours: [-2, -1] })
         const pins = [pin(expired.cert), backup]
         assert.deepStrictEqual(yield* ask(expired, trusting({ pins })), untrusted)
       }))
 
-    it.live("asks at every connection, none of which resumes another", () =>
+    it.live("checks every connection, and resumes no session", () =>
       Effect.gen(function*() {
         const closing: Behaviour = {
           onRequest: (connection) => connection.end("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
@@ -131,7 +131,7 @@ describe("TLS", () => {
 
   describe("with a certificate of its own", () => {
     const mine = trusted.issue()
-    /** What becomes of a request to a server that lets in nobody without a certificate of `trusted`. */
+    /** The outcome of a request to a server that requires a client certificate from `trusted`. */
     const demand = (maxVersion: "TLSv1.2" | "TLSv1.3", options: UndiciTransportOptions) =>
       Effect.gen(function*() {
         const server = createServer(
@@ -144,7 +144,7 @@ describe("TLS", () => {
       })
     const client = { certificate: mine.cert, key: Redacted.make(mine.key) }
 
-    it.live("shows it to a vendor that wants one", () =>
+    it.live("presents it to a vendor that asks for one", () =>
       Effect.gen(function*() {
         assert.strictEqual(yield* demand("TLSv1.2", trusting({ client })), "hello")
         assert.strictEqual(yield* demand("TLSv1.3", trusting({ client })), "hello")
@@ -157,11 +157,11 @@ describe("TLS", () => {
         assert.strictEqual(yield* demand("TLSv1.3", trusting({ client: locked })), "hello")
       }))
 
-    it.live("is not let in without one, or with a stranger's", () =>
+    it.live("is refused without one, or with one of another authority", () =>
       Effect.gen(function*() {
         const other = stranger.issue()
         for (const tls of [{}, { client: { certificate: other.cert, key: Redacted.make(other.key) } }]) {
-          // TLS 1.3 tells the client only after it has begun to speak.
+          // TLS 1.3 reports this only after the client has begun to send.
           for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
             const reason = yield* demand(version, trusting(tls))
             assert.include(["ConnectFailed", "ConnectionLost"], typeof reason === "object" ? reason._tag : reason)
@@ -169,7 +169,7 @@ describe("TLS", () => {
         }
       }))
 
-    it("refuses a key that is not the certificate's, and shows neither", () => {
+    it("refuses a key that does not belong to the certificate, and shows neither", () => {
       const other = trusted.issue()
       const broken = { certificate: mine.cert, key: Redacted.make(other.key) }
       assert.throws(() => Tls.make({ client: broken }), "Tls: client must be a certificate and its key in PEM")
@@ -182,7 +182,7 @@ describe("TLS", () => {
     })
   })
 
-  it.effect("does not begin where the environment switches verification off", () =>
+  it.effect("does not start if the environment disables verification", () =>
     Effect.gen(function*() {
       const before = process.env["NODE_TLS_REJECT_UNAUTHORIZED"]
       yield* Effect.acquireRelease(
@@ -197,10 +197,10 @@ describe("TLS", () => {
       )
       const error = yield* Effect.flip(Layer.build(layer()))
       assert.strictEqual(error._tag, "TransportMisconfigured")
-      assert.match(error.message, /^NODE_TLS_REJECT_UNAUTHORIZED=0 would have certificates go unverified\. Remove it/)
+      assert.match(error.message, /^NODE_TLS_REJECT_UNAUTHORIZED=0 disables certificate verification\. Remove it/)
     }))
 
-  it.live("verifies although the environment switches verification off later", () =>
+  it.live("verifies even if the environment disables verification later", () =>
     Effect.gen(function*() {
       const { port } = yield* listen(hello, selfSigned())
       const { refusal } = yield* Wire.make(trusting())
@@ -220,7 +220,7 @@ describe("TLS", () => {
     [{ ca: ["no certificate"] }, /ca must be certificates in PEM/],
     [{ defaultRoots: false }, /without defaultRoots there must be a ca/],
     [{ minVersion: "TLSv1.1" as "TLSv1.2" }, /minVersion must be TLSv1.2 or TLSv1.3, got TLSv1.1/]
-  ])("does not take %j", (options, message) => {
+  ])("rejects %j", (options, message) => {
     assert.throws(() => Tls.make(options), message)
   })
 

@@ -29,7 +29,7 @@ import { type Behaviour, closedPort, listen } from "../../fakes/HostileServer.ts
 import { json, type Script, serve } from "../../fakes/ScriptedServer.ts"
 import { counted, held, noMoreThan } from "../../watches/Held.ts"
 
-/** Effect's client over our sockets, which are gone at its end. */
+/** Effect's client over our sockets, which are closed at its end. */
 const over = (options?: TransportHttpClient.TransportHttpClientOptions) =>
   Effect.provide(TransportHttpClient.layer(options).pipe(Layer.provideMerge(UndiciTransport.layer({ loopback: true }))))
 
@@ -37,7 +37,7 @@ const raw = (body: unknown, contentType?: string) => HttpClientRequest.setBody(H
 
 const ok = "HTTP/1.1 200 OK\r\n"
 
-/** What a request to a script came to, and what the script saw. */
+/** The outcome of a request to a script, and the request that the script received. */
 const exchange = (
   script: Script,
   request: (baseUrl: string) => HttpClientRequest.HttpClientRequest
@@ -49,7 +49,7 @@ const exchange = (
   })
 
 describe("TransportHttpClient", () => {
-  it.live("gives status, headers, cookies and body of an answer, in every form", () =>
+  it.live("returns status, headers, cookies and body of a response, in every form", () =>
     Effect.gen(function*() {
       const server = yield* listen({
         onRequest: (connection) =>
@@ -76,12 +76,15 @@ describe("TransportHttpClient", () => {
       )
     }).pipe(over(), Effect.scoped))
 
-  it.live.each([204, 205, 304])("gives an answer of status %i, which has no body", (status) =>
-    Effect.gen(function*() {
-      const { response } = yield* exchange(() => ({ status }), HttpClientRequest.get)
-      assert.strictEqual(response.status, status)
-      assert.strictEqual(yield* response.text, "")
-    }).pipe(over(), Effect.scoped))
+  it.live.each([204, 205, 304])(
+    "returns a response of status %i, which has no body",
+    (status) =>
+      Effect.gen(function*() {
+        const { response } = yield* exchange(() => ({ status }), HttpClientRequest.get)
+        assert.strictEqual(response.status, status)
+        assert.strictEqual(yield* response.text, "")
+      }).pipe(over(), Effect.scoped)
+  )
 
   it.live("runs a client of Effect's that filters by status and retries", () =>
     Effect.gen(function*() {
@@ -144,13 +147,13 @@ describe("TransportHttpClient", () => {
       ],
       ["of bytes", HttpClientRequest.bodyUint8Array(Buffer.from("bytes"), "x/y"), "x/y", "bytes"],
       [
-        "of a stream, which is collected",
+        "of a stream, which is buffered",
         HttpClientRequest.bodyStream(Stream.make(Buffer.from("a"), Buffer.from("bc")), { contentType: "x/z" }),
         "x/z",
         "abc"
       ],
       [
-        "that the platform knows how to encode",
+        "that the platform encodes",
         raw(new URLSearchParams({ a: "ü" })),
         "application/x-www-form-urlencoded;charset=UTF-8",
         "a=%C3%BC"
@@ -206,7 +209,7 @@ describe("TransportHttpClient", () => {
       [
         "an upgrade",
         (url) => HttpClientRequest.upgrade(HttpClientRequest.get(url), "tea"),
-        "the header connection is not for the caller to set"
+        "the header connection must not be set by the caller"
       ]
     ])("%s", ([, request, issue]) =>
       Effect.gen(function*() {
@@ -229,7 +232,7 @@ describe("TransportHttpClient", () => {
         assert.strictEqual(server.seen.length, 0)
       }).pipe(over(), Effect.scoped))
 
-    it.live("a stream that is too large, of which no more is taken than shows it", () =>
+    it.live("a stream that is too large, reading only up to the limit", () =>
       Effect.gen(function*() {
         let taken = 0
         const endless = Stream.forever(Stream.make(Buffer.from("endless"))).pipe(
@@ -252,7 +255,7 @@ describe("TransportHttpClient", () => {
       }).pipe(over(), Effect.scoped))
   })
 
-  describe("says why there is no answer:", () => {
+  describe("says why there is no response:", () => {
     const silent: Behaviour = {}
     const answering = (bytes: string): Behaviour => ({ onRequest: (connection) => connection.write(bytes) })
 
@@ -273,7 +276,7 @@ describe("TransportHttpClient", () => {
         new ConnectionLost("Headers")
       ],
       ["no header in time", silent, { headersTimeout: 60 }, "TransportError", new Timeout("Headers", 60)],
-      ["no answer in time", silent, { timeout: 60 }, "TransportError", new Timeout("Headers", 60)],
+      ["no response in time", silent, { timeout: 60 }, "TransportError", new Timeout("Headers", 60)],
       [
         "no more of the body in time",
         answering(`${ok}content-length: 9\r\n\r\nhello`),
@@ -282,7 +285,7 @@ describe("TransportHttpClient", () => {
         new Timeout("Body", 60)
       ],
       [
-        "no whole body in time",
+        "no complete body in time",
         answering(`${ok}content-length: 9\r\n\r\nhello`),
         { timeout: 60 },
         "TransportError",
@@ -296,7 +299,7 @@ describe("TransportHttpClient", () => {
         new InvalidResponse(undefined, "not HTTP (Expected HTTP/, RTSP/ or ICE/)")
       ],
       [
-        "a status that none is",
+        "an invalid status",
         answering("HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n"),
         {},
         "TransportError",
@@ -310,7 +313,7 @@ describe("TransportHttpClient", () => {
         new ResponseTooLarge(10)
       ],
       [
-        "a body that cannot be unpacked",
+        "a body that cannot be decompressed",
         answering(`${ok}content-encoding: gzip\r\ncontent-length: 5\r\n\r\nhello`),
         {},
         "DecodeError",
@@ -327,7 +330,7 @@ describe("TransportHttpClient", () => {
         if (tag === "DecodeError") assert.strictEqual(error.response?.status, 200)
       }).pipe(Effect.scoped))
 
-    it.effect("no answer in time, over all its phases", () =>
+    it.effect("no response in time, over all its phases", () =>
       Effect.gen(function*() {
         let receiver: Receiver | undefined
         const transport = Layer.succeed(Transport, {
@@ -352,7 +355,7 @@ describe("TransportHttpClient", () => {
         assert.deepStrictEqual(error.reason.cause, new Timeout("Body", 10_000))
       }))
 
-    it.live("nobody listens", () =>
+    it.live("the port is closed", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(HttpClient.get(`http://127.0.0.1:${yield* closedPort}`))
         assert.strictEqual(error.reason._tag, "TransportError")
@@ -370,7 +373,7 @@ describe("TransportHttpClient", () => {
       }).pipe(over(), Effect.scoped))
   })
 
-  it.live("leaves nothing behind a request that is answered, nor behind one that is not", () =>
+  it.live("leaks nothing after a request, with or without a response", () =>
     counted(Effect.gen(function*() {
       const before = yield* held
       yield* Effect.gen(function*() {
@@ -382,7 +385,7 @@ describe("TransportHttpClient", () => {
       yield* noMoreThan(before)
     })))
 
-  it.live("gives back the socket of a request that is interrupted", () =>
+  it.live("releases the socket of an interrupted request", () =>
     Effect.gen(function*() {
       const server = yield* listen({})
       const fiber = yield* Effect.forkChild(HttpClient.get(server.origin))
@@ -391,7 +394,7 @@ describe("TransportHttpClient", () => {
       yield* server.untilNoneOpen
     }).pipe(over(), Effect.scoped))
 
-  it.live("follows redirects where it is told to, and takes no secret along", () =>
+  it.live("follows redirects if configured, without any secret", () =>
     Effect.gen(function*() {
       const marked = randomUUID()
       const other = yield* serve(() => json(anvil))
@@ -415,8 +418,11 @@ describe("TransportHttpClient", () => {
     [{ maxResponseSize: 0 }, /maxResponseSize must be a whole number of at least 1, got 0/],
     [{ maxRedirects: -1 }, /maxRedirects must be a whole number of at least 0, got -1/],
     [{ maxRedirects: 11 }, /maxRedirects must be at most 10, got 11/]
-  ])("is not made with %j", ([options, message]) =>
-    Effect.map(Effect.exit(Effect.void.pipe(over(options))), (exit) => {
-      assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)
-    }))
+  ])(
+    "cannot be made with %j",
+    ([options, message]) =>
+      Effect.map(Effect.exit(Effect.void.pipe(over(options))), (exit) => {
+        assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)
+      })
+  )
 })

@@ -22,10 +22,10 @@ import { selfSigned } from "../../fakes/Certificates.ts"
 import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../fakes/HostileServer.ts"
 import * as Held from "../../watches/Held.ts"
 
-/** Remembers what became of a request, in order. */
+/** Records the events of a request, in order. */
 class Heard implements Receiver {
   readonly events: Array<string> = []
-  /** What was told before `send` had returned. */
+  /** The events before `send` had returned. */
   readonly tooSoon: Array<string> = []
   headers: ResponseHeaders = {}
   body = ""
@@ -49,12 +49,12 @@ class Heard implements Receiver {
     this.reason = reason
     this.hear("error")
   }
-  /** Calls back when something happens, once. */
+  /** Calls back at the next event, once. */
   on(event: "headers" | "end", listener: () => void): this {
     this.listeners.set(event, listener)
     return this
   }
-  /** Waits for the end, whichever it is. */
+  /** Waits for the end, success or failure. */
   get ended(): Effect.Effect<this> {
     return this.once(["end", "error"])
   }
@@ -78,7 +78,7 @@ class Heard implements Receiver {
 
 type Send = (request: Partial<TransportRequest>, heard?: Heard) => readonly [heard: Heard, cancel: () => void]
 
-/** A transport that may connect to this machine, until the scope ends. */
+/** A transport with `loopback`, until the scope ends. */
 const transport = (options?: UndiciTransport.UndiciTransportOptions): Effect.Effect<Send, never, Scope.Scope> =>
   Effect.map(Effect.orDie(Layer.build(UndiciTransport.layer({ loopback: true, ...options }))), (context) => {
     const transport = Context.get(context, Transport)
@@ -102,13 +102,13 @@ const transport = (options?: UndiciTransport.UndiciTransportOptions): Effect.Eff
     }
   })
 
-/** What one exchange with a server came to, after the transport is gone and the server has no open connection. */
+/** The outcome of one exchange, once the transport and all connections of the server are closed. */
 const meet = (options: {
   readonly behaviour: Behaviour
   readonly request?: Partial<TransportRequest> | undefined
   readonly tls?: Tls | undefined
   readonly transport?: UndiciTransport.UndiciTransportOptions | undefined
-  /** Done by the server when the client has the headers. */
+  /** The server's action once the client has the headers. */
   readonly afterHeaders?: ((connection: Connection) => void) | undefined
 }) =>
   Effect.gen(function*() {
@@ -134,11 +134,11 @@ const answering = (...bytes: ReadonlyArray<string>): Behaviour => ({
 
 const ok = "HTTP/1.1 200 OK\r\n"
 
-const unencoded = "the path holds characters that have to be encoded"
-const unnameable = "the name of a header is none that can be sent"
+const unencoded = "the path holds characters that must be encoded"
+const unnameable = "invalid header name"
 const unsendable = (name: string) => `the header ${name} holds characters that cannot be sent`
 
-/** undici gives a connection back one turn of the event loop after its answer. */
+/** undici releases a connection one turn of the event loop after its response. */
 const nextTurn = Effect.callback<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
@@ -152,7 +152,7 @@ describe("UndiciTransport", () => {
     [{ maxRequestHeaderBytes: -1 }, /maxRequestHeaderBytes must be a whole number of at least 1, got -1/],
     [{ maxResponseHeaders: 0.5 }, /maxResponseHeaders must be a whole number of at least 1, got 0.5/]
   ])(
-    "is not made with %j",
+    "cannot be made with %j",
     ([options, message]) =>
       Effect.map(Effect.exit(Effect.scoped(Layer.build(UndiciTransport.layer(options)))), (exit) => {
         assert.match(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "made", message)
@@ -160,7 +160,7 @@ describe("UndiciTransport", () => {
   )
 
   describe("finds no connection", () => {
-    it.live.each(["127.0.0.1", "localhost"])("where nobody listens, at %s", (host) =>
+    it.live.each(["127.0.0.1", "localhost"])("at a closed port of %s", (host) =>
       Effect.gen(function*() {
         const send = yield* transport()
         const [heard] = send({ origin: `http://${host}:${yield* closedPort}` })
@@ -170,7 +170,7 @@ describe("UndiciTransport", () => {
         assert.deepStrictEqual(heard.tooSoon, [])
       }))
 
-    it.live("under a name that nobody knows", () =>
+    it.live("under an unknown name", () =>
       Effect.gen(function*() {
         const send = yield* transport()
         const [heard] = send({ origin: "https://breakwater-test.invalid", connectTimeoutMillis: 60_000 })
@@ -180,16 +180,16 @@ describe("UndiciTransport", () => {
 
     it.live.each<readonly [string, Behaviour, connectTimeoutMillis: number, Tls | undefined, Reason]>([
       ["when the TLS handshake never ends", {}, 100, undefined, new Timeout("Connect", 100)],
-      ["when nobody vouches for the certificate", {}, 5_000, selfSigned(), new ConnectFailed("Tls")],
+      ["when the certificate is not trusted", {}, 5_000, selfSigned(), new ConnectFailed("Tls")],
       [
-        "when the answer to the TLS handshake is none",
+        "when the response to the TLS handshake is not TLS",
         { onConnection: (connection) => connection.write("HTTP/1.1 400 Bad Request\r\n\r\n") },
         5_000,
         undefined,
         new ConnectFailed("Tls")
       ],
       [
-        "when the server leaves in the middle of the TLS handshake",
+        "when the server disconnects during the TLS handshake",
         { onConnection: (connection) => connection.end() },
         5_000,
         undefined,
@@ -229,7 +229,7 @@ describe("UndiciTransport", () => {
         return yield* meet({ behaviour: answering(`${ok}content-length: 5\r\n\r\nhello`), tls })
       })
 
-    it.live("reads an answer from a server that somebody vouches for", () =>
+    it.live("reads a response from a server with a trusted certificate", () =>
       Effect.gen(function*() {
         const { heard, server } = yield* exchange(selfSigned())
         assert.deepStrictEqual(heard.events, ["sent", "headers 200", "end"])
@@ -237,7 +237,7 @@ describe("UndiciTransport", () => {
         assert.strictEqual(server.connections[0]!.requests, 1)
       }))
 
-    it.live("sends nothing to a server whose certificate is for another", () =>
+    it.live("sends nothing to a server whose certificate is for another host", () =>
       Effect.gen(function*() {
         const { heard, server } = yield* exchange(selfSigned({ hosts: ["10.0.0.1"] }))
         assert.deepStrictEqual(heard.reason, new ConnectFailed("Tls"))
@@ -248,7 +248,7 @@ describe("UndiciTransport", () => {
 
   describe("reads", () => {
     it.live.each<readonly [string, Behaviour, status: number, body: string]>([
-      ["a body of a length that was said", answering(`${ok}content-length: 5\r\n\r\nhello`), 200, "hello"],
+      ["a body of a declared length", answering(`${ok}content-length: 5\r\n\r\nhello`), 200, "hello"],
       ["a body that comes in pieces", answering(`${ok}content-length: 5\r\n\r\n`, "h", "el", "lo"), 200, "hello"],
       [
         "a body in chunks",
@@ -257,19 +257,19 @@ describe("UndiciTransport", () => {
         "hello"
       ],
       [
-        "a body that ends with the connection, when no length was said",
+        "a body that ends with the connection, without a declared length",
         { onRequest: (connection) => connection.end(`${ok}connection: close\r\n\r\nhello`) },
         200,
         "hello"
       ],
       [
-        "no more of a body than the length that was said",
+        "no more of a body than its declared length",
         answering(`${ok}content-length: 5\r\n\r\nhello and goodbye`),
         200,
         "hello"
       ],
       [
-        "one answer where a second was smuggled in behind it",
+        "one response where a second was smuggled in after it",
         answering(`${ok}content-length: 5\r\n\r\nhello`, `${ok}content-length: 4\r\n\r\nevil`),
         200,
         "hello"
@@ -277,7 +277,7 @@ describe("UndiciTransport", () => {
       ["an empty body", answering(`${ok}content-length: 0\r\n\r\n`), 200, ""],
       ["a status that has no body", answering("HTTP/1.1 204 No Content\r\n\r\n"), 204, ""],
       [
-        "the answer behind answers that were only provisional",
+        "the response after interim responses",
         answering(
           "HTTP/1.1 102 Processing\r\n\r\n",
           "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n",
@@ -302,7 +302,7 @@ describe("UndiciTransport", () => {
         assert.strictEqual(server.connections[0]!.requests, 1)
       }))
 
-    it.live("every value of a header that came several times", () =>
+    it.live("every value of a repeated header", () =>
       Effect.gen(function*() {
         const { heard } = yield* meet({
           behaviour: answering(
@@ -324,7 +324,7 @@ describe("UndiciTransport", () => {
       }))
   })
 
-  describe("loses an answer", () => {
+  describe("loses a response", () => {
     const head = `${ok}content-length: 10\r\n\r\n`
 
     it.live.each<readonly [string, Omit<Parameters<typeof meet>[0], "tls">, Reason, ...events: ReadonlyArray<string>]>([
@@ -368,7 +368,7 @@ describe("UndiciTransport", () => {
         "headers 200"
       ],
       [
-        "when the connection ends in the middle of a body that was to be its last",
+        "when the connection ends in the middle of its last body",
         {
           behaviour: {
             onRequest: (connection) => connection.end(`${ok}connection: close\r\ncontent-length: 10\r\n\r\nhello`)
@@ -390,7 +390,7 @@ describe("UndiciTransport", () => {
         "headers 200"
       ],
       [
-        "when the connection ends between two chunks of a body that was to be its last",
+        "when the connection ends between two chunks of its last body",
         {
           behaviour: {
             onRequest: (connection) =>
@@ -408,13 +408,13 @@ describe("UndiciTransport", () => {
         assert.strictEqual(reason.fate, "Unknown")
         assert.isTrue(reason.isRetryable)
         assert.deepStrictEqual(heard.events, [...events, "error"])
-        // Whether to send it again is not for the transport to decide.
+        // The transport does not decide whether to send it again.
         assert.strictEqual(server.connections.length, 1)
         assert.strictEqual(server.connections[0]!.requests, 1)
       }))
   })
 
-  describe("trusts no answer", () => {
+  describe("rejects a response", () => {
     it.live.each<readonly [string, Omit<Parameters<typeof meet>[0], "tls">, Reason, ...events: ReadonlyArray<string>]>([
       [
         "that is not HTTP",
@@ -423,19 +423,19 @@ describe("UndiciTransport", () => {
         "sent"
       ],
       [
-        "when it is told to go on, which it had not asked for",
+        "that is an unsolicited 100 Continue",
         { behaviour: answering("HTTP/1.1 100 Continue\r\n\r\n", `${ok}content-length: 0\r\n\r\n`) },
         new InvalidResponse(undefined, "not HTTP (a status that was not asked for)"),
         "sent"
       ],
       [
-        "when it is told to speak another protocol, which it had not offered",
+        "that switches to a protocol without an offer",
         { behaviour: answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: tea\r\nconnection: upgrade\r\n\r\n") },
         new InvalidResponse(undefined, "not HTTP (a status that was not asked for)"),
         "sent"
       ],
       [
-        "with a header that is none",
+        "with an invalid header",
         { behaviour: answering(`${ok}x y: z\r\n\r\n`) },
         new InvalidResponse(undefined, "not HTTP (Invalid header token)"),
         "sent"
@@ -447,14 +447,14 @@ describe("UndiciTransport", () => {
         "sent"
       ],
       [
-        "with chunks that are none",
+        "with invalid chunks",
         { behaviour: answering(`${ok}transfer-encoding: chunked\r\n\r\nfive\r\nhello\r\n0\r\n\r\n`) },
         new InvalidResponse(200, "not HTTP (Invalid character in chunk size)"),
         "sent",
         "headers 200"
       ],
       [
-        "with more headers than are read",
+        "with more headers than allowed by default",
         { behaviour: answering(`${ok}x-large: ${"x".repeat(20_000)}\r\ncontent-length: 0\r\n\r\n`) },
         new InvalidResponse(undefined, "not HTTP (the headers are too large)"),
         "sent"
@@ -500,7 +500,7 @@ describe("UndiciTransport", () => {
         "headers 200"
       ],
       [
-        "with more headers than it was told to read",
+        "with more headers than configured",
         {
           behaviour: answering(`${ok}x-large: ${"x".repeat(200)}\r\ncontent-length: 0\r\n\r\n`),
           transport: { maxHeaderBytes: 128 }
@@ -509,7 +509,7 @@ describe("UndiciTransport", () => {
         "sent"
       ],
       [
-        "that is larger than allowed, and comes at once",
+        "that is larger than allowed, in one piece",
         { behaviour: answering(`${ok}content-length: 6\r\n\r\nhello!`), request: { maxBodyBytes: 5 } },
         new ResponseTooLarge(5),
         "sent",
@@ -540,7 +540,7 @@ describe("UndiciTransport", () => {
         "headers 200"
       ],
       [
-        "of no length that never ends",
+        "without a length that never ends",
         {
           behaviour: {
             onRequest: (connection) => {
@@ -563,7 +563,7 @@ describe("UndiciTransport", () => {
         assert.strictEqual(server.connections.length, 1)
       }))
 
-    it.live("and lets go of a connection that floods it, while it lives on itself", () =>
+    it.live("and closes a connection that floods it, without ending itself", () =>
       Effect.gen(function*() {
         const server = yield* listen({
           onRequest: (connection, index) => {
@@ -586,7 +586,7 @@ describe("UndiciTransport", () => {
   describe("keeps connections", () => {
     const hello = answering(`${ok}content-length: 5\r\n\r\nhello`)
 
-    it.live("to use them again", () =>
+    it.live("for reuse", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello)
         yield* Effect.scoped(Effect.gen(function*() {
@@ -604,7 +604,7 @@ describe("UndiciTransport", () => {
         assert.deepStrictEqual(server.connections.map(({ requests }) => requests), [3])
       }))
 
-    it.live("to use them in turns, when a receiver sends the next request as soon as it hears the answer", () =>
+    it.live("for alternating reuse, when a receiver sends the next request on each response", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello)
         const send = yield* transport()
@@ -624,7 +624,7 @@ describe("UndiciTransport", () => {
         assert.deepStrictEqual(server.connections.map(({ requests }) => requests), [10, 10])
       }))
 
-    it.live("no longer than it was told to", () =>
+    it.live("no longer than configured", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello)
         const send = yield* transport({ keepAliveMillis: 50 })
@@ -633,7 +633,7 @@ describe("UndiciTransport", () => {
         yield* server.untilNoneOpen
       }))
 
-    it.live("as many as it was told to, and lets further requests wait", () =>
+    it.live("up to the configured number, and queues further requests", () =>
       Effect.gen(function*() {
         const held: Array<Connection> = []
         const server = yield* listen({
@@ -653,7 +653,7 @@ describe("UndiciTransport", () => {
         assert.deepStrictEqual(heards.map(({ reason }) => reason), [undefined, undefined, undefined])
       }))
 
-    it.live("only as long as the server keeps them: an idle one that it has closed is not used again", () =>
+    it.live("only as long as the server does: an idle one that it has closed is not reused", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello)
         const send = yield* transport()
@@ -667,7 +667,7 @@ describe("UndiciTransport", () => {
         assert.deepStrictEqual(server.connections.map(({ requests }) => requests), [1, 1])
       }))
 
-    it.live("and sends nothing over one that the server resets in the same moment", () =>
+    it.live("and sends nothing over one that the server resets at that moment", () =>
       Effect.gen(function*() {
         const server = yield* listen(hello)
         const send = yield* transport()
@@ -684,7 +684,7 @@ describe("UndiciTransport", () => {
   })
 
   describe("sends", () => {
-    it.live("exactly what it is given", () =>
+    it.live("exactly the given request", () =>
       Effect.gen(function*() {
         const { server } = yield* meet({
           behaviour: answering(`${ok}content-length: 0\r\n\r\n`),
@@ -726,10 +726,10 @@ describe("UndiciTransport", () => {
         unsendable("x-name")
       ],
       ["a space before a header's value", { headers: ["x-name", " a"] }, unsendable("x-name")],
-      ["a tab behind a header's value", { headers: ["x-name", "a\t"] }, unsendable("x-name")],
+      ["a tab after a header's value", { headers: ["x-name", "a\t"] }, unsendable("x-name")],
       ["a line break in a header's name", { headers: ["x-name: 1\r\nx-evil", "1"] }, unnameable],
       ["a space in a header's name", { headers: ["x-name ", "1"] }, unnameable],
-      ["an empty name of a header", { headers: ["", "1"] }, unnameable],
+      ["an empty header name", { headers: ["", "1"] }, unnameable],
       ["the name of an HTTP/2 header", { headers: [":authority", "evil"] }, unnameable],
       ["a name without a value", { headers: ["x-one", "1", "x-name"] }, "the header x-name has no value"],
       ...[
@@ -745,20 +745,20 @@ describe("UndiciTransport", () => {
       ]
         .map((name) =>
           [
-            `the header ${name}, which HTTP keeps for itself`,
+            `the header ${name}, which controls framing or the connection`,
             { method: "POST", headers: [name, "5"], body: "hello" },
-            `the header ${name} is not for the caller to set`
+            `the header ${name} must not be set by the caller`
           ] as const
         ),
       [
         "a second authorization",
         { headers: ["authorization", "a", "Authorization", "b"] },
-        "the header Authorization is there twice"
+        "the header Authorization is set twice"
       ],
       [
-        "a second type of the body",
+        "a second content type",
         { headers: ["content-type", "text/plain", "content-type", "text/html"] },
-        "the header content-type is there twice"
+        "the header content-type is set twice"
       ],
       [
         "headers that are too large together",
@@ -777,11 +777,11 @@ describe("UndiciTransport", () => {
       [
         "a line break in the method",
         { method: "GET / HTTP/1.1\r\nx-evil: 1\r\n\r\nGET" },
-        "the method is none that can be sent"
+        "invalid method"
       ],
-      ["no method", { method: "" }, "the method is none that can be sent"],
-      ["a request for a tunnel", { method: "CONNECT" }, "the method is none that can be sent"],
-      ["a body where a server expects none", { body: "GET /evil HTTP/1.1\r\n\r\n" }, "a GET has no body"]
+      ["no method", { method: "" }, "invalid method"],
+      ["a request for a tunnel", { method: "CONNECT" }, "invalid method"],
+      ["a body where servers expect none", { body: "GET /evil HTTP/1.1\r\n\r\n" }, "a GET must not have a body"]
     ])("nothing of %s", ([, request, issue]) =>
       Effect.gen(function*() {
         const server = yield* listen({ onRequest: (connection) => connection.write(`${ok}content-length: 0\r\n\r\n`) })
@@ -789,7 +789,7 @@ describe("UndiciTransport", () => {
           const send = yield* transport()
           const [heard] = send({ origin: server.origin, ...request })
           yield* heard.ended
-          // It hurts nobody else.
+          // Other requests are not affected.
           const [next] = send({ origin: server.origin, path: "/next" })
           yield* next.ended
           assert.deepStrictEqual(next.events, ["sent", "headers 200", "end"])
@@ -805,8 +805,8 @@ describe("UndiciTransport", () => {
       }))
   })
 
-  describe("lets go of a cancelled request", () => {
-    /** Cancels when the server or the client has come so far, and sees both sides let go and nobody be told. */
+  describe("cancels a request", () => {
+    /** Cancels at a stage of server or client. Checks that both sides release the connection and report nothing. */
     const cancelled = (
       behaviour: Behaviour,
       when: "at once" | "connected" | "sent" | "headers",
@@ -823,7 +823,7 @@ describe("UndiciTransport", () => {
           if (when === "sent") yield* server.until("the request has come", () => server.connections[0]?.requests === 1)
           if (when === "headers") yield* heard.once(["headers"])
           cancel()
-          // Cancelling twice is cancelling once.
+          // A second cancellation has no effect.
           cancel()
           yield* server.untilNoneOpen
         }))
@@ -839,14 +839,14 @@ describe("UndiciTransport", () => {
 
     it.live("that is in the TLS handshake", () => cancelled({}, "connected", []))
 
-    it.live("that waits for an answer", () => cancelled({}, "sent", ["sent"]))
+    it.live("that waits for a response", () => cancelled({}, "sent", ["sent"]))
 
     it.live("that waits for the end of the headers", () => cancelled(answering(`${ok}x-a: `), "sent", ["sent"]))
 
     it.live("in the middle of the body", () =>
       cancelled(answering(`${ok}content-length: 10\r\n\r\nhello`), "headers", ["sent", "headers 200"]))
 
-    it.live("whose body is being poured over it", () =>
+    it.live("whose body arrives in a flood", () =>
       cancelled(
         {
           onRequest: (connection) => {
@@ -858,7 +858,7 @@ describe("UndiciTransport", () => {
         ["sent", "headers 200"]
       ))
 
-    it.live("whose body is being unpacked, of which no more is unpacked then", () =>
+    it.live("whose body is being decompressed, and stops the decompression", () =>
       Effect.gen(function*() {
         const before = yield* Held.held
         const zeros = gzipSync(Buffer.alloc(32 * 1024 * 1024))
@@ -875,7 +875,7 @@ describe("UndiciTransport", () => {
         assert.deepStrictEqual(heard.events, ["sent", "headers 200"])
       }))
 
-    it.live("that waits in the queue for a connection, and disturbs nobody in front or behind", () =>
+    it.live("that is queued for a connection, without affecting the others in the queue", () =>
       Effect.gen(function*() {
         const held: Array<Connection> = []
         const server = yield* listen({
@@ -900,7 +900,7 @@ describe("UndiciTransport", () => {
         for (const { received } of server.connections) assert.notInclude(received, "/second")
       }))
 
-    it.live("whose answer is whole already, without closing the connection", () =>
+    it.live("whose response is already complete, without closing the connection", () =>
       Effect.gen(function*() {
         const server = yield* listen(answering(`${ok}content-length: 5\r\n\r\nhello`))
         const send = yield* transport()
@@ -916,7 +916,7 @@ describe("UndiciTransport", () => {
   })
 
   describe("ends with its scope", () => {
-    it.live("whatever is in flight", () =>
+    it.live("with requests in flight", () =>
       Effect.gen(function*() {
         const silent = yield* listen({})
         const server = yield* listen({
@@ -949,7 +949,7 @@ describe("UndiciTransport", () => {
       }))
 
     it.live.each([["which it has used before", 2_000], ["which it has not used before", 1_999]] as const)(
-      "and sends nothing after it, with a connect timeout %s",
+      "and sends nothing afterwards, with a connect timeout %s",
       ([, connectTimeoutMillis]) =>
         Effect.gen(function*() {
           const server = yield* listen(answering(`${ok}content-length: 0\r\n\r\n`))

@@ -1,6 +1,6 @@
 /**
- * Writes a file whole, readable by its owner alone, and only then gives it its name: a reader finds the old one or the new
- * one, also after a loss of power. A new file replaces no other.
+ * Writes a complete file, readable by its owner alone, before it gets its name. A reader finds the old file or the new
+ * one, even after a power loss. A new file never replaces another.
  */
 import { LocalFile } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
@@ -10,7 +10,7 @@ import { basename, dirname, join } from "node:path"
 import type { Refused } from "../Refused.ts"
 import { refused } from "./Refusal.ts"
 
-/** Replaces a file that has these bytes now, or makes one that is not there. */
+/** Replaces a file that still has the bytes `before`; creates it if `before` is `undefined`. */
 export const replace = (file: string, bytes: Uint8Array, before: Buffer | undefined): Effect.Effect<void, Refused> =>
   Effect.gen(function*() {
     const target = before === undefined ? file : yield* realPath(file)
@@ -22,7 +22,7 @@ export const replace = (file: string, bytes: Uint8Array, before: Buffer | undefi
     yield* Effect.ignore(Effect.try(() => synced(openSync(dirname(target), "r"))))
   })
 
-/** Writes a file that is not there yet, down to the disk. `target` is the name in a refusal. */
+/** Creates a file and flushes it to the disk. `target` is the name for the error message. */
 export const writeNew = (path: string, bytes: Uint8Array, target: string): Effect.Effect<void, Refused> =>
   attempted(target, () => {
     const file = openSync(path, "wx", 0o600)
@@ -36,7 +36,7 @@ export const writeNew = (path: string, bytes: Uint8Array, target: string): Effec
   })
 
 const realPath = (file: string): Effect.Effect<string, Refused> =>
-  Effect.try({ try: () => realpathSync.native(file), catch: () => refused(`${file} is not there any more`) })
+  Effect.try({ try: () => realpathSync.native(file), catch: () => refused(`${file} no longer exists`) })
 
 const named = (draft: string, file: string) => attempted(file, () => linkSync(draft, file))
 
@@ -50,8 +50,7 @@ const exchanged = (draft: string, target: string, before: Buffer): Effect.Effect
     yield* attempted(target, () => renameSync(draft, target))
   })
 
-const changedMeanwhile = (target: string) =>
-  refused(`nothing is changed: another process has changed ${target} meanwhile`)
+const changedMeanwhile = (target: string) => refused(`nothing was changed: another process has changed ${target}`)
 
 const synced = (file: number): void => {
   try {
@@ -66,6 +65,6 @@ const attempted = (path: string, act: () => void): Effect.Effect<void, Refused> 
     try: act,
     catch: (cause) => {
       const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
-      return refused(code === "EEXIST" ? `${path} is there already` : `${path} cannot be written (${code})`)
+      return refused(code === "EEXIST" ? `${path} already exists` : `${path} cannot be written (${code})`)
     }
   })

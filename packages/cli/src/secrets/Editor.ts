@@ -1,20 +1,21 @@
 /**
- * Edits a text in the user's editor, in a private file of a private directory: in memory where the machine has such a place.
- * Both are removed at the end, also when a signal stops the command. The editor does not see the keys of the environment.
+ * Edits a text in the user's editor, in a private file of a private directory, in memory if the machine allows it. Both
+ * are removed at the end, even when a signal stops the command. The editor does not see the keys in the environment.
  */
 import { LocalFile } from "@breakwater/core/sources"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { isAbsolute, join } from "node:path"
 import type { Refused } from "../Refused.ts"
 import * as AtomicFile from "./AtomicFile.ts"
 import { refused } from "./Refusal.ts"
 import { maxBytes } from "./SecretFile.ts"
 
-/** The text as the editor left it, with one line end. */
+/** The edited text, with one line end. */
 export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> =>
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(privateDirectory, (directory) =>
@@ -33,33 +34,35 @@ export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> 
     return `${edited}\n`
   })
 
-const unchanged = (issue: string) => refused(`nothing is changed: ${issue}`)
+const unchanged = (issue: string) => refused(`nothing was changed: ${issue}`)
 
-const privateDirectory = Effect.suspend(() => {
-  for (const parent of [process.env["XDG_RUNTIME_DIR"], "/dev/shm", tmpdir()]) {
-    if (parent === undefined) continue
-    try {
-      return Effect.succeed(mkdtempSync(join(parent, "breakwater-secrets-")))
-    } catch {
-      // The next place.
-    }
-  }
-  return Effect.fail(refused("there is no place for a private directory"))
-})
+const variable = (name: string): Effect.Effect<string> => Effect.orElseSucceed(Config.String(name), () => "")
 
-/** Stops the editor when the command is stopped, and waits for its end: an editor writes into the directory until then. */
-const inEditor = (draft: string): Effect.Effect<void, Refused> =>
-  Effect.callback((resume) => {
-    const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi"
+const privateDirectory = Effect.flatMap(variable("XDG_RUNTIME_DIR"), (runtime) =>
+  Effect.firstSuccessOf(
+    // A relative path would put the secrets where the command was started.
+    [runtime, "/dev/shm", tmpdir()].filter(isAbsolute).map((parent) =>
+      Effect.try({
+        try: () => mkdtempSync(join(parent, "breakwater-secrets-")),
+        catch: () => refused("no private directory can be created")
+      })
+    )
+  ))
+
+/** Runs the editor. When the command is stopped, stops it and waits for its end, as it writes to the directory until then. */
+const inEditor = Effect.fnUntraced(function*(draft: string) {
+  const editor = (yield* variable("VISUAL")) || (yield* variable("EDITOR")) || "vi"
+  yield* Effect.callback<void, Refused>((resume) => {
     const { CREDENTIALS_KEY: _, CREDENTIALS_NEW_KEY: __, ...env } = process.env
     const child = spawn("/bin/sh", ["-c", `exec ${editor} "$1"`, "sh", draft], { stdio: "inherit", env })
-    child.once("error", () => resume(Effect.fail(unchanged("there is no shell for the editor"))))
+    child.once("error", () => resume(Effect.fail(unchanged("there is no /bin/sh to start the editor"))))
     child.once(
       "exit",
-      (code) => resume(code === 0 ? Effect.void : Effect.fail(unchanged("the editor did not end well")))
+      (code) => resume(code === 0 ? Effect.void : Effect.fail(unchanged("the editor failed")))
     )
     return ended(child)
   })
+})
 
 const ended = (child: ChildProcess): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {

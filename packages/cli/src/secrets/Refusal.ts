@@ -1,4 +1,4 @@
-/** Refusals of `breakwater secrets`. */
+/** Failures of `breakwater secrets`. */
 import * as Refused from "../Refused.ts"
 
 export const refused = Refused.by("secrets")

@@ -1,14 +1,13 @@
-/** The encrypted file and its key: opened with the key of the environment, sealed, and put in place of the old one. */
+/** The encrypted file and its key: opens it with the key of the environment, encrypts it, and replaces the old file. */
 import { SourceSecret } from "@breakwater/core/credentials"
 import { EncryptedFile, LocalFile } from "@breakwater/core/sources"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { Refused } from "../Refused.ts"
 import * as AtomicFile from "./AtomicFile.ts"
 import { refused } from "./Refusal.ts"
 
-/** The largest file that a service reads without other options. */
+/** The largest file that a service reads by default. */
 export const maxBytes = EncryptedFile.defaultMaxBytes
 
 export interface Opened {
@@ -20,12 +19,12 @@ export interface Opened {
 export const open = (file: string): Effect.Effect<Opened, Refused> =>
   Effect.gen(function*() {
     const found = yield* LocalFile.read(file, { maxBytes })
-    if (found === undefined) return yield* Effect.fail(LocalFile.trouble("is not there"))
+    if (found === undefined) return yield* Effect.fail(LocalFile.trouble("does not exist"))
     const text = yield* EncryptedFile.decrypt(found.bytes, yield* key)
     return { bytes: found.bytes, text, secrets: yield* EncryptedFile.parse(text) }
   }).pipe(Effect.mapError((error) => error._tag === "Trouble" ? refused(`${file} ${error.issue}`) : error))
 
-/** Encrypts a text to a file that has these bytes now, or is not there. */
+/** Encrypts a text and replaces a file, if it still has the bytes `before` or still does not exist. */
 export const seal = (
   file: string,
   text: string,
@@ -43,11 +42,10 @@ export const seal = (
 
 const keyOf = (variable: string): Effect.Effect<Redacted.Redacted, Refused> =>
   Effect.gen(function*() {
-    const given = yield* EncryptedFile.keyConfig(variable).parse(ConfigProvider.fromEnv())
-    return yield* SourceSecret.read(given)
+    return yield* SourceSecret.read(yield* EncryptedFile.keyConfig(variable))
   }).pipe(Effect.mapError((error) =>
     refused(
-      error._tag === "ConfigError" ? `exactly one of ${variable} and ${variable}_FILE must be there` : error.issue
+      error._tag === "ConfigError" ? `exactly one of ${variable} and ${variable}_FILE must be set` : error.issue
     )
   ))
 

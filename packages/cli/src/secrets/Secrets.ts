@@ -1,6 +1,6 @@
 /**
- * `breakwater secrets`: makes and edits an encrypted file of secrets. No secret is printed, taken from the command line, or
- * left on a disk in the clear; a file is replaced whole or not at all.
+ * `breakwater secrets`: creates and edits an encrypted file of secrets. It never prints a secret, takes one from the
+ * command line, or leaves one on a disk in plain text. A file is replaced as a whole or not at all.
  */
 import { EncryptedFile } from "@breakwater/core/sources"
 import * as Argument from "effect/cli/Argument"
@@ -23,7 +23,7 @@ const keyFile = Argument.String("KEY_FILE").pipe(
 
 const create = Command.make("create", { file }, ({ file }) => SecretFile.seal(file, "", SecretFile.key, undefined))
   .pipe(
-    Command.withDescription("Makes an empty file of secrets")
+    Command.withDescription("Creates an empty file of secrets")
   )
 
 const list = Command.make(
@@ -34,18 +34,18 @@ const list = Command.make(
       SecretFile.open(file),
       ({ secrets }) => secrets.size === 0 ? Effect.void : Console.log([...secrets.keys()].join("\n"))
     )
-).pipe(Command.withDescription("Prints the names in it, never a value"))
+).pipe(Command.withDescription("Prints the names of the secrets, never a value"))
 
 const set = Command.make("set", { file, name }, ({ file, name }) => changed(file, name, StandardInput.value)).pipe(
   Command.withDescription("Sets a secret; the value comes from standard input")
 )
 
 const unset = Command.make("unset", { file, name }, ({ file, name }) => changed(file, name, Effect.undefined)).pipe(
-  Command.withDescription("Takes a secret away")
+  Command.withDescription("Removes a secret")
 )
 
 const edit = Command.make("edit", { file }, ({ file }) => Effect.scoped(edited(file))).pipe(
-  Command.withDescription("Opens it in $VISUAL or $EDITOR: lines of NAME=value, or JSON")
+  Command.withDescription("Opens the file in $VISUAL or $EDITOR: lines of NAME=value, or JSON")
 )
 
 const reencrypt = Command.make(
@@ -53,7 +53,7 @@ const reencrypt = Command.make(
   { file },
   ({ file }) =>
     Effect.flatMap(SecretFile.open(file), ({ bytes, text }) => SecretFile.seal(file, text, SecretFile.newKey, bytes))
-).pipe(Command.withDescription("Encrypts it to the key of CREDENTIALS_NEW_KEY or CREDENTIALS_NEW_KEY_FILE"))
+).pipe(Command.withDescription("Encrypts the file with the key in CREDENTIALS_NEW_KEY or CREDENTIALS_NEW_KEY_FILE"))
 
 const key = Command.make("key", { keyFile }, ({ keyFile }) =>
   Effect.gen(function*() {
@@ -63,21 +63,21 @@ const key = Command.make("key", { keyFile }, ({ keyFile }) =>
     )
     yield* AtomicFile.replace(keyFile, Buffer.from(`# ${recipient}\n${Redacted.value(key)}\n`), undefined)
     yield* Console.log(recipient)
-  })).pipe(Command.withDescription("Makes a key, and prints the recipient that others encrypt to"))
+  })).pipe(Command.withDescription("Creates a key, and prints the recipient to encrypt to"))
 
 export const command = Command.make("secrets").pipe(
   Command.withDescription(
-    "Makes and edits an encrypted file of secrets.\n\n" +
-      "  The key is CREDENTIALS_KEY, or in the file that CREDENTIALS_KEY_FILE names: an identity of age or a passphrase."
+    "Creates and edits an encrypted file of secrets.\n\n" +
+      "  The key is in CREDENTIALS_KEY, or in the file CREDENTIALS_KEY_FILE: an age identity or a passphrase."
   ),
-  Command.withShortDescription("Makes and edits an encrypted file of secrets"),
+  Command.withShortDescription("Creates and edits an encrypted file of secrets"),
   Command.withSubcommands([create, list, set, unset, edit, reencrypt, key])
 )
 
-/** Sets a secret, or takes it away when there is no value. */
+/** Sets a secret, or removes it if there is no value. */
 const changed = (file: string, name: string, value: Effect.Effect<string | undefined, Refused>) =>
   Effect.gen(function*() {
-    if (!EncryptedFile.isName(name)) return yield* refused("that is not a name that a secret can have")
+    if (!EncryptedFile.isName(name)) return yield* refused("invalid secret name")
     const { bytes, secrets, text } = yield* SecretFile.open(file)
     const to = yield* value
     if (to === undefined && !secrets.has(name)) return yield* refused(`${file} has no secret ${name}`)
@@ -92,10 +92,10 @@ const edited = (file: string) =>
   Effect.gen(function*() {
     const before = yield* SecretFile.open(file)
     const next = yield* Editor.edit(before.text)
-    if (next === before.text) return yield* Console.log("nothing is changed")
+    if (next === before.text) return yield* Console.log("nothing was changed")
     yield* Effect.mapError(
       EncryptedFile.parse(next),
-      ({ issue }) => refused(`nothing is changed: the edited text ${issue}`)
+      ({ issue }) => refused(`nothing was changed: the edited text ${issue}`)
     )
     yield* SecretFile.seal(file, next, SecretFile.key, before.bytes)
   })

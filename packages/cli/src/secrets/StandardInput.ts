@@ -1,30 +1,48 @@
-/** The value of a secret, from standard input: never from a terminal, which would show it. */
+/** Reads the value of a secret from standard input, but never from a terminal, which would show it. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Refused } from "../Refused.ts"
 import { refused } from "./Refusal.ts"
 import { maxBytes } from "./SecretFile.ts"
 
-/** The text without the line ends that editors and `echo` put at the end. */
-export const value: Effect.Effect<string, Refused> = Effect.suspend(() =>
-  process.stdin.isTTY
-    ? Effect.fail(refused("the value would be seen: give it by a pipe, as in `< value.txt`, or use edit"))
-    : Effect.flatMap(bytes, (bytes) => {
-      if (bytes.length > maxBytes) return Effect.fail(refused(`standard input has more than ${maxBytes} bytes`))
-      const text = bytes.toString("utf8").replace(/(?:\r?\n)+$/, "")
-      return text === "" ? Effect.fail(refused("standard input has no value")) : Effect.succeed(text)
-    })
-)
+/** Standard input of the process, unless a test gives another. */
+export class StandardInput extends Context.Reference<{
+  readonly isTerminal: boolean
+  readonly chunks: AsyncIterable<Uint8Array>
+}>("breakwater/cli/secrets/StandardInput", {
+  defaultValue: () => ({ isTerminal: process.stdin.isTTY, chunks: process.stdin })
+}) {}
 
-/** All of it, or a little more than a file may have. */
-const bytes: Effect.Effect<Buffer, Refused> = Effect.tryPromise({
-  try: async () => {
-    const chunks: Array<Buffer> = []
-    let length = 0
-    for await (const chunk of process.stdin) {
-      length += chunks[chunks.push(Buffer.from(chunk)) - 1]!.length
-      if (length > maxBytes) break
-    }
-    return Buffer.concat(chunks)
-  },
-  catch: () => refused("standard input cannot be read")
+/** The text, without the line ends that editors and `echo` append. */
+export const value: Effect.Effect<string, Refused> = Effect.gen(function*() {
+  const { chunks, isTerminal } = yield* StandardInput
+  if (isTerminal) {
+    return yield* refused("the value would be visible: redirect it, as in `< value.txt`, or use edit")
+  }
+  const bytes = yield* read(chunks)
+  if (bytes.length > maxBytes) return yield* refused(`standard input has more than ${maxBytes} bytes`)
+  const decoded = yield* Effect.try({
+    try: () => utf8.decode(bytes),
+    catch: () => refused("standard input is not UTF-8 text")
+  })
+  const text = decoded.replace(/(?:\r?\n)+$/, "")
+  return text === "" ? yield* refused("standard input has no value") : text
 })
+
+/** All bytes; reading stops beyond the largest size of a file. */
+const read = (chunks: AsyncIterable<Uint8Array>): Effect.Effect<Buffer, Refused> =>
+  Effect.tryPromise({
+    try: async () => {
+      const all: Array<Uint8Array> = []
+      let length = 0
+      for await (const chunk of chunks) {
+        length += all[all.push(chunk) - 1]!.length
+        if (length > maxBytes) break
+      }
+      return Buffer.concat(all)
+    },
+    catch: () => refused("standard input cannot be read")
+  })
+
+/** Strict, and without the byte order mark that some editors write. */
+const utf8 = new TextDecoder("utf-8", { fatal: true })

@@ -1,11 +1,11 @@
 /**
- * The names of fields behind which a secret stands, in any case and with any separators: `client_secret`,
- * `clientSecret`, `X-Client-Secret`, `client[secret]`.
+ * Names of fields that hold secrets, in any case and with any separators: `client_secret`, `clientSecret`,
+ * `X-Client-Secret`, `client[secret]`.
  */
 
 /**
  * Words that make a name secret when they stand in it side by side. A word of five letters or more also counts at the
- * end of a longer one (`accesstoken`), one of eight anywhere in it (`oldpasswordhash`).
+ * end of a longer word (`accesstoken`), and one of eight anywhere in it (`oldpasswordhash`).
  */
 const secretWords: ReadonlyArray<string> = [
   "password",
@@ -75,10 +75,13 @@ const secretWords: ReadonlyArray<string> = [
   "dsn"
 ]
 
-/** Names that hold a secret or a word of a protocol, as OAuth's `code` and an error's: their value decides. */
+/**
+ * Names that hold either a secret or a protocol word, such as OAuth's `code` and an error's `code`; their value
+ * decides.
+ */
 const doubtfulNames: ReadonlyArray<string> = ["code", "key"]
 
-/** A name that ends in one of these speaks about a secret and is none: `token_type`, `secretName`, `auth_time`. */
+/** A name that ends in one of these describes a secret and is not one: `token_type`, `secretName`, `auth_time`. */
 const aboutWords: ReadonlyArray<string> = [
   "algorithm",
   "at",
@@ -107,7 +110,7 @@ const aboutWords: ReadonlyArray<string> = [
   "version"
 ]
 
-/** Names of what looks like a secret and is none: an id, a checksum. */
+/** Names of values that look like secrets and are not: ids and checksums. */
 const digestWords: ReadonlyArray<string> = [
   "checksum",
   "commit",
@@ -124,19 +127,19 @@ const digestWords: ReadonlyArray<string> = [
   "traceparent"
 ]
 
-/** A name longer than this is no field's name but data (ours). */
+/** A name longer than this is data, not a field name. The limit is our own judgement. */
 const maxNameLength = 200
 
 export type Kind =
-  /** What it holds is secret. */
+  /** The value is secret. */
   | "Secret"
-  /** Its value decides. */
+  /** The value itself decides. */
   | "Doubtful"
-  /** What it holds is random by nature, and no secret. */
+  /** The value is random by nature, and not a secret. */
   | "Digest"
   | "Plain"
 
-/** What a name says about its value; `parent` is the name of the field around it, as in `card: { number }`. */
+/** The kind of value under a name. `parent` is the name of the enclosing field, as in `card: { number }`. */
 export const kindOf = (name: string, parent = ""): Kind => {
   if (name.length > maxNameLength) return "Secret"
   const words = wordsOf(name)
@@ -146,7 +149,7 @@ export const kindOf = (name: string, parent = ""): Kind => {
   return windows(words).some(({ squashed }) => digests.has(squashed)) ? "Digest" : "Plain"
 }
 
-/** Names are made of words: `APIKey`, `api-key` and `api.key` of the same two. */
+/** Splits a name into words: `APIKey`, `api-key` and `api.key` have the same two. */
 const wordsOf = (name: string): ReadonlyArray<string> =>
   (name.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+/g) ?? []).map((word) => singular(word.toLowerCase()))
 
@@ -188,6 +191,6 @@ const isSecret = (words: ReadonlyArray<string>): boolean => {
   )
 }
 
-/** The field and the one around it make a secret's name together. */
+/** Whether the names of the field and of the enclosing field together name a secret. */
 const isCompound = (path: ReadonlyArray<string>, own: number): boolean =>
   windows(path).some(({ end, squashed, width }) => end === path.length && width > own && secrets.has(squashed))

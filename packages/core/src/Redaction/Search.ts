@@ -1,21 +1,22 @@
 /**
- * Finds known secrets in an output, whichever way they were written down: as they are, encoded for a URL, a page, JSON,
- * in base64 at any alignment (so also as `user:secret`), in hex, byte by byte, in another case, in lines or cut short.
+ * Finds known secrets in an output, in any spelling: plain, in another case, cut short, split over lines, or encoded
+ * for a URL, a page or JSON. It also finds them in hex, as byte lists, and in base64 at any alignment, as in
+ * `user:secret`. Numbers without a source are our own judgement.
  */
 import * as Redacted from "effect/Redacted"
 
-/** How a secret was found. */
+/** The encoding in which a secret was found. */
 export type Encoding = "plain" | "base64" | "hex" | "bytes"
 
 export interface Survival {
   readonly encoding: Encoding
-  /** Which of the secrets, as an index. */
+  /** The index of the secret. */
   readonly secret: number
 }
 
-/** Shorter ones are found everywhere and say nothing (ours). */
+/** Shorter secrets match by chance everywhere, so they are not searched for. */
 const minLength = 4
-/** So many characters of a longer secret in a row count as all of it (ours): texts are cut, and written in lines. */
+/** This many consecutive characters count as the whole secret, because texts are cut short and split over lines. */
 const pieceLength = 16
 
 /** The first secret that survives in a text; `undefined` when none does. */
@@ -36,13 +37,13 @@ export const survives = (
   return undefined
 }
 
-/** What a text holds when a secret is in it. */
+/** A piece of text that gives a secret away. */
 interface Trace extends Survival {
   readonly text: string
   readonly written: Writing
 }
 
-/** How a text is written down to be searched. */
+/** The form a text is brought into before the search. */
 type Writing = keyof typeof writings
 
 const writings = {
@@ -66,7 +67,7 @@ const tracesOf = (whole: string, secret: number): ReadonlyArray<Trace> =>
     ]
   })
 
-/** Traces that are looked for in one pass (ours, measured: five times as fast as one by one). */
+/** Traces searched for in one pass; five times as fast as one by one, by measurement. */
 const passSize = 500
 
 const first = (text: string, traces: ReadonlyArray<Trace>): Trace | undefined => {
@@ -80,7 +81,7 @@ const first = (text: string, traces: ReadonlyArray<Trace>): Trace | undefined =>
 
 const unique = (texts: ReadonlyArray<string>): ReadonlyArray<string> => [...new Set(texts)]
 
-/** A text without what stands between its parts when it is broken into several: lines, quotes, commas, colons. */
+/** A text without the separators between broken parts: line ends, quotes, commas, colons. */
 const joined = (text: string): string => text.replaceAll(/(?:[\s:,"'`[\]]|\\[nr])+/g, "")
 
 /** A secret and its pieces, each also as it looks inside another encoding. */
@@ -92,7 +93,10 @@ const spellings = (secret: string): ReadonlySet<string> =>
     })
   )
 
-/** Any text that repeats half as much again of a long secret holds one of these, and so does one cut every 16. */
+/**
+ * A text that repeats one and a half pieces of a long secret contains one of these; so does a secret cut into lines of
+ * 16.
+ */
 const piecesOf = (secret: string): ReadonlyArray<string> => {
   const pieces = [secret]
   for (let at = 0; at + pieceLength < secret.length; at += pieceLength / 2) {
@@ -102,7 +106,7 @@ const piecesOf = (secret: string): ReadonlyArray<string> => {
   return pieces
 }
 
-/** What base64 makes of bytes wherever they begin: the characters that do not depend on what is around them. */
+/** The base64 forms of bytes at each alignment, without the characters that depend on the neighbouring bytes. */
 const base64Of = (bytes: Buffer): ReadonlyArray<string> =>
   [0, 1, 2].flatMap((offset) => {
     const padded = Buffer.concat([Buffer.alloc(offset), bytes])
@@ -112,8 +116,8 @@ const base64Of = (bytes: Buffer): ReadonlyArray<string> =>
   })
 
 /**
- * A text as it is, as its readers decode it, and as they do when one encoding is inside another, up to four deep. What is
- * decoded once too often for a secret is in another reading.
+ * A text as it is, as its readers decode it, and as they decode nested encodings up to four deep. If one decoding too
+ * many destroys a secret, another reading still has it.
  */
 const readingsOf = (text: string): ReadonlyArray<string> => {
   const readings = new Set([text])

@@ -1,16 +1,16 @@
 /**
- * What secrets look like, wherever they stand. Every search is linear in the length of the text: an expression begins
- * with letters that must be there, its repetitions are of one class, and nothing that follows them can fail.
+ * Shapes of secrets, recognised anywhere in a text. Every search is linear in the length of the text: an expression
+ * begins with required letters, repeats a single character class, and ends with something that cannot fail.
  *
- * An id is no secret: `pi_3Mtw…`, a UUID, a ULID and a trace context stay readable. A secret shorter than 32 characters
- * and without a prefix of its own cannot be told from an id; only its name can hide it.
+ * An id is not a secret: `pi_3Mtw…`, a UUID, a ULID and a trace context stay readable. A secret of fewer than 32
+ * characters without a prefix of its own cannot be told from an id; only its field name can hide it.
  */
 import { kindOf } from "./Names.ts"
 
-/** What stands in the place of a secret. */
+/** The text that replaces a secret. */
 export const redacted = "<redacted>"
 
-/** Formats that say of themselves what they are, each with its source. */
+/** Formats with a recognisable prefix, each with its source. */
 const prefixed: ReadonlyArray<RegExp> = [
   // Stripe: keys and webhook secrets (https://docs.stripe.com/keys); a client secret is an id, `_secret_` and the secret.
   /(?<![A-Za-z0-9])(?:sk|rk|pk|ek)_(?:live|test|org)_\w{6,}/g,
@@ -53,10 +53,13 @@ const prefixed: ReadonlyArray<RegExp> = [
   /(?<![\w-])eyJ[\w-]{6,}\.[\w-]*\.[\w.-]*/g
 ]
 
-/** Hides every secret that a text shows by its form alone. */
+/** Hides every secret that its form alone gives away. */
 export const hide = (text: string): string => hideRandom(hideNumbers(hideDefinite(text)))
 
-/** Hides what can be nothing but a secret, and leaves what is merely random: for places where ids and checksums stand. */
+/**
+ * Hides text that can only be a secret, and leaves text that is merely random, for places where ids and checksums
+ * occur.
+ */
 export const hideDefinite = (text: string): string => {
   let hidden = hideUserInfo(hidePem(text))
   for (const pattern of prefixed) hidden = hidden.replaceAll(pattern, redacted)
@@ -66,20 +69,23 @@ export const hideDefinite = (text: string): string => {
   )
 }
 
-/** What follows "bearer", "basic" or "token" in a sentence. */
+/** Whether this is an ordinary word after "bearer", "basic" or "token". */
 const isSpoken = (value: string): boolean =>
   value.length < 20 && /^[A-Za-z.-]+$/.test(value) && !/[a-z][A-Z].*[a-z][A-Z]/.test(value)
 
-/** Whether a text holds a secret by its form. */
+/** Whether the form of a text gives a secret away. */
 export const isSecret = (text: string): boolean => hide(text) !== text
 
-/** Letters alone, perhaps several words of them: an error's code, not anybody's secret. */
+/** Whether a value is only words, such as an error code, and not a secret. */
 export const isWord = (value: string): boolean =>
   value.length <= 60 && /^[A-Z]?[a-z]+(?:[ _.:/-][A-Z]?[a-z]+)*$|^[A-Z]+(?:[_.-][A-Z]+)*$/.test(value)
 
 // ------------------------------------------------------------------------------------------------------- private keys
 
-/** Private keys (RFC 7468), to their end or that of the text; certificates and public keys are for everybody. */
+/**
+ * Hides private keys (RFC 7468) up to their end or the end of the text. Certificates and public keys are public and
+ * stay.
+ */
 const hidePem = (text: string): string => {
   const begin = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----/g
   let hidden = ""
@@ -95,7 +101,7 @@ const hidePem = (text: string): string => {
 
 // --------------------------------------------------------------------------------------------------------- user info
 
-/** `scheme://user:password@host` (RFC 3986, section 3.2.1), and `user:password@host` as proxies are given. */
+/** Hides `scheme://user:password@host` (RFC 3986, section 3.2.1), and `user:password@host` as in proxy settings. */
 const hideUserInfo = (text: string): string =>
   text
     .replaceAll(/(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]{0,30}:\/\/)[^\s/?#"'<>\\]*@/g, `$1${redacted}@`)
@@ -104,14 +110,14 @@ const hideUserInfo = (text: string): string =>
 
 // -------------------------------------------------------------------------------------- card and account numbers
 
-/** Cards (ISO/IEC 7812) and accounts (ISO 13616): digits that the number itself checks. */
+/** Hides card numbers (ISO/IEC 7812) and account numbers (ISO 13616) whose check digits are right. */
 const hideNumbers = (text: string): string =>
   text
     .replaceAll(/(?<![\w.+-])\d(?:[ -]?\d){12,18}(?![\w]|\.\d)/g, (found) => hideLongest(found, isCard))
     .replaceAll(/(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}(?![A-Za-z0-9])/g, (found) =>
       hideLongest(found, isIban))
 
-/** Other digits may follow in a group of their own: `4242 4242 4242 4242 12/34`. */
+/** A group of other digits may follow: `4242 4242 4242 4242 12/34`. */
 const hideLongest = (found: string, isNumber: (digits: string) => boolean): string => {
   for (
     let end = found.length;
@@ -123,7 +129,7 @@ const hideLongest = (found: string, isNumber: (digits: string) => boolean): stri
   return found
 }
 
-/** The leading digits and lengths that the card schemes have; a time in milliseconds or a snowflake id has others. */
+/** The leading digits and lengths of the card schemes; a time in milliseconds or a snowflake id has others. */
 const issued =
   /^(?:4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d+|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11,16}|35\d{14,17}|6(?:011|4[4-9]|5|2)\d+|(?:50|5[6-8])\d{10,17})$/
 
@@ -149,9 +155,9 @@ const isIban = (iban: string): boolean => {
 
 // ------------------------------------------------------------------------------------------------ what looks random
 
-/** From this length on, what looks random is taken for a secret (ours): 16 bytes in hex, 24 in base64. */
+/** Random-looking text of this length or more counts as a secret: 16 bytes in hex, 24 in base64. Our own judgement. */
 const randomLength = 32
-/** Bits a character has at least in random text of that length; words have less than four (ours, measured). */
+/** The fewest bits per character in random text of that length; words have fewer than four. Our own measurement. */
 const randomBits = 4
 
 const hideRandom = (text: string): string =>
@@ -168,11 +174,14 @@ const isRandom = (text: string): boolean => {
   const digits = text.length - text.replaceAll(/\d/g, "").length
   return /[a-z]/.test(text) && /[A-Z]/.test(text)
     ? digits > 0 && bitsOf(text) >= randomBits
-    // Of one case only: base32, base36.
+    // One case only: base32, base36.
     : text.length >= 40 && digits >= 4 && /^[A-Za-z0-9]+$/.test(text) && /[A-Za-z]/.test(text) && bitsOf(text) >= 3.9
 }
 
-/** A word or two and a random part, as Stripe and others make ids; the words can also say that it is a secret. */
+/**
+ * Whether a text is one to three words and a random part, as Stripe and others make ids. The words can also mark a
+ * secret.
+ */
 const isId = (text: string): boolean => {
   const [, prefix] = /^([a-z]{2,12}(?:_[a-z]{2,12}){0,2})_[A-Za-z0-9]{1,28}$/.exec(text) ??
     /^(cs_(?:test|live))_\w+$/.exec(text) ?? []

@@ -1,15 +1,15 @@
-/** The meter of one operation: how its attempts and calls have ended, counted as plain numbers. */
+/** The meter of one operation: plain counts of how its attempts and calls ended. */
 import type * as Context from "effect/Context"
 import { type Metric, metrics } from "./Metrics.ts"
 import { Count, getOrMake, Histogram, type Labels, type Shared, shared } from "./Series.ts"
 
 /** The counts of one operation: its attempts, its calls, its refusals. */
 export interface OperationMeter {
-  /** An attempt ended. `errorType` is the reason's tag or the status, as the conventions want it; absent on success. */
+  /** An attempt ended. `errorType` is the reason's tag or the status, as the conventions require; absent on success. */
   attempt(durationMillis: number, status: number | undefined, errorType: string | undefined): void
   /**
-   * The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. A `key`
-   * is counted apart, unless it is empty.
+   * The operation ended: `success`, `declared`, `interrupted`, `defect`, or the tag of the reason it failed for. A
+   * `key` is counted separately, unless it is empty.
    */
   operation(durationMillis: number, outcome: string, key?: string): void
   retry(): void
@@ -17,7 +17,7 @@ export interface OperationMeter {
   refusal(gate: string): void
 }
 
-/** Where the attempts of an operation go, in the conventions' words. */
+/** The target of an operation's attempts, in the words of the conventions. */
 export interface OperationLabels {
   readonly vendor: string
   readonly operation: string
@@ -26,17 +26,19 @@ export interface OperationLabels {
   readonly port: number
 }
 
-/** The events of an operation besides its outcomes, so that each has a series before its first one. */
+/** The events of an operation besides its outcomes; each of them gets a series before it first occurs. */
 export interface MeterOptions {
-  /** The names of the gates that may refuse it. @default none */
+  /** The names of the gates that may refuse the operation. @default none */
   readonly gates?: ReadonlyArray<string> | undefined
-  /** Whether it may be hedged. @default false */
+  /** Whether the operation may be hedged. @default false */
   readonly hedged?: boolean | undefined
 }
 
-/** How many keys of a vendor are told apart, so that a client with many tenants does not flood its exporter. */
+/**
+ * Number of keys of a vendor that get their own series, so that a client with many tenants does not flood its exporter.
+ */
 export const shownKeys = 200
-/** The `key` of all that are not told apart. */
+/** The `key` label of all other keys. */
 export const otherKeys = "(other)"
 
 export class Meter implements OperationMeter, Shared {
@@ -45,7 +47,7 @@ export class Meter implements OperationMeter, Shared {
   private readonly labels: OperationLabels
   private readonly attempts = new Map<number | undefined, Map<string | undefined, Histogram>>()
   private readonly operations = new Map<string, Histogram>()
-  // Attempts and operations mostly end as the one before did.
+  // Attempts and operations mostly end like the previous one.
   private lastAttempt: Histogram | undefined = undefined
   private lastStatus: number | undefined = undefined
   private lastErrorType: string | undefined = undefined
@@ -61,7 +63,7 @@ export class Meter implements OperationMeter, Shared {
     this.labels = labels
   }
 
-  /** Makes the series that are known beforehand, at 0. */
+  /** Creates the series that are known beforehand, at 0. */
   begin({ gates = [], hedged = false }: MeterOptions): this {
     for (const outcome of metrics.operationDuration.values.outcome) this.operationOf(outcome)
     for (const gate of gates) this.refusalOf(gate)

@@ -1,31 +1,34 @@
 /**
- * The table of every metric: one row each, from which names, descriptions, registrations and the names for Prometheus are
- * made. A new metric is one row here.
+ * The table of all metrics: one row each, from which names, descriptions, registrations and the names for Prometheus
+ * are made. A new metric is one new row here.
  */
 import { Facts } from "../Reason.ts"
 
 export interface Metric {
   readonly name: string
-  /** A `StateSet` shows 1 for the state that is, and 0 for every other, so that a share over time or instances means something. */
+  /**
+   * A `StateSet` shows 1 for the current state and 0 for every other, so that averages over time or instances make
+   * sense.
+   */
   readonly kind: "Counter" | "Gauge" | "Histogram" | "StateSet"
-  /** In UCUM (https://ucum.org): `s`, `By`, `1` for a share; a word in braces names the things that are counted. */
+  /** In UCUM (https://ucum.org): `s`, `By`, `1` for a share; a word in braces names the counted things. */
   readonly unit: string
   readonly labels: ReadonlyArray<string>
   readonly help: string
   /**
-   * The closed set of values of a label: every series of it is made at 0, because Prometheus' `increase` does not see a series
-   * that is born at 1. Of a state set in order, the best state first.
+   * The closed set of values of a label. Every series of it is created at 0, because Prometheus' `increase` misses a
+   * series whose first value is 1. The values of a state set are ordered, with the best state first.
    */
   readonly values?: Readonly<Record<string, ReadonlyArray<string>>>
-  /** How the numbers of several clients become one. @default "Sum" */
+  /** The way to combine the numbers of several clients. @default "Sum" */
   readonly together?: "Sum" | "Max"
 }
 
-/** How an operation can end: an answer, nothing of the vendor's, or a reason. */
+/** The ways an operation can end: an answer, an interruption or defect, or a reason. */
 const outcomes = ["success", "declared", "interrupted", "defect", ...Facts.tags]
 
 export const metrics = {
-  // Named by OpenTelemetry's semantic conventions. A series for each status and error: made when it is met.
+  // Named by OpenTelemetry's semantic conventions. Each status and error gets its series when it first occurs.
   requestDuration: {
     name: "http.client.request.duration",
     kind: "Histogram",
@@ -49,7 +52,7 @@ export const metrics = {
     help: "Duration of operations with all their attempts and waits, in seconds",
     values: { outcome: outcomes }
   },
-  // Keys are not known beforehand, so that no series of theirs can be made at 0.
+  // Keys are not known beforehand, so their series cannot be created at 0.
   keyOperations: {
     name: "breakwater.key.operations",
     kind: "Counter",
@@ -69,9 +72,9 @@ export const metrics = {
     kind: "Counter",
     unit: "{attempt}",
     labels: ["vendor", "operation"],
-    help: "Attempts that joined a slow or failed one of the same call"
+    help: "Extra attempts started beside a slow or failed attempt of the same call"
   },
-  // The closed set is that of the operation's own gates: the meter is told which.
+  // The closed set is the operation's own gates, which the meter is told.
   refusals: {
     name: "breakwater.refusals",
     kind: "Counter",
@@ -84,7 +87,7 @@ export const metrics = {
     kind: "Counter",
     unit: "{lookup}",
     labels: ["vendor", "operation", "result"],
-    help: "Answers asked of a cache",
+    help: "Cache lookups, by result",
     values: { result: ["hits", "stale", "misses", "coalesced", "shared"] }
   },
   cacheEvictions: {
@@ -92,42 +95,42 @@ export const metrics = {
     kind: "Counter",
     unit: "{answer}",
     labels: ["vendor", "operation"],
-    help: "Answers that had to go before their time"
+    help: "Entries evicted before they expired"
   },
   cacheBypassed: {
     name: "breakwater.cache.bypassed",
     kind: "Counter",
     unit: "{lookup}",
     labels: ["vendor", "operation"],
-    help: "How often the store that caches share was passed over"
+    help: "Lookups that bypassed the shared cache store"
   },
   sharedStateBypassed: {
     name: "breakwater.shared_state.bypassed",
     kind: "Counter",
     unit: "{decision}",
     labels: [],
-    help: "How often the state that a fleet shares was passed over"
+    help: "Decisions that bypassed the fleet's shared state"
   },
   cacheEntries: {
     name: "breakwater.cache.entries",
     kind: "Gauge",
     unit: "{answer}",
     labels: ["vendor", "operation"],
-    help: "Answers that are remembered"
+    help: "Entries in the cache"
   },
   cacheBytes: {
     name: "breakwater.cache.bytes",
     kind: "Gauge",
     unit: "By",
     labels: ["vendor", "operation"],
-    help: "Size of the answers that are remembered, in bytes"
+    help: "Size of the cache entries, in bytes"
   },
   capabilityAnswers: {
     name: "breakwater.capability.answers",
     kind: "Counter",
     unit: "{answer}",
     labels: ["capability", "provenance"],
-    help: "Answers of a capability, by where they come from",
+    help: "Answers of a capability, by provenance",
     values: { provenance: ["Fresh", "Cached", "Stale", "Fallback"] }
   },
   breakerState: {
@@ -135,16 +138,16 @@ export const metrics = {
     kind: "StateSet",
     unit: "1",
     labels: ["vendor", "operation", "state"],
-    help: "Whether the circuit breaker of an operation is in a state: the worst state over all its keys",
+    help: "State of an operation's circuit breaker: 1 for the worst state over all its keys, 0 for the others",
     values: { state: ["closed", "half_open", "open"] }
   },
-  // By vendor, not by operation: the closed ones are many, and are told from the others without a visit to each.
+  // Labelled by vendor, not by operation: closed circuits are many, and are counted without a visit to each.
   breakerCircuits: {
     name: "breakwater.breaker.circuits",
     kind: "Gauge",
     unit: "{circuit}",
     labels: ["vendor", "state"],
-    help: "Circuits of a vendor's operations and keys that are remembered, by their state",
+    help: "Circuits kept for a vendor's operations and keys, by state",
     values: { state: ["closed", "half_open", "open"] }
   },
   breakerTransitions: {
@@ -152,7 +155,7 @@ export const metrics = {
     kind: "Counter",
     unit: "{transition}",
     labels: ["vendor", "operation", "to"],
-    help: "Changes of a circuit breaker's state",
+    help: "State changes of a circuit breaker",
     values: { to: ["Closed", "HalfOpen", "Open"] }
   },
   bulkheadRunning: {
@@ -160,42 +163,42 @@ export const metrics = {
     kind: "Gauge",
     unit: "{call}",
     labels: ["vendor"],
-    help: "Calls that have a place in the bulkhead"
+    help: "Calls running in the bulkhead"
   },
   bulkheadWaiting: {
     name: "breakwater.bulkhead.waiting",
     kind: "Gauge",
     unit: "{call}",
     labels: ["vendor"],
-    help: "Calls that wait for a place in the bulkhead"
+    help: "Calls waiting for a place in the bulkhead"
   },
   adaptiveLimit: {
     name: "breakwater.adaptivelimit.limit",
     kind: "Gauge",
     unit: "{attempt}",
     labels: ["vendor"],
-    help: "Attempts that may run at once, as learnt"
+    help: "Learnt limit on concurrent attempts"
   },
   adaptiveLimitRunning: {
     name: "breakwater.adaptivelimit.running",
     kind: "Gauge",
     unit: "{attempt}",
     labels: ["vendor"],
-    help: "Attempts that have a place in the adaptive limit"
+    help: "Attempts running under the adaptive limit"
   },
   adaptiveLimitWaiting: {
     name: "breakwater.adaptivelimit.waiting",
     kind: "Gauge",
     unit: "{attempt}",
     labels: ["vendor"],
-    help: "Attempts that wait for a place in the adaptive limit"
+    help: "Attempts waiting for a place in the adaptive limit"
   },
   throttleProbability: {
     name: "breakwater.throttle.probability",
     kind: "Gauge",
     unit: "1",
     labels: ["vendor"],
-    help: "The share of attempts that the throttle refuses now: the largest over all keys",
+    help: "Share of attempts that the throttle refuses now: the largest over all keys",
     together: "Max"
   },
   rateLimitWaiting: {
@@ -203,28 +206,28 @@ export const metrics = {
     kind: "Gauge",
     unit: "{attempt}",
     labels: ["vendor"],
-    help: "Calls that wait for permits of the rate limit, under all keys"
+    help: "Calls waiting for permits of the rate limit, over all keys"
   },
   retryBudget: {
     name: "breakwater.retry.budget",
     kind: "Gauge",
     unit: "{attempt}",
     labels: ["vendor"],
-    help: "Retries that could be paid for now"
+    help: "Retries that the budget allows now"
   },
   featureShare: {
     name: "breakwater.feature.share",
     kind: "Gauge",
     unit: "1",
     labels: ["feature"],
-    help: "The share of callers for whom a feature is on"
+    help: "Share of callers for whom a feature is on"
   },
   featureTransitions: {
     name: "breakwater.feature.transitions",
     kind: "Counter",
     unit: "{transition}",
     labels: ["feature", "to"],
-    help: "Changes of a feature's state",
+    help: "State changes of a feature",
     values: { to: ["On", "Returning", "Off"] }
   },
   credentialRefusals: {
@@ -240,7 +243,7 @@ export const metrics = {
     kind: "Gauge",
     unit: "{key}",
     labels: ["vendor"],
-    help: "Keys whose secret the vendor has refused, without another to be had"
+    help: "Keys whose secret the vendor refused and no source can replace"
   }
 } as const satisfies Record<string, Metric>
 
@@ -258,8 +261,9 @@ export const metricOf = (name: Name): Metric => byName.get(name)!
 const suffixes: Readonly<Record<string, string>> = { s: "_seconds", By: "_bytes" }
 
 /**
- * The name of a metric in Prometheus: with its unit, and with `_total` where it counts. A name that is not in the table only
- * loses its dots. Shares have no `_ratio`, which OpenTelemetry's own translation would give them.
+ * The Prometheus name of a metric: with its unit, and with `_total` for counters. In a name outside the table, only
+ * invalid characters such as dots are replaced. Shares get no `_ratio` suffix, unlike in OpenTelemetry's own
+ * translation.
  */
 export const prometheusName = (name: string): string => {
   const row = byName.get(name)

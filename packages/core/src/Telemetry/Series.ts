@@ -1,6 +1,6 @@
 /**
- * Series in a metric registry, shared by all that count the same thing there: two clients of one vendor add up, and neither
- * hides the other.
+ * Series in a metric registry, shared by all clients that count the same thing: two clients of one vendor add up, and
+ * neither hides the other.
  */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
@@ -8,11 +8,11 @@ import type { Metric as Row } from "./Metrics.ts"
 
 export type Labels = Readonly<Record<string, string>>
 
-/** Something shared in a registry, as long as it has a user or has counted something. */
+/** Something shared in a registry; it is kept while it has users or has counted something. */
 export interface Shared {
-  /** How many clients use it; it is kept for ever where that cannot be told. */
+  /** Number of clients that use it. A use that is never released keeps it for ever. */
   users: number
-  /** Takes its empty series out of the registry; says whether there is nothing left. */
+  /** Removes its empty series from the registry, and returns whether none is left. */
   leave(): boolean
 }
 
@@ -21,11 +21,11 @@ const sharedByRegistry = new WeakMap<object, Map<string, unknown>>()
 const sharedOf = (context: Context.Context<never>): Map<string, unknown> =>
   getOrMake(sharedByRegistry, Context.get(context, Metric.MetricRegistry), () => new Map<string, unknown>())
 
-/** One for all that name the same key in the same registry. */
+/** The shared value of a key in a registry, made on first use. */
 export const shared = <A>(context: Context.Context<never>, key: string, make: () => A): A =>
   getOrMake(sharedOf(context), key, make as () => unknown) as A
 
-/** Uses something shared until the returned function is called. */
+/** Uses a shared value until the returned function is called. */
 export const use = <A extends Shared>(
   context: Context.Context<never>,
   key: string,
@@ -70,7 +70,7 @@ const showNumber = (context: Context.Context<never>, row: Row, attributes: Label
     lazily(() => ({ value: read() }))
   )
 
-/** Shows a number that is read when an exporter comes by; the latest of a name and its labels is the one shown. */
+/** Shows a number that is read on each export; of several with the same name and labels, the latest is shown. */
 export const line = (context: Context.Context<never>, row: Row, labels: Labels, read: () => number) =>
   row.kind === "Counter" ? showCount(context, row, labels, read) : showNumber(context, row, labels, read)
 
@@ -83,14 +83,14 @@ export class Count implements Shared {
   constructor(context: Context.Context<never>, row: Row, labels: Labels) {
     this.line = showCount(context, row, labels, () => this.count)
   }
-  /** A count above 0 stays: an exporter may not have come by yet, as at the end of a short process. */
+  /** A count above 0 stays, because it may not be exported yet, as at the end of a short process. */
   leave(): boolean {
     if (this.count === 0) this.line.remove()
     return this.count === 0
   }
 }
 
-/** The shared count of a metric and its labels. */
+/** The key of the shared count of a metric and its labels. */
 export const countKey = (row: Row, labels: Labels): string => `${row.name} ${JSON.stringify(labels)}`
 
 /** The bucket boundaries that the semantic conventions advise for `http.client.request.duration`, in seconds. */
@@ -156,7 +156,7 @@ export class Histogram {
   }
 }
 
-/** A number; a state of a state set; or a number for each value of a metric's closed set. */
+/** A number, the current state of a state set, or a number for each value of a metric's closed set. */
 export type Reading = number | string | Readonly<Record<string, number>>
 
 interface Source {
@@ -164,19 +164,19 @@ interface Source {
   readonly read: () => Reading
 }
 
-/** The live sources of a number: its series are made of all of them, and leave with the last. */
+/** The live sources of a number. Its series combine all of them and are removed with the last. */
 export class Live implements Shared {
   users = 0
   private readonly row: Row
   private readonly sources = new Set<Source>()
   private readonly lines: ReadonlyArray<Metric.Registration>
-  /** The counts of sources that have left. */
+  /** The counts of sources that were removed. */
   private left = 0
 
   constructor(context: Context.Context<never>, row: Row, labels: Labels) {
     this.row = row
     const [[label, values] = ["", []]] = Object.entries(row.values ?? {})
-    // A value that the labels name is one series of the closed set.
+    // If the labels already name a value, it is one series of the closed set.
     this.lines = values.length === 0 || label in labels
       ? [line(context, row, labels, () => this.total())]
       : values.map((value) => line(context, row, { ...labels, [label]: value }, () => this.at(value, values)))
@@ -209,7 +209,7 @@ export class Live implements Shared {
   private combined(numbers: ReadonlyArray<number>): number {
     return this.row.together === "Max" ? Math.max(0, ...numbers) : numbers.reduce((sum, number) => sum + number, 0)
   }
-  /** One gate that two clients have in common is read once. */
+  /** A gate that two clients share is read once. */
   private readings(): ReadonlyArray<Reading> {
     const seen = new Set<object>()
     const readings: Array<Reading> = []

@@ -1,19 +1,20 @@
 /**
- * Timers of which most are cancelled before they are due: a hashed wheel (Varghese and Lauck, SOSP 1987, scheme 6). Adding
- * and cancelling is linking and unlinking; one `setTimeout` turns the wheel for all of them, and stops when it is empty.
+ * Timers that are mostly cancelled before they are due: a hashed wheel (Varghese and Lauck, SOSP 1987, scheme 6). To
+ * add or cancel a timer is to link or unlink it. One `setTimeout` turns the wheel for all timers, and stops when the
+ * wheel is empty.
  */
 import type { Limited, Timer } from "../Timeline.ts"
 
-/** The span of a slot, and by how much a timer can be late; a power of two, so that dividing by it is exact. */
+/** The span of a slot, and the most a timer can be late. A power of two, so that dividing by it is exact. */
 const slotMillis = 8
-/** Slots, a power of two; what is due after more than a revolution is passed over until then. */
+/** Number of slots, a power of two. A timer due after more than one revolution is skipped until its own. */
 const slotCount = 512
-/** How many slots the wheel may sleep through. */
+/** Number of slots the wheel may sleep through. */
 const longestSleep = 12
 
 /**
- * The shortest time a timer of the wheel may be set for, in milliseconds: longer than the wheel ever sleeps, so that
- * adding never has to wake it.
+ * The shortest time a timer of the wheel may be set for, in milliseconds. It is longer than the wheel ever sleeps, so
+ * that adding a timer never has to wake it.
  */
 export const shortestMillis = slotMillis * (longestSleep + 1)
 
@@ -21,7 +22,7 @@ export const shortestMillis = slotMillis * (longestSleep + 1)
 class Link implements Timer {
   next: Link = this
   previous: Link = this
-  // Declared: a number that was once undefined is boxed anew each time it is written.
+  // Declared, because V8 boxes a number field anew at each write if it was once undefined.
   declare readonly due: number
   declare readonly limited: Limited
   constructor(due: number, limited: Limited) {
@@ -48,15 +49,15 @@ export class Wheel {
   private readonly now: () => number
   private readonly slots = Array.from({ length: slotCount }, emptyList)
   private isTurning = false
-  /** The number of the oldest slot that may still hold something due, counted from the origin of time. */
+  /** The number of the oldest slot that may hold a due timer, counted from the origin of time. */
   private at = 0
 
-  /** `now` is the time in milliseconds since an arbitrary origin. */
+  /** `now` returns the time in milliseconds since an arbitrary origin. */
   constructor(now: () => number) {
     this.now = now
   }
 
-  /** Tells at `due` or up to a slot later; `due` is at least {@link shortestMillis} away from `now`. */
+  /** Calls `timeIsUp` at `due` or up to a slot later; `due` is at least {@link shortestMillis} away from `now`. */
   add(now: number, due: number, limited: Limited): Timer {
     const timer = new Link(due, limited)
     this.slot(Math.floor(due / slotMillis)).append(timer)
@@ -78,7 +79,7 @@ export class Wheel {
 
   private turn(): void {
     const now = this.now()
-    // The slot that is not over yet is looked at again next time.
+    // The current slot is not over, so it is visited again next time.
     const last = Math.floor(now / slotMillis)
     const due = emptyList()
     for (let number = Math.max(this.at, last - slotCount + 1); number <= last; number++) {
@@ -93,14 +94,14 @@ export class Wheel {
       }
     }
     this.at = last
-    // One that is told may cancel another that is due as well.
+    // A callback may cancel another timer that is also due.
     while (due.next !== due) {
       const timer = due.next
       timer.cancel()
       try {
         timer.limited.timeIsUp()
       } catch (thrown) {
-        // As of a timer of its own: it is uncaught, and the others are told.
+        // Thrown as if from its own timer: the error is uncaught, and the other timers still run.
         queueMicrotask(() => {
           throw thrown
         })

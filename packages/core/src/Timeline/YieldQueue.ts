@@ -1,9 +1,11 @@
 /**
- * What is done as soon as the present work is, in order. A few are done in the same turn of the event loop; of a crowd, as
- * many in each of the next, so that whoever waits for something else is heard in between.
+ * Tasks that run in order as soon as the current work is done. A few run in the same turn of the event loop. The rest
+ * run a few per turn, so that other pending work gets its turn in between.
  */
 
-/** How many in a turn (ours: about a millisecond's work, when each of them goes on with a guarded call). */
+/**
+ * Tasks per turn: about a millisecond of work if each continues with a guarded call. The number is our own judgement.
+ */
 const mostInTurn = 32
 
 let left = mostInTurn

@@ -1,6 +1,6 @@
 /**
- * Which answers of an operation are remembered. The vendor's `ETag` is always used: an answer past its time is asked for
- * with `If-None-Match` (RFC 9110, section 13.1.2), and a 304 makes it fresh again.
+ * Cache options of an operation. The vendor's `ETag` is always used: a stale answer is requested with `If-None-Match`
+ * (RFC 9110, section 13.1.2), and a 304 makes it fresh again.
  *
  * @example
  * ```ts
@@ -23,20 +23,23 @@ import type { ResponseCacheOptions } from "./ResponseCache.ts"
 
 export interface CacheOptions extends ResponseCacheOptions {
   /**
-   * Whether the answer's own `Cache-Control`, `Expires` and `Age` (RFC 9111) say how long it is fresh, and `no-store` that
-   * it is not kept. @default false: `fresh` and `life` say it
+   * Whether the response's own `Cache-Control`, `Expires` and `Age` (RFC 9111) set how long it is fresh, and `no-store`
+   * prevents caching.
+   * @default false: `fresh` and `life` set it
    */
   readonly obeyVendor?: boolean | undefined
   /**
-   * How long an answer is fresh by what is in it: until the next one is published. `now` is Unix time in milliseconds;
-   * `undefined` leaves it to the rest. @default nothing
+   * How long an answer is fresh according to its content, such as until the next one is published. `now` is Unix time
+   * in milliseconds; `undefined` falls back to the other options.
+   * @default nothing
    */
   readonly life?: ((value: never, now: number) => Duration.Input | undefined) | undefined
   /**
-   * What is written to a `CacheStore` by another version is not read: to be raised when answers mean something else in the
-   * same shape. What no longer fits the schema is not read either. @default "1"
+   * Version of the answers in a `CacheStore`; entries of another version are ignored. Raise it when answers change
+   * their meaning but not their shape. Entries that no longer fit the schema are ignored too.
+   * @default "1"
    */
   readonly version?: string | undefined
-  /** What an answer is about, to invalidate all of it at once. @default nothing */
+  /** Tags of an answer, to invalidate all answers with a tag at once. @default nothing */
   readonly tags?: ((value: never) => ReadonlyArray<string>) | undefined
 }

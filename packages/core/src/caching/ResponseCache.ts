@@ -1,8 +1,8 @@
 /**
- * Remembers answers: fresh ones are given without a call, and when the vendor is slow or down those that are past their
- * time are given to callers who have said that they take them (`Provenance.acceptStale`). However many ask for the same
- * thing at the same time, one call is made. It stands outside all other policies: what it answers costs no quota and is
- * no evidence about the vendor. Choose Effect's `Cache` where there is nothing to degrade to.
+ * Caches answers. Fresh answers are returned without a call. When the vendor is slow or down, stale answers are
+ * returned to callers that accept them (`Provenance.acceptStale`). Concurrent requests for the same key share one call.
+ * It stands outside all other policies: its answers cost no quota and are no evidence about the vendor. Choose Effect's
+ * `Cache` where a stale answer is of no use.
  *
  * @example
  * ```ts
@@ -32,91 +32,98 @@ import { type Settings, TwoLevels } from "./ResponseCache/TwoLevels.ts"
 
 export type { Codec } from "./ResponseCache/SecondLevel.ts"
 
-/** Where a default names no source, it is ours. */
+/** Options of a response cache. Defaults without a source are our own judgement. */
 export interface ResponseCacheOptions {
-  /** How long an answer is fresh, unless it says so itself; longer than 0. */
+  /** How long an answer is fresh, unless the answer sets it itself; longer than 0. */
   readonly fresh: Duration.Input
   /**
-   * For how much longer it is given to whoever takes it while a new one is fetched in the background (RFC 5861,
-   * `stale-while-revalidate`); at least 0. @default 0
+   * How long past expiry an answer may be served, to callers that accept it, while a new one is fetched in the
+   * background (RFC 5861, `stale-while-revalidate`); at least 0.
+   * @default 0
    */
   readonly staleWhileRevalidate?: Duration.Input | undefined
   /**
-   * For how much longer than `fresh` it is given to whoever takes it when the call fails (RFC 5861, `stale-if-error`), or
-   * takes longer than `softTimeout`; at least 0. @default 0
+   * How long past expiry an answer may be served, to callers that accept it, when the call fails (RFC 5861,
+   * `stale-if-error`) or takes longer than `softTimeout`; at least 0.
+   * @default 0
    */
   readonly staleIfError?: Duration.Input | undefined
   /**
-   * How long a call may take before an answer that is past its time is given instead; the call goes on in the
-   * background. Longer than 0. @default as long as the call takes
+   * How long a call may take before a stale answer is returned instead; the call continues in the background. Longer
+   * than 0.
+   * @default as long as the call takes
    */
   readonly softTimeout?: Duration.Input | undefined
-  /** How long an error that is an answer (an unknown id) is remembered; at least 0. @default 0, it is not */
+  /** How long a declared error (e.g. an unknown id) is cached; at least 0. @default 0, not cached */
   readonly negative?: Duration.Input | undefined
-  /** From this share of its fresh time on, an answer that is asked for is fetched anew; above 0, up to 1. @default never */
+  /** The share of its fresh time after which an answer is refreshed on use; above 0, up to 1. @default never */
   readonly eager?: number | undefined
   /**
-   * Up to this share of its fresh time an answer is past its time sooner, at random, so that what came together does not
-   * go together; from 0 to 1. @default 0.1
+   * The largest share of its fresh time by which an answer expires early, at random, so that answers stored together do
+   * not expire together; from 0 to 1.
+   * @default 0.1
    */
   readonly jitter?: number | undefined
-  /** Answers that are kept; a whole number of at least 1. @default 10_000 */
+  /** Number of entries; a whole number of at least 1. @default 10_000 */
   readonly maxEntries?: number | undefined
-  /** The size of all answers together, as far as they say it, in bytes; at least 1. @default 64 MiB */
+  /** Total size of all entries whose size is known, in bytes; at least 1. @default 64 MiB */
   readonly maxBytes?: number | undefined
-  /** How long the second level may take to answer before it is passed over; longer than 0. @default "50 millis" */
+  /** How long the shared store may take before it is bypassed; longer than 0. @default "50 millis" */
   readonly storeTimeout?: Duration.Input | undefined
-  /** For how long it is passed over when it has failed; at least 0. @default "5 seconds" */
+  /** How long the shared store is bypassed after a failure; at least 0. @default "5 seconds" */
   readonly storePause?: Duration.Input | undefined
-  /** How long one process may fetch what the others wait for; longer than 0. @default "10 seconds" */
+  /** How long one process may fetch an answer while the others wait for it; longer than 0. @default "10 seconds" */
   readonly leadFor?: Duration.Input | undefined
-  /** For how long a background call is not made again after it has failed; at least 0. @default "1 second" */
+  /** Pause after a failed background call before the next one; at least 0. @default "1 second" */
   readonly failurePause?: Duration.Input | undefined
 }
 
-/** What a load brings: an answer, or that the one which is known still holds. */
+/** The result of a load: an answer, or the news that the known answer still holds. */
 export type Loaded<A> = CachedAnswer<A> | NotModified
 
 export interface CachedAnswer<A> {
   readonly value: A
-  /** How long it is fresh, where the answer says so; at least 0. @default the option */
+  /** How long the answer is fresh, if it says so; at least 0. @default the option */
   readonly fresh?: Duration.Input | undefined
-  /** What the vendor calls this state of it (an `ETag`), to ask later whether it has changed. @default it cannot be asked */
+  /**
+   * The vendor's name for this version of the answer (an `ETag`), for conditional requests.
+   * @default no conditional requests
+   */
   readonly validator?: string | undefined
   /** Its size in bytes. @default 0 */
   readonly bytes?: number | undefined
-  /** What it is about, to invalidate all of it. @default nothing */
+  /** Tags of the answer, to invalidate all answers with a tag. @default nothing */
   readonly tags?: ReadonlyArray<string> | undefined
-  /** Whether it may be remembered. @default true */
+  /** Whether the answer may be cached. @default true */
   readonly isKept?: boolean | undefined
 }
 
-/** The vendor says that the known answer holds (304). */
+/** The vendor says that the known answer still holds (304). */
 export interface NotModified {
   readonly notModified: true
-  /** As of an answer. */
+  /** As in {@link CachedAnswer}. */
   readonly fresh?: Duration.Input | undefined
 }
 
-/** What has happened since the cache was made. */
+/** Counts since the cache was made. */
 export interface Statistics {
-  /** Answered within its time. */
+  /** Lookups answered with a fresh entry. */
   readonly hits: number
-  /** Answered past its time. */
+  /** Lookups answered with a stale entry. */
   readonly stale: number
-  /** Asked for what was not there, or too old. */
+  /** Lookups without a usable entry. */
   readonly misses: number
-  /** Misses that waited for a call somebody else had begun. */
+  /** Misses that waited for a call already in flight. */
   readonly coalesced: number
-  /** Calls that were made. */
+  /** Calls made. */
   readonly loads: number
-  /** Calls that came to no answer. */
+  /** Calls that failed. */
   readonly failures: number
-  /** Answers that had to go before their time. */
+  /** Entries evicted before they expired. */
   readonly evictions: number
-  /** Answers that another process has brought. */
+  /** Answers that came from another process. */
   readonly shared: number
-  /** How often the second level was passed over. */
+  /** Number of times the shared store was bypassed. */
   readonly bypassed: number
   readonly entries: number
   readonly bytes: number
@@ -124,32 +131,32 @@ export interface Statistics {
 
 export interface ResponseCache<A, E> {
   /**
-   * The answer under a key. `load` makes the call; it is told what is known, and its validator. It runs in a fibre of its
-   * own with the context of the first who asked, and goes on as long as anybody waits.
+   * The answer under a key. `load` makes the call; it is given the known answer with its validator. It runs in its own
+   * fibre, with the context of the first caller, and continues as long as any caller waits.
    */
   lookup<R>(
     key: string,
     load: (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
   ): Effect.Effect<A, E | VendorError, R>
-  /** Forgets what is known under a key. A call in flight is not kept. */
+  /** Removes the answer of a key. The result of a call in flight is not cached. */
   invalidate(key: string): void
-  /** Forgets all that is about a tag. */
+  /** Removes all answers with a tag. */
   invalidateTag(tag: string): void
-  /** Forgets everything. */
+  /** Removes all answers. */
   clear(): void
   readonly statistics: Statistics
 }
 
-/** What a cache shares with other processes, where there is a `CacheStore`. */
+/** The settings under which a cache shares its answers through a `CacheStore`. */
 export interface Sharing<A> {
-  /** What the answers are called, with their version: what is written under another name is not read. */
+  /** The name and version of the answers; entries under another name are not read. */
   readonly name: string
   readonly codec: Codec<A>
 }
 
 /**
- * Makes a cache; what it does in the background ends with the scope. With `sharing` it also remembers answers in the
- * `CacheStore`. Throws when an option is out of its range.
+ * Makes a cache, whose background work ends with the scope. With `sharing` it also stores answers in the `CacheStore`.
+ * Throws when an option is out of its range.
  */
 export const make = <A, E>(
   options: ResponseCacheOptions & { readonly vendor: string; readonly operation: string },

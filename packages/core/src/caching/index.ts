@@ -1,3 +1,3 @@
-/** Answers that are remembered. */
+/** Caching of answers. */
 export type { CacheOptions } from "./CacheOptions.ts"
 export * as ResponseCache from "./ResponseCache.ts"

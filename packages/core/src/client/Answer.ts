@@ -1,5 +1,5 @@
 /**
- * The meaning of an HTTP answer besides its body: by its status, and by the headers about rate limits.
+ * The meaning of an HTTP response apart from its body: its status, and its headers about rate limits.
  */
 import type { Quota } from "../Outcome.ts"
 import {
@@ -15,19 +15,19 @@ import { header } from "../transport/Headers.ts"
 import * as HttpDate from "../transport/HttpDate.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
-/** An answer, as a vendor's `classify` sees it. */
+/** A response, as a vendor's `classify` receives it. */
 export interface Answer {
   readonly status: number
   readonly headers: ResponseHeaders
-  /** The body as JSON; `undefined` when it is none. Parsed on first use. */
+  /** The body as JSON; `undefined` if it is not valid JSON. Parsed on first use. */
   readonly json: unknown
-  /** Milliseconds to stay away, from `Retry-After`. */
+  /** How long to stay away, in milliseconds, from `Retry-After`. */
   readonly retryAfterMillis: number | undefined
 }
 
 /**
- * The reason an answer stands for when its contract declares nothing for its status. A redirect is an invalid answer:
- * it is not followed, because nobody has said where to.
+ * The reason for a response whose status the contract does not declare. A redirect is an invalid response: it is not
+ * followed, because the contract does not declare where it may lead.
  */
 export const reasonOf = (status: number, retryAfterMillis: number | undefined): Reason => {
   if (status === 401 || status === 403) return new Unauthorized(status)
@@ -42,9 +42,9 @@ export const reasonOf = (status: number, retryAfterMillis: number | undefined): 
 }
 
 /**
- * What is left of the caller's allowance, in the dialects in use: `RateLimit: "default";r=50;t=30` (IETF httpapi draft
- * 8 and later), `RateLimit-Remaining` and `-Reset` (earlier drafts), `X-RateLimit-…`. Vendors disagree on the unit of the
- * reset: a number beyond 10^9 is a Unix time, any other the seconds that are left.
+ * The rest of the caller's quota, in the dialects in use: `RateLimit: "default";r=50;t=30` (IETF httpapi draft 8 and
+ * later), `RateLimit-Remaining` and `-Reset` (earlier drafts), `X-RateLimit-…`. Vendors disagree on the unit of the
+ * reset: a number beyond 10^9 is a Unix time, any other the seconds that remain.
  */
 export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quota | undefined => {
   const combined = header(headers, "ratelimit")

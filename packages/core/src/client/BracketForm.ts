@@ -1,6 +1,6 @@
 /**
- * Form bodies with nested brackets, `metadata[order]=7&items[0][price]=p_1`, as PHP, Rails and Stripe read them. A schema
- * for both sides of a contract: the client writes what the simulator reads.
+ * Form bodies with nested brackets, `metadata[order]=7&items[0][price]=p_1`, as PHP, Rails and Stripe read them. One
+ * schema serves both sides of a contract: the client writes what the simulator reads.
  *
  * @example
  * ```ts
@@ -22,7 +22,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 type Flat = Readonly<Record<string, string | ReadonlyArray<string>>>
 type Tree = string | undefined | null | ReadonlyArray<Tree> | { readonly [key: string]: Tree }
 
-/** How deep names may nest, and how many fields a body may have: more is refused when reading (ours). */
+/** The deepest nesting of names and the most fields of a body. Reading rejects a body beyond them. */
 const maxDepth = 8
 const maxFields = 2_000
 
@@ -55,10 +55,10 @@ export const bracketForm = <S extends Schema.Top>(schema: S) => {
   )
 }
 
-/** Writes a tree as flat names, or says why they could not be read again. */
+/** Writes a tree as flat names, or says why they could not be read back. */
 export const flatten = (tree: Tree): Record<string, string> | string => {
   const flat: Array<[name: string, value: string]> = []
-  /** Whether all keys below can be written. */
+  /** Whether all keys below this node can be written. */
   const walk = (name: string, node: Tree): boolean => {
     if (node === undefined || node === null) return true
     if (typeof node === "string") {
@@ -71,12 +71,12 @@ export const flatten = (tree: Tree): Record<string, string> | string => {
       /^[^[\]]+$/.test(key) && walk(name === "" ? key : `${name}[${key}]`, children[key])
     )
   }
-  return walk("", tree) ? Object.fromEntries(flat) : "a key with a bracket or without a character"
+  return walk("", tree) ? Object.fromEntries(flat) : "a key that is empty or holds a bracket"
 }
 
 interface Branch extends Map<string, string | Branch> {}
 
-/** Reads flat names as a tree of the shape that a schema expects, or says what is wrong with them. */
+/** Reads flat names as a tree in the shape of a schema, or says what is wrong with them. */
 export const unflatten = (flat: Flat, shape: SchemaAST.AST): Tree | string => {
   const names = Object.keys(flat)
   const fields = names.reduce((sum, name) => sum + (typeof flat[name] === "string" ? 1 : flat[name]!.length), 0)
@@ -125,7 +125,7 @@ const put = (root: Branch, path: ReadonlyArray<string>, value: string): boolean 
   return true
 }
 
-/** A branch whose keys are 0, 1, 2, … is an array, unless the schema knows only of a record in its place. */
+/** A branch whose keys are 0, 1, 2, … is an array, unless the schema allows only a record in its place. */
 const toTree = (node: string | Branch, shapes: ReadonlyArray<SchemaAST.AST>): Tree => {
   if (typeof node === "string") return node
   const arrays = shapes.filter(SchemaAST.isArrays)
@@ -150,7 +150,7 @@ const toTree = (node: string | Branch, shapes: ReadonlyArray<SchemaAST.AST>): Tr
   ]))
 }
 
-/** What a schema allows, without unions and suspensions around it. */
+/** The alternatives of a schema, without the unions and suspensions around them. */
 const alternatives = (shape: SchemaAST.AST | undefined): ReadonlyArray<SchemaAST.AST> => {
   if (shape === undefined) return []
   if (SchemaAST.isUnion(shape)) return shape.types.flatMap(alternatives)

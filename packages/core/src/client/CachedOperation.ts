@@ -1,4 +1,5 @@
-/** An operation whose answers are remembered: its cache stands before its stack. */
+/** An operation with a cache in front of its stack. */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -8,12 +9,13 @@ import type { CacheOptions } from "../caching/CacheOptions.ts"
 import * as ResponseCache from "../caching/ResponseCache.ts"
 import * as Provenance from "../Provenance.ts"
 import * as Trace from "../stack/Trace.ts"
+import { isFieldValue } from "../transport/Headers.ts"
 import type { CompiledOperation, Encoded } from "./Contract.ts"
 
-/** Makes a call whose answer is to be kept; it asks for what has changed since the answer of this `ETag`. */
+/** Makes a call for the cache; an `ETag` makes it conditional on a change since that answer. */
 type Call = (validator: string | undefined) => Effect.Effect<unknown, unknown>
 
-/** One operation with a cache before its stack. */
+/** One operation with a cache in front of its stack. */
 export class CachedOperation {
   /** Makes the cache of an operation. Throws when an option is out of its range. */
   static make(
@@ -51,14 +53,27 @@ export class CachedOperation {
     request: Encoded,
     call: Call
   ): Effect.Effect<unknown, unknown> {
-    const found = this.cache.lookup(
-      keyOf(partition, request),
-      (known) => call(known?.validator) as Effect.Effect<ResponseCache.Loaded<unknown>, unknown>
-    )
+    const found = this.cache.lookup(keyOf(partition, request), (known) => {
+      const load = call(sendable(known?.validator)) as Effect.Effect<ResponseCache.Loaded<unknown>, unknown>
+      return known === undefined ? load : Effect.flatMap(load, (loaded) => this.renewed(known.value, loaded))
+    })
     return fiber.cache.tracer === undefined ? found : this.traced(fiber, found)
   }
 
-  /** A call has spans of its own; an answer without a call gets one here, which says where it comes from. */
+  /** A 304 says nothing of the life of the known answer: its content still does. */
+  private renewed(
+    value: unknown,
+    loaded: ResponseCache.Loaded<unknown>
+  ): Effect.Effect<ResponseCache.Loaded<unknown>> {
+    const { life } = this.options
+    if (!("notModified" in loaded) || life === undefined) return Effect.succeed(loaded)
+    return Effect.map(
+      Clock.currentTimeMillis,
+      (now) => ({ notModified: true, fresh: life(value as never, now) ?? loaded.fresh })
+    )
+  }
+
+  /** A call has its own spans. An answer without a call gets one here, which records where it comes from. */
   private traced<A, E>(fiber: Fiber.Fiber<unknown, unknown>, found: Effect.Effect<A, E>): Effect.Effect<A, E> {
     const acceptance = fiber.getRef(Provenance.Acceptance)
     let provenance: Provenance.Provenance | undefined
@@ -82,6 +97,10 @@ export class CachedOperation {
   }
 }
 
-/** Path, headers and body may hold what is nobody else's business: of all of them only a digest is kept. */
+/** Path, headers and body may be confidential, so only a digest of them is kept. */
 const keyOf = (partition: string, { body, headers, path }: Encoded): string =>
   hash("sha256", JSON.stringify([partition, path, headers, String(body)]), "base64")
+
+/** An `ETag` that a request can carry; a vendor may have sent one with bytes beyond ASCII. */
+const sendable = (validator: string | undefined): string | undefined =>
+  validator !== undefined && validator !== "" && isFieldValue(validator) ? validator : undefined

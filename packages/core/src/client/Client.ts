@@ -1,6 +1,6 @@
 /**
- * The typed client of a contract: one method an endpoint, each an Effect that fails with what the contract declares or
- * with a `VendorError`, and needs nothing.
+ * The typed client of a contract, with one method per endpoint. Each method returns an Effect that requires no services
+ * and fails with an error that the contract declares or with a `VendorError`.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,15 +27,15 @@ import type { CompiledOperation, Groups, Input } from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 import type { InputOf } from "./Operation.ts"
 
-/** What a single call may say, besides its input. */
+/** The options of a single call, besides its input. */
 export interface CallOptions {
-  /** The partition: credential, tenant, region. It is a name, and shown in metrics: never a secret. @default "" */
+  /** The partition: credential, tenant, region. It appears in metrics, so it must not be a secret. @default "" */
   readonly key?: string | undefined
-  /** For `Keyed` operations: the key of a call that may be made again. @default that of `IdempotencyKey`, or a new one */
+  /** For `Keyed` operations: the key of a repeatable call. @default that of `IdempotencyKey`, or a new one */
   readonly idempotencyKey?: string | undefined
 }
 
-/** The client of a contract, in the contract's own groups. */
+/** The client of a contract; its methods are grouped like the contract's endpoints. */
 export type Client<Api> = Simplify<
   & {
     readonly [
@@ -64,7 +64,7 @@ type Arguments<Request> = keyof Request extends never ? [input?: undefined, opti
 
 type UntypedMethod = (input?: Input, options?: CallOptions) => Effect.Effect<unknown, unknown>
 
-/** Puts methods into the shape of their contract. */
+/** Arranges methods in the groups of their contract. */
 export const assemble = <Api>(
   methods: ReadonlyArray<{ readonly operation: CompiledOperation; readonly call: UntypedMethod }>
 ): Client<Api> => {
@@ -78,7 +78,7 @@ export const assemble = <Api>(
   return client as Client<Api>
 }
 
-/** What a method needs to make its calls. */
+/** The parts that a method needs to make its calls. */
 export interface MethodOptions {
   readonly declaration: Declaration<HttpApi.Constraint>
   readonly operation: CompiledOperation
@@ -88,7 +88,7 @@ export interface MethodOptions {
   readonly own: Policy.Policy
   /** The secrets the vendor has refused, over all its operations. */
   readonly refusals: Refusals
-  /** What remembers its answers; `undefined` when nothing does. */
+  /** The operation's cache; `undefined` if it has none. */
   readonly cached: CachedOperation | undefined
 }
 
@@ -121,7 +121,7 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
     })
 }
 
-/** The way of a request, outermost first: conditional, authenticated, sent. */
+/** The steps of a request, outermost first: conditional, authenticated, sent. */
 const stepOf = ({ baseUrl, cached, declaration, operation, own, refusals, transport }: MethodOptions): Step => {
   const { auth, name } = declaration
   const send = Send.step(transport, baseUrl, declaration, operation, Policy.limits(own))
@@ -129,7 +129,7 @@ const stepOf = ({ baseUrl, cached, declaration, operation, own, refusals, transp
   return cached === undefined ? authenticated : Conditional.step(cached.options, authenticated)
 }
 
-/** The end of the way: the attempt hears what the response means. */
+/** The end of the steps: hands the meaning of the response to the attempt. */
 const into = (attempt: Attempt<unknown, unknown>): Settle => (meaning, response) => {
   if (Exit.isExit(meaning)) attempt.answer(meaning, response?.quota)
   else attempt.fail(meaning, response?.quota)

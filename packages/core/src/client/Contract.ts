@@ -1,8 +1,8 @@
 /**
- * A vendor's `HttpApi`, compiled once: how each endpoint's input becomes a request, and what each of its answers means.
- * Everything is synchronous; schemas that need services or promises are not for a wire format. They become code at their
- * first use, where the engine lets text become code; elsewhere (`--disallow-code-generation-from-strings`) Effect
- * interprets them, to the same end.
+ * Compiles a vendor's `HttpApi` once: how each endpoint's input becomes a request, and what each of its responses
+ * means. Everything is synchronous; a wire format has no use for schemas that need services or promises. Schemas are
+ * compiled to code at their first use, if the engine allows code from strings. Otherwise
+ * (`--disallow-code-generation-from-strings`) Effect interprets them, with the same results.
  */
 import * as Context from "effect/Context"
 import type * as Exit from "effect/Exit"
@@ -19,7 +19,7 @@ import { codecOf, makeDecoder, type Schemas } from "./Contract/Answers.ts"
 import { makeEncoder, type UrlOf } from "./Contract/Requests.ts"
 import * as Operation from "./Operation.ts"
 
-/** The parts of a call that a caller gives, each as its schema decodes it. */
+/** The parts of a call's input, each in the decoded form of its schema. */
 export interface Input {
   readonly params?: unknown
   readonly query?: unknown
@@ -27,7 +27,7 @@ export interface Input {
   readonly payload?: unknown
 }
 
-/** A request as the contract makes it, before credential and idempotency key. */
+/** A request as the contract encodes it, before credential and idempotency key are added. */
 export interface Encoded {
   readonly _tag: "Encoded"
   readonly path: string
@@ -51,21 +51,21 @@ export interface CompiledOperation {
   readonly cost: number
   readonly policy: Policy.Policy | undefined
   encode(input: Input | undefined): Encoded | InvalidRequest
-  /** The answer as the contract declares it, or the reason it is none. */
+  /** The answer that the contract declares, or the reason why the response is not one. */
   decode(answer: Answer, body: Uint8Array): Exit.Exit<unknown, unknown> | Reason
-  /** Why a decoded success cannot be trusted; `undefined` where nothing is wrong with it. @default every success is trusted */
+  /** Why a decoded success cannot be trusted; `undefined` if it can. @default every success is trusted */
   readonly check: ((value: unknown, input: Input) => Reason | undefined) | undefined
-  /** How an answer is written down, to be read by another process; `undefined` where it is not JSON. */
+  /** The codec with which an answer is stored for other processes; `undefined` if the answer is not JSON. */
   readonly codec: Codec | undefined
 }
 
-/** Writes an answer down, and reads it again; both throw on what does not fit. */
+/** Writes an answer as text and reads it back. Both throw on invalid input. */
 export interface Codec {
   encode(value: unknown): string
   decode(text: string): unknown
 }
 
-/** Compiles a contract. Throws when an endpoint cannot be guarded as it is declared, and says what to change. */
+/** Compiles a contract. Throws if an endpoint cannot be guarded as it is declared, and says what to change. */
 export const compile = (api: HttpApi.Top): ReadonlyArray<CompiledOperation> => {
   const operations: Array<CompiledOperation> = []
   const urls = HttpApiClient.urlBuilder(api) as unknown as Urls
@@ -111,7 +111,7 @@ const safetyOf = (
   )
 }
 
-/** What reflection leaves out of an endpoint's successes are its streams and upgrades. */
+/** Reflection leaves streams and upgrades out of an endpoint's successes, so a missing success is one of these. */
 const refuseStreams = (id: string, endpoint: HttpApiEndpoint.Top, successes: Schemas): void => {
   const buffered = Array.from(successes.values()).reduce((sum, schemas) => sum + schemas.length, 0)
   if (endpoint.success.size > buffered) {
@@ -119,5 +119,5 @@ const refuseStreams = (id: string, endpoint: HttpApiEndpoint.Top, successes: Sch
   }
 }
 
-/** The groups of a contract as the client shows them. */
+/** The groups of a contract, as the client exposes them. */
 export type Groups<Api> = Api extends HttpApi.HttpApi<infer _Id, infer G extends HttpApiGroup.Constraint> ? G : never

@@ -1,4 +1,4 @@
-/** What is said of a third party, once. */
+/** The declaration of a third party: contract, base URL, authentication, headers and policies. */
 import type * as Duration from "effect/Duration"
 import type * as HttpApi from "effect/http-api/HttpApi"
 import type { Reason } from "../Reason.ts"
@@ -6,46 +6,52 @@ import type * as Policy from "../stack/Policy.ts"
 import type { Answer } from "./Answer.ts"
 import type { CompiledOperation } from "./Contract.ts"
 
-/** How the credential travels. */
+/** How a request carries the credential. */
 export type Auth =
   /** `Authorization: Bearer <secret>` */
   | { readonly _tag: "Bearer" }
-  /** A header of the vendor's own, or a scheme of its own: `prefix` stands before the secret. @default no prefix */
+  /** Another header, or another scheme: `prefix` is written before the secret. @default no prefix */
   | { readonly _tag: "Header"; readonly name: string; readonly prefix?: string | undefined }
   /** `Authorization: Basic <base64 of user:secret>` */
   | { readonly _tag: "Basic"; readonly user: string }
 
 export interface Declaration<Api extends HttpApi.Constraint> {
-  /** Lower case, words joined by hyphens: `stripe`, `open-exchange-rates`. Names it in errors, metrics and the environment. */
+  /**
+   * Lower case, words joined by hyphens: `stripe`, `open-exchange-rates`. Used in errors, metrics and variable names.
+   */
   readonly name: string
   readonly api: Api
-  /** Where the vendor is; https, or http to this machine, without user and fragment. The environment's `<NAME>_BASE_URL` goes before it. */
+  /**
+   * The vendor's base URL: https, or http to this machine, without user and fragment. The environment variable
+   * `<NAME>_BASE_URL` overrides it.
+   */
   readonly baseUrl: string
-  /** How the credential travels. @default there is none */
+  /** How a request carries the credential. @default requests carry no credential */
   readonly auth?: Auth | undefined
   /**
-   * How long a secret that the vendor has refused twice in a row is left alone, before one call finds out whether it is
-   * accepted again; longer than 0. Another secret from the source is used at once. @default "30 seconds" (ours)
+   * How long calls with a secret are not sent after the vendor has refused it twice in a row; longer than 0. One call
+   * then tests whether the secret is accepted again. A different secret from the source is used at once.
+   * @default "30 seconds"
    */
   readonly refusedFor?: Duration.Input | undefined
-  /** The version that is spoken, where the vendor takes it from a header. @default the vendor's own default */
+  /** The API version, for vendors that take it from a header. @default the vendor's own default */
   readonly version?: { readonly header: string; readonly value: string } | undefined
-  /** The header under which the vendor takes idempotency keys; needed for `Keyed` operations. @default it takes none */
+  /** The vendor's header for idempotency keys; required for `Keyed` operations. @default the vendor takes no keys */
   readonly idempotencyHeader?: string | undefined
-  /** Sent with every request. @default none */
+  /** Headers of every request. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** How we introduce ourselves to the vendor (`User-Agent`). @default "breakwater/0.1" */
+  /** The `User-Agent` of every request. @default "breakwater/0.1" */
   readonly userAgent?: string | undefined
   /**
-   * How many redirects of one request are followed; a whole number from 0 to 10. Credentials, keys and bodies stay with the
-   * vendor's own origin. @default 0: a redirect is an answer that the contract does not know
+   * The most redirects followed for one request; a whole number from 0 to 10. Credentials, keys and bodies stay with
+   * the vendor's own origin. @default 0: a redirect is a response that the contract does not declare
    */
   readonly redirects?: number | undefined
-  /** How its calls are guarded; operations lay their own settings over it. @default {@link Policy.read} */
+  /** The policy of its operations; an operation may override it. @default {@link Policy.read} */
   readonly policy?: Policy.Policy | undefined
   /**
-   * What an answer means where the vendor says more than its status does; `undefined` where the contract and the status
-   * say it all. Asked for every answer, before the contract. @default nothing more
+   * Reads the meaning of a response where the vendor says more than its status does. It is called for every response,
+   * before the contract. `undefined` leaves the decision to status and contract. @default status and contract decide
    */
   readonly classify?: ((answer: Answer, operation: CompiledOperation) => Reason | undefined) | undefined
 }

@@ -1,16 +1,16 @@
-/** How long an answer is fresh by its own headers, to a cache of one client (RFC 9111). */
+/** Freshness lifetime of an answer, from its own headers, for a cache of one client (RFC 9111). */
 import { header } from "../transport/Headers.ts"
 import * as HttpDate from "../transport/HttpDate.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
-/** What an answer's headers say about keeping it. */
+/** The caching instructions in an answer's headers. */
 export interface Freshness {
-  /** In milliseconds; `undefined` when they do not say. */
+  /** Freshness lifetime in milliseconds; `undefined` if the headers do not give one. */
   readonly millis: number | undefined
   readonly isKept: boolean
 }
 
-/** For how long an answer says that it is fresh, to a cache of one client (RFC 9111, section 4.2). */
+/** Reads the freshness lifetime of an answer, for a cache of one client (RFC 9111, section 4.2). */
 export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): Freshness => {
   const control = header(headers, "cache-control")?.toLowerCase() ?? ""
   const has = (directive: string) => new RegExp(`(?:^|[\\s,])${directive}(?:$|[\\s,=])`).test(control)
@@ -19,14 +19,17 @@ export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): 
   const maxAge = /(?:^|[\s,])max-age="?(\d+)/.exec(control)
   const expires = header(headers, "expires")
   const life = maxAge !== null
-    ? Number(maxAge[1]) * 1_000
+    ? seconds(maxAge[1]) * 1_000
     : expires === undefined
     ? undefined
     // An invalid date counts as one that has passed (section 5.3).
     : (HttpDate.parse(expires) ?? 0) - (HttpDate.ofResponse(headers) ?? wallClockMillis)
   const age = /^\d+$/.exec(header(headers, "age") ?? "")
   return {
-    millis: life === undefined ? undefined : Math.max(0, life - Number(age?.[0] ?? 0) * 1_000),
+    millis: life === undefined ? undefined : Math.max(0, life - seconds(age?.[0]) * 1_000),
     isKept: true
   }
 }
+
+/** Seconds as a number of at most 2³¹: a cache takes a larger one for that (RFC 9111, section 1.2.2). */
+const seconds = (digits = "0"): number => Math.min(Number(digits), 2 ** 31)

@@ -1,5 +1,5 @@
 /**
- * What an endpoint of a contract says about its calls, besides their shape: annotations for `HttpApiEndpoint.annotate`.
+ * Annotations for `HttpApiEndpoint.annotate`: safety, cost, policy and checks of an operation, besides its shape.
  *
  * @example
  * ```ts
@@ -32,20 +32,21 @@ import type { Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
 import type { Policy } from "../stack/Policy.ts"
 
-/** What sending it twice means. @default "Idempotent" for GET and HEAD; every other method must say it */
+/** The effect of sending a request twice. @default "Idempotent" for GET and HEAD; every other method must declare it */
 class OperationSafety extends Context.Service<OperationSafety, Safety>()("breakwater/client/Operation/Safety") {}
 
-/** Settings laid over the vendor's policy. @default none */
+/** Settings that override the vendor's policy. @default none */
 class OperationPolicy extends Context.Service<OperationPolicy, Policy>()("breakwater/client/Operation/Policy") {}
 
 export { OperationPolicy as Policy, OperationSafety as Safety }
 
-/** Permits of the vendor's quota that one call costs; at least 0. @default 1 */
+/** Permits that one call takes from the vendor's quota; at least 0. @default 1 */
 export class Cost extends Context.Service<Cost, number>()("breakwater/client/Operation/Cost") {}
 
 /**
- * Decides whether a decoded success can be trusted. It runs after the schemas and before the cache and the breaker: a
- * reason makes the answer a failure of the vendor. {@link check} declares one with types. @default every success is trusted
+ * Decides whether a decoded success can be trusted. It runs after the schemas and before the cache and the breaker. A
+ * reason turns the answer into a failure of the vendor. {@link check} declares one with types.
+ * @default every success is trusted
  */
 export class Check extends Context.Service<Check, (value: unknown, input: object) => Reason | undefined>()(
   "breakwater/client/Operation/Check"
@@ -53,7 +54,7 @@ export class Check extends Context.Service<Check, (value: unknown, input: object
 
 /**
  * Declares a {@link Check}: `endpoint.pipe(Operation.check((answer, { params }) => …))`. The check gets the decoded
- * success and the caller's input; what it throws is a defect of that call.
+ * success and the caller's input. An exception in it is a defect of that call.
  *
  * @example
  * ```ts
@@ -61,7 +62,7 @@ export class Check extends Context.Service<Check, (value: unknown, input: object
  * import { Schema } from "effect"
  * import { HttpApiEndpoint } from "effect/http-api"
  *
- * // A vendor that answers about something else must not be believed, and not be cached.
+ * // An answer about another currency must be neither trusted nor cached.
  * const rate = HttpApiEndpoint.get("rate", "/rate/:base", {
  *   params: { base: Schema.String },
  *   success: Schema.Struct({ base: Schema.String, rate: Schema.Finite })
@@ -81,7 +82,7 @@ export const check = <Endpoint extends HttpApiEndpoint.ConstraintRequest & Annot
 ) =>
 (endpoint: Endpoint): Endpoint => endpoint.annotate(Check, decide as Check["Service"]) as Endpoint
 
-/** What `check` needs of an endpoint besides its types. */
+/** The part of an endpoint that `check` needs, besides its types. */
 interface Annotated {
   annotate<I, S>(key: Context.Key<I, S>, value: S): unknown
 }

@@ -1,10 +1,10 @@
 /**
- * What an answer looked like, without anything it said: names and types, no values. Safe to log.
+ * The shape of a response, safe to log: names and types of its fields, without any value.
  */
 import * as Redaction from "../Redaction.ts"
 import * as Charset from "../transport/Charset.ts"
 
-/** Characters of a shape, how deep it goes, and how many fields or items of one level it shows (ours). */
+/** The most characters of a shape, its greatest depth, and the most fields or items shown per level. */
 const maxLength = 1_000
 const maxDepth = 4
 const maxItems = 20
@@ -12,14 +12,14 @@ const maxItems = 20
 /** The shape of a JSON value, bounded in depth, width and length. */
 export const ofJson = (json: unknown): string => clip(shape(json, 0))
 
-/** The shape of a body that is no JSON. */
+/** The shape of a body that is not JSON. */
 export const ofBytes = (bytes: Uint8Array, contentType: string | undefined): string => {
   const head = Charset.head(bytes, 256)
   const kind = bytes.byteLength === 0 ? "empty" : /^\s*<(?:!doctype html|html)/i.test(head) ? "html" : "not json"
   return clip(`<${kind}, ${bytes.byteLength} bytes, ${mediaType(contentType)}>`)
 }
 
-/** A media type is a vendor's word too: only the well-known are repeated. */
+/** A media type comes from the vendor too, so only well-known types are repeated. */
 const mediaType = (contentType: string | undefined): string => {
   const [, type = "", subtype = ""] = /^([a-z]+)\/([a-z0-9.+-]+)(?![^;\s])/i.exec(contentType ?? "") ?? []
   if (type === "") return "no content type"
@@ -47,13 +47,13 @@ const shape = (json: unknown, depth: number): string => {
 }
 
 /**
- * Whether a key looks like a field's name. It can also be data (an id, an address, a secret), which is not to be
- * repeated; a name has no long run of digits and letters mixed.
+ * Whether a key looks like a field's name. A key can also be data (an id, an address, a secret), which must not be
+ * repeated. A name has no long run of digits and letters mixed.
  */
 export const isName = (key: string): boolean =>
   /^[A-Za-z_$][\w$-]{0,39}$/.test(key) && Redaction.text(key) === key && !mixed.test(key)
 
-/** Ids and secrets of any vendor: twelve characters in which a digit comes more than once between letters. */
+/** Ids and secrets of any vendor: twelve characters in which digits appear between letters more than once. */
 const mixed = /(?=[A-Za-z0-9]{12})[A-Za-z]*\d+[A-Za-z]+\d+[A-Za-z0-9]*/
 
 const clip = (text: string): string => text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`

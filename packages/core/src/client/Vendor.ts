@@ -1,6 +1,6 @@
 /**
- * A third party, declared once: its contract, where it is, how one proves who one is, which version is spoken, how its
- * calls are guarded. From the declaration comes the client; the simulator is served from the same contract.
+ * A vendor, declared once: contract, base URL, authentication, API version and policies. The declaration yields the
+ * client; the simulator is served from the same contract.
  *
  * @example
  * ```ts
@@ -49,18 +49,18 @@ import * as Client from "./Client.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 
-/** A vendor's settings cannot be used. */
+/** Invalid settings of a vendor. */
 export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")<{
   readonly vendor: string
   readonly message: string
 }> {}
 
-/** Policies by operation (`group.name`, or the name alone), laid over what the declaration says: for whoever operates it. */
+/** Policies per operation (`group.name`, or the name alone) that override the declaration; meant for operators. */
 export type Overrides = Readonly<Record<string, Policy.Policy>>
 
 /**
- * Makes the client of a vendor. Reads `<NAME>_BASE_URL` and, where the vendor wants a credential, sees that there is
- * one. Throws when the declaration contradicts itself.
+ * Makes the client of a vendor. Reads `<NAME>_BASE_URL`, and checks that a credential exists if the vendor needs one.
+ * Throws if the declaration contradicts itself.
  */
 export const make = <Api extends HttpApi.Constraint>(
   declaration: Declaration<Api>,
@@ -80,6 +80,11 @@ export const make = <Api extends HttpApi.Constraint>(
     Policy.limits({ ...policy, ...operation.policy })
     if (operation.policy?.cache && operation.safety !== "Idempotent") {
       throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
+    }
+    if (operation.policy?.cache && writes.has(operation.method)) {
+      throw new Error(
+        `Vendor ${name}: ${operation.id} is a ${operation.method}, which must reach the vendor every time`
+      )
     }
   }
   const redirects = Range.whole(`Vendor ${name}: redirects`, declaration.redirects ?? 0, 0)
@@ -155,6 +160,11 @@ export const make = <Api extends HttpApi.Constraint>(
   })
 }
 
+/** Methods that change something (RFC 9110, section 9.3). A POST may be a search: its operation says so. */
+const writes: ReadonlySet<string> = new Set(["PUT", "PATCH", "DELETE"])
+
+const isRead = ({ method }: Contract.CompiledOperation): boolean => method === "GET" || method === "HEAD"
+
 const override = (
   vendor: string,
   operations: ReadonlyArray<Contract.CompiledOperation>,
@@ -168,13 +178,13 @@ const override = (
   })
 }
 
-/** What a client remembers. */
+/** The caches of a client. */
 export interface Caches {
-  /** What has happened in the cache of an operation; `undefined` when it has none. */
+  /** The statistics of an operation's cache; `undefined` if it has none. */
   statistics(operation: string): Statistics | undefined
-  /** Forgets all that is about a tag. */
+  /** Removes every entry with this tag. */
   invalidateTag(tag: string): void
-  /** Forgets everything. */
+  /** Removes every entry. */
   clear(): void
 }
 
@@ -182,7 +192,7 @@ const { metrics } = Telemetry
 
 const cachesOf = new WeakMap<object, ReadonlyMap<string, CachedOperation>>()
 
-/** What a client remembers; nothing, when none of its operations has a cache. */
+/** The caches of a client; empty if none of its operations has a cache. */
 export const caches = (client: object): Caches => {
   const known = cachesOf.get(client) ?? new Map<string, CachedOperation>()
   return {
@@ -206,7 +216,8 @@ const makeCaches = (
     const caches = new Map<string, CachedOperation>()
     for (const operation of operations) {
       const { id, policy: own, safety } = operation
-      const options = own?.cache ?? policy.cache
+      // A vendor's own setting is for reads: a write that is answered from a cache never reaches the vendor.
+      const options = own?.cache ?? (isRead(operation) ? policy.cache : undefined)
       if (!options || safety !== "Idempotent") continue
       const cached = yield* CachedOperation.make(options, vendor, operation)
       caches.set(id, cached)
@@ -267,8 +278,8 @@ export interface ServiceClass<Self, Api extends HttpApi.Constraint>
   extends Context.ServiceClass<Self, string, Client.Client<Api>>
 {
   readonly declaration: Declaration<Api>
-  /** The client, over whatever transport there is. */
+  /** The client, over the transport in its context. */
   readonly layer: Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
-  /** The same, with policies of its operations changed. Throws when there is no such operation. */
+  /** The same, with overridden policies. Throws if an operation does not exist. */
   layerWith(overrides: Overrides): Layer.Layer<Self, Config.ConfigError | VendorMisconfigured, Transport>
 }

@@ -1,4 +1,4 @@
-/** A third party, declared once, and its typed client. */
+/** Typed clients of third parties, each made from one declaration. */
 export * as Answer from "./Answer.ts"
 export { bracketForm } from "./BracketForm.ts"
 export type { CallOptions, Client } from "./Client.ts"

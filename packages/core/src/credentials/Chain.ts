@@ -1,6 +1,6 @@
 /**
- * Several sources, one after the other: the first that has a secret is the one whose secret is used. A source that cannot
- * be asked is not passed over, unless that is said: behind it may be a secret that was long replaced.
+ * Several sources in order of precedence: the first source that has a secret provides it. A source that is down is not
+ * skipped by default, because the next one may hold a secret that was replaced long ago.
  *
  * @example
  * ```ts
@@ -29,21 +29,20 @@ import { CredentialUnavailable } from "../Reason.ts"
 import { type CredentialRequest, Credentials, environmentName, fromSource } from "./Credential.ts"
 import type { Source } from "./Source.ts"
 
-/** A source that is near, asked for every attempt; or one that is kept: `RefreshingCredentials.make(source)`. */
+/** A local source, asked for every attempt; or a cached one: `RefreshingCredentials.make(source)`. */
 export type Part = Source | Credentials
 
 export interface ChainOptions {
   /**
-   * What becomes of a call when a part cannot be asked: it fails, or the next part is asked as if this one had no such
-   * secret.
-   * @default "Fail" (ours)
+   * What to do if a part is down: fail the call, or ask the next part as if this one had no such secret.
+   * @default "Fail"
    */
   readonly whenDown?: "Fail" | "Next" | undefined
 }
 
-/** Asks the parts in their order. Throws when there is none. */
+/** Asks the parts in order. Throws if `parts` is empty. */
 export const make = (parts: ReadonlyArray<Part>, options: ChainOptions = {}): Credentials => {
-  if (parts.length === 0) throw new Error("Chain: parts must be one or more")
+  if (parts.length === 0) throw new Error("Chain: at least one part is required")
   const isPassedOver = options.whenDown === "Next"
   const members = parts.map((part) => "fetch" in part ? fromSource(part) : part)
   if (members.length === 1) return members[0]!
@@ -52,7 +51,7 @@ export const make = (parts: ReadonlyArray<Part>, options: ChainOptions = {}): Cr
     request: CredentialRequest,
     asked: (member: Credentials) => Effect.Effect<Redacted, CredentialUnavailable>
   ) => {
-    /** When a part that was passed over is the reason why there is none, that is what the call hears. */
+    /** If no part has the secret, the call fails with the error of a part that was skipped. */
     let down: CredentialUnavailable | undefined
     const from = (index: number): Effect.Effect<Redacted, CredentialUnavailable> => {
       const member = members[index]
@@ -71,12 +70,12 @@ export const make = (parts: ReadonlyArray<Part>, options: ChainOptions = {}): Cr
 
   return {
     read: (request) => Effect.suspend(() => ask(request, ({ read }) => read(request))),
-    // Who had the refused secret is asked itself; who did not have it then is asked before, and may have one now.
+    // A part that had the refused secret renews it. Parts before it did not have it then, and may have one now.
     renew: (request, refused) =>
       Effect.suspend(() => ask(request, ({ read, renew }) => renew?.(request, refused) ?? read(request)))
   }
 }
 
-/** {@link Credentials} from the first part that has them. Throws when there is none. */
+/** {@link Credentials} from the first part that has the secret. Throws if `parts` is empty. */
 export const layer = (parts: ReadonlyArray<Part>, options?: ChainOptions): Layer.Layer<never> =>
   Layer.succeed(Credentials, make(parts, options))

@@ -1,6 +1,6 @@
 /**
- * A vendor's secret, read anew for every attempt and held no longer than one. Where it comes from is for a layer to say;
- * without one it is the environment, through Effect's `Config`.
+ * A vendor's secret, read for every attempt and kept no longer than one. A layer selects its source; the default is the
+ * environment, through Effect's `Config`.
  *
  * @example
  * ```ts
@@ -27,11 +27,12 @@ export { environmentName, upperSnake } from "./Naming.ts"
 export type { CredentialRequest } from "./Source.ts"
 
 export interface Credentials {
-  /** The secret as it is now. Fails when there is none. */
+  /** The current secret. Fails if it is missing. */
   readonly read: (request: CredentialRequest) => Effect.Effect<Redacted.Redacted, CredentialUnavailable>
   /**
-   * The vendor has refused this secret: asks the source itself, once for all who ask at the same time, and not what is
-   * remembered of it. Succeeds with the secret as it is now, which may be the same. @default `read`
+   * Reports that the vendor has refused this secret. Asks the source itself, bypassing any cache, and once for
+   * concurrent requests. Succeeds with the current secret, which may be the same.
+   * @default `read`
    */
   readonly renew?:
     | ((
@@ -41,7 +42,7 @@ export interface Credentials {
     | undefined
 }
 
-/** The fibre's `ConfigProvider`, by default the environment, as a source. */
+/** The fiber's `ConfigProvider`, by default the environment, as a source. */
 export const environment: Source = {
   name: "environment",
   fetch: (request) =>
@@ -52,8 +53,8 @@ export const environment: Source = {
 }
 
 /**
- * Asks a source that is near for every attempt: what it has now is what is used. Why it cannot be asked is logged when it
- * begins, and when it is another reason.
+ * Asks a local source for every attempt, so a change takes effect at once. A failure is logged when it begins, and
+ * again when its cause changes.
  */
 export const fromSource = (source: Source): Credentials => {
   let told: string | undefined
@@ -80,10 +81,10 @@ export const fromSource = (source: Source): Credentials => {
   }
 }
 
-/** Reads from the fibre's `ConfigProvider`, by default the environment. */
+/** Reads from the fiber's `ConfigProvider`, by default the environment. */
 export const fromConfig: Credentials = fromSource(environment)
 
-/** Where credentials come from. @default {@link fromConfig} */
+/** The credentials of all vendors. @default {@link fromConfig} */
 export const Credentials: Context.Reference<Credentials> = Context.Reference<Credentials>(
   "breakwater/credentials/Credentials",
   { defaultValue: () => fromConfig }

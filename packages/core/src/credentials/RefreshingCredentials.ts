@@ -1,7 +1,7 @@
 /**
- * Keeps the secrets of a source that is far away, so that a call does not wait for it: a secret is fetched once for all
- * who ask at the same time, fetched anew in the background before it ends, and given on while the source is down. Nothing
- * is given past its end. A source that is near (the environment, files) needs no keeper: `Credential.fromSource`.
+ * Caches the secrets of a remote source, so that calls do not wait for it. Concurrent requests share one fetch, a
+ * secret is refreshed in the background before it expires, and stale ones are served while the source is down. An
+ * expired secret is never served. A local source (the environment, files) needs no cache: use `Credential.fromSource`.
  *
  * @example
  * ```ts
@@ -44,25 +44,29 @@ import type { Secret, Source, SourceUnavailable } from "./Source.ts"
 
 export type { Secret, Source, SourceUnavailable } from "./Source.ts"
 
-/** Where a default names no source, it is ours. */
+/** Options of the cache. Defaults without a source are our own judgement. */
 export interface RefreshingCredentialsOptions extends KeyOptions {
-  /** How long a secret that has no end is given before it is fetched anew; longer than 0. @default "1 minute" */
+  /** How long a secret without an expiry is fresh; longer than 0. @default "1 minute" */
   readonly maxAge?: Duration.Input | undefined
-  /** How long before its end a secret is fetched anew; at least 0, and never more than half of its life. @default "1 minute" */
+  /** How long before its expiry a secret is refreshed; at least 0, at most half of its lifetime. @default "1 minute" */
   readonly refreshAhead?: Duration.Input | undefined
-  /** Up to this share of `refreshAhead` and of `maxAge` sooner, at random, so that processes do not come together; 0 to 1. @default 0.3 */
+  /**
+   * The largest random share by which `refreshAhead` and `maxAge` act earlier, so that processes do not refresh at the
+   * same time; 0 to 1.
+   * @default 0.3
+   */
   readonly jitter?: number | undefined
-  /** How long a secret that has no end is given past `maxAge` while the source cannot be asked; at least 0. @default "1 hour" */
+  /** How long a stale secret without an expiry is served while the source is down; at least 0. @default "1 hour" */
   readonly staleFor?: Duration.Input | undefined
   /**
-   * Before this a source that could not be asked is not asked again (doubling each time up to a minute), and neither is one
-   * that had no such secret, which does not double; at least 0.
+   * The pause before a source that was down is asked again, doubling each time up to a minute. The same pause, without
+   * doubling, follows a secret that was missing. At least 0.
    * @default "1 second"
    */
   readonly retryPause?: Duration.Input | undefined
 }
 
-/** Keeps the secrets of a source until the scope ends. Throws when an option is out of its range. */
+/** Caches the secrets of a source until the scope ends. Throws if an option is out of its range. */
 export const make = (
   source: Source,
   options: RefreshingCredentialsOptions = {}
@@ -88,7 +92,7 @@ export const make = (
   })
 }
 
-/** {@link Credentials} by a source. */
+/** {@link Credentials} from a source, with a cache. */
 export const layer = <E, R>(
   source: Effect.Effect<Source, E, R>,
   options: RefreshingCredentialsOptions = {}
@@ -103,25 +107,25 @@ interface Settings {
   readonly retryMillis: number
 }
 
-/** The longest a source that could not be asked is left alone. */
+/** The longest pause after a source was down. */
 const longestPauseMillis = 60_000
 
-/** What is known of one secret. */
+/** The state of one secret. */
 class Held implements Cell {
   secret: Secret | undefined = undefined
-  /** The answer to whoever reads it, made once. */
+  /** The result for readers, made once. */
   given: Exit.Exit<Redacted.Redacted> | undefined = undefined
-  /** When it was fetched, in milliseconds of the timeline. */
+  /** When the secret was fetched, in milliseconds of the timeline. */
   fetchedAt = -Infinity
-  /** From when on it is fetched anew: in Unix time where it has an end, of the timeline where it has none. */
+  /** When to refresh the secret: in Unix time if it has an expiry, otherwise in time of the timeline. */
   refreshAt = -Infinity
   flight: SingleFlight<Secret | undefined, SourceUnavailable> | undefined = undefined
-  /** The secret whose refusal is why the source is being asked. */
+  /** The refused secret for which the source is being asked. */
   refusal: Redacted.Redacted | undefined = undefined
-  /** When it was last asked because of a refusal. */
+  /** When the source was last asked because of a refusal. */
   renewedAt = -Infinity
   failures = 0
-  /** Until when the source is believed that it has none. */
+  /** Until when the secret counts as missing. */
   missingUntil = -Infinity
   quietUntil = -Infinity
   touchedAt: number
@@ -175,11 +179,11 @@ class RefreshingCredentials {
       const held = this.heldOf(moment, request)
       const isAnother = () => held.secret !== undefined && !isSame(held.secret.value, refused)
       if (held.given !== undefined && this.isGood(moment, held)) {
-        // Whoever was refused with it asks once; who comes just after hears the same.
+        // The source is asked once per refusal; later requests get the same result for a while.
         if (isAnother() || moment.now < held.renewedAt + this.settings.retryMillis) return held.given
       }
       const { flight, refusal } = held
-      // What is under way for another reason may have begun before the secret was changed.
+      // A fetch for another reason may have begun before the secret was changed.
       if (flight === undefined || (refusal !== undefined && isSame(refusal, refused))) {
         return this.wait(moment, request, held, refused)
       }
@@ -193,7 +197,7 @@ class RefreshingCredentials {
     return this.held.get(`${vendor}\n${key}`, now)
   }
 
-  /** Whether what is held may still be given. */
+  /** Whether the secret in the cache may still be served. */
   private isGood({ now, wallClock }: Moment, { fetchedAt, secret }: Held): boolean {
     const { maxAgeMillis, staleMillis } = this.settings
     if (secret === undefined) return false
@@ -225,7 +229,7 @@ class RefreshingCredentials {
     })
   }
 
-  /** What is held, if it is good, although the source cannot be asked. */
+  /** The cached secret, if it may still be served while the source is down. */
   private withoutSource(
     moment: Moment,
     name: string,
@@ -236,7 +240,9 @@ class RefreshingCredentials {
       : Effect.fail(new CredentialUnavailable(name, "Unreachable", Math.max(0, held.quietUntil - moment.now)))
   }
 
-  /** Asks the source, once for all who want to know. It is heard to the end: half a rotation would be none. */
+  /**
+   * Fetches once for all concurrent requests. The fetch is never interrupted: half a rotation would lose the secret.
+   */
   private fetch(
     moment: Moment,
     request: CredentialRequest,
@@ -294,7 +300,7 @@ class RefreshingCredentials {
 
 const isSame = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => Redacted.value(a) === Redacted.value(b)
 
-/** Now, by both clocks of whoever asks, who may have left when a source answers. */
+/** The time by both clocks of the caller, which may be gone when the source responds. */
 class Moment {
   readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline

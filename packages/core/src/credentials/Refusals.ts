@@ -1,40 +1,40 @@
 /**
- * The secrets a vendor has refused, by key. One refusal may be a slip of the vendor's; after the second the secret is
- * dead: calls are not sent with it any more, except for one now and then that finds out whether it is accepted again.
- * Of a secret only a keyed digest is held.
+ * The secrets that a vendor has refused, by key. One refusal may be a slip of the vendor's; after the second one the
+ * secret is dead. Calls are then not sent with it, except for an occasional probe that tests whether it is accepted
+ * again. Only a keyed digest of a secret is stored.
  */
 import * as Redacted from "effect/Redacted"
 import { createHmac, randomBytes } from "node:crypto"
 
-/** How many keys with a refused secret are remembered (ours). */
+/** The most keys with a refused secret; beyond it the oldest is forgotten. */
 const maxKeys = 10_000
 
 interface Refused {
   readonly digest: string
   isDead: boolean
-  /** From when on a call may find out whether the secret is accepted again. */
+  /** When a call may next test whether the secret is accepted again. */
   probeAt: number
 }
 
 export class Refusals {
   private readonly pauseMillis: number
   private readonly byKey = new Map<string, Refused>()
-  /** Nobody who sees a digest can try secrets on it. */
+  /** A random key for the digests, so nobody can test guessed secrets against them. */
   private readonly pepper = randomBytes(32)
 
-  /** `pauseMillis` is how long a dead secret is left alone. */
+  /** `pauseMillis` is the time between two probes of a dead secret. */
   constructor(pauseMillis: number) {
     this.pauseMillis = pauseMillis
   }
 
-  /** Keys whose secret is dead. */
+  /** The number of keys whose secret is dead. */
   get dead(): number {
     let dead = 0
     for (const refused of this.byKey.values()) if (refused.isDead) dead++
     return dead
   }
 
-  /** How long a call has to wait with this secret, in milliseconds; 0 when it may be sent. */
+  /** How long a call with this secret must wait, in milliseconds; 0 if it may be sent. */
   pause(key: string, secret: Redacted.Redacted, now: number): number {
     if (this.byKey.size === 0) return 0
     const refused = this.byKey.get(key)
@@ -44,7 +44,10 @@ export class Refusals {
     return 0
   }
 
-  /** The secret was refused; `isSecond` when another of the same key was as well. Whether it is dead now, and was not. */
+  /**
+   * Records a refusal; `isSecond` if another secret of the same key was refused as well. Returns whether the secret has
+   * just become dead.
+   */
   refuse(key: string, secret: Redacted.Redacted, now: number, isSecond: boolean): boolean {
     const digest = this.digest(secret)
     const known = this.byKey.get(key)
@@ -56,7 +59,7 @@ export class Refusals {
     return refused.isDead && !(known?.isDead ?? false)
   }
 
-  /** The vendor has answered to a secret of this key. Whether the key had a dead one until now. */
+  /** Records that the vendor accepted a secret of this key. Returns whether the key's secret was dead until now. */
   accept(key: string): boolean {
     if (this.byKey.size === 0) return false
     const refused = this.byKey.get(key)

@@ -1,58 +1,58 @@
-/** Where secrets come from. A source is asked for one secret at a time, by whoever keeps it; it keeps nothing itself. */
+/** Sources of secrets. A source is asked for one secret at a time and caches nothing; its caller does the caching. */
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 
-/** Which secret is asked for. */
+/** Identifies the requested secret. */
 export interface CredentialRequest {
   readonly vendor: string
   /** The partition of the call; `""` for the vendor's only credential. */
   readonly key: string
 }
 
-/** A secret, and how long it is good for. */
+/** A secret and its expiry. */
 export interface Secret {
   readonly value: Redacted.Redacted
-  /** Unix time in milliseconds from which it is not good any more. @default it is good until it is changed */
+  /** Unix time in milliseconds at which the secret expires. @default it stays valid until it is changed */
   readonly expiresAt?: number | undefined
   /**
-   * Makes the same secret good for longer, where its source can: a lease that is renewed. Succeeds with `undefined` when
-   * that has come to its end, and a new secret is to be fetched. Not for a secret that has been refused.
-   * @default a new one is fetched
+   * Extends the same secret, where its source can: the renewal of a lease. Succeeds with `undefined` if it cannot be
+   * extended any further and a new secret must be fetched. Not used for a secret that was refused.
+   * @default a new secret is fetched
    */
   readonly extend?: Effect.Effect<Secret | undefined, SourceUnavailable> | undefined
 }
 
-/** A source that cannot be asked now: it is down, sealed, or does not let us in. `issue` holds no secret. */
+/** A source that cannot be used now: it is down, sealed, or refuses access. `issue` holds no secret. */
 export interface SourceUnavailable {
   readonly _tag: "SourceUnavailable"
   readonly source: string
   readonly issue: string
   /**
-   * Whether the source has answered, and does not let us in: asking again changes nothing until somebody acts.
+   * Whether the source has refused access: asking again is useless until an operator acts.
    * @default false
    */
   readonly isRefusal?: boolean | undefined
 }
 
-/** The error of a source that cannot be asked. */
+/** The error of a source that is unavailable. */
 export const sourceUnavailable = (source: string, issue: string): SourceUnavailable => ({
   _tag: "SourceUnavailable",
   source,
   issue
 })
 
-/** The error of a source that does not let us in. */
+/** The error of a source that refuses access. */
 export const sourceRefusal = (source: string, issue: string): SourceUnavailable => ({
   ...sourceUnavailable(source, issue),
   isRefusal: true
 })
 
 export interface Source {
-  /** Lower case, one word: `environment`, `files`, `vault`. Names it in logs and metrics. */
+  /** Lower case, one word: `environment`, `files`, `vault`. Used in logs and metrics. */
   readonly name: string
   /**
-   * The secret as it is now; `undefined` when this source has none of that name. `refused` is the one that the vendor
-   * has just refused, where that is why it is asked: a source that has another one in store gives that.
+   * The current secret; `undefined` if this source has none of that name. `refused` is the secret that the vendor has
+   * just refused, if that is the cause of the request. A source with a different secret in store returns that one.
    */
   fetch(
     request: CredentialRequest,

@@ -1,13 +1,13 @@
 /**
- * A secret with which a source lets itself in: given once, or read anew every time it is needed, so that it can be
- * rotated as well.
+ * The credential that a secret source uses to authenticate itself. It is either fixed, or read again at every use, so
+ * that it can be rotated too.
  *
  * @example
  * ```ts
  * import { Credential, SourceSecret } from "@breakwater/core/credentials"
  * import { ConfigProvider, Effect, Redacted } from "effect"
  *
- * // The secret of an OAuth client, by the environment: `HUBSPOT_CLIENT_API_KEY`.
+ * // The secret of an OAuth client, from the environment: `HUBSPOT_CLIENT_API_KEY`.
  * const secret = SourceSecret.fromSource(Credential.environment, { vendor: "hubspot", key: "client" })
  * const environment = ConfigProvider.fromUnknown({ HUBSPOT_CLIENT_API_KEY: "from the environment" })
  *
@@ -21,11 +21,11 @@ import { type CredentialRequest, type Source, type SourceUnavailable, sourceUnav
 
 export type SourceSecret = Redacted.Redacted | Effect.Effect<Redacted.Redacted, SourceUnavailable>
 
-/** Reads it now. */
+/** Reads the secret now. */
 export const read = (given: SourceSecret): Effect.Effect<Redacted.Redacted, SourceUnavailable> =>
   Redacted.isRedacted(given) ? Effect.succeed(given) : given
 
-/** Asks another source for it, every time. Fails when that one has none. */
+/** Reads the secret from another source at every use. Fails if that source has none. */
 export const fromSource = (source: Source, request: CredentialRequest): SourceSecret =>
   Effect.flatMap(source.fetch(request), (secret) =>
     secret === undefined

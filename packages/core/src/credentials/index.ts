@@ -1,4 +1,7 @@
-/** A vendor's secret: read for every attempt, kept fresh, replaced while calls run. `@breakwater/core/credentials`. */
+/**
+ * Credentials of vendors: read for every attempt, refreshed, and rotated while calls run.
+ * `@breakwater/core/credentials`.
+ */
 export * as Chain from "./Chain.ts"
 export * as Credential from "./Credential.ts"
 export * as RefreshingCredentials from "./RefreshingCredentials.ts"

@@ -1,8 +1,8 @@
 /**
- * Several vendors for one thing, in order of preference: when the first cannot answer, the next is asked. It moves on
- * because of a reason, never because of an answer, and with a write only when nothing can have happened. Once it has
- * moved on it stays for a while, so that not every call begins with the vendor that is down. Each vendor keeps a stack of
- * its own; retries and hedges happen within one.
+ * Calls several vendors for one task, in order of preference: when the first fails, the next is called. It moves on
+ * because of a reason, never because of an answer, and for a write only when nothing can have happened. After moving on
+ * it stays for a while, so that not every call begins with a vendor that is down. Each vendor keeps its own stack;
+ * retries and hedges happen within one vendor.
  *
  * @example
  * ```ts
@@ -29,31 +29,36 @@ import { Facts, type Reason } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { isVendorError, type VendorError } from "../VendorError.ts"
 
-/** Where a default names no source, it is ours. */
+/** Options of a failover. Defaults without a source are our own judgement. */
 export interface FailoverOptions {
   /**
-   * How many failures in a row it takes to stay away from a vendor; before that, each call still begins with it. A whole
-   * number of at least 1. @default 3
+   * Failures in a row before a vendor is avoided; until then, each call still begins with it. A whole number of at
+   * least 1.
+   * @default 3
    */
   readonly failures?: number | undefined
-  /** How long it is not asked first then; at least 0. @default "30 seconds" */
+  /** How long an avoided vendor is not called first; at least 0. @default "30 seconds" */
   readonly stayAway?: Duration.Input | undefined
   /**
-   * How many answers in a row it takes to go back to it; until then only one call at a time begins with it. A whole number
-   * of at least 1. @default 2
+   * Answers in a row before a vendor is no longer avoided; until then only one call at a time begins with it. A whole
+   * number of at least 1.
+   * @default 2
    */
   readonly answers?: number | undefined
-  /** The order of preference for one call, of the names it is given: by price, or by what is left of a quota. @default as given */
+  /**
+   * The order of preference for one call, from the given names: by price, for example, or by remaining quota.
+   * @default as given
+   */
   readonly order?: ((vendors: ReadonlyArray<string>) => ReadonlyArray<string>) | undefined
 }
 
 export interface Failover {
   /**
-   * Asks the vendors in the order in which they are given, and beginning with the one that is preferred now. Fails as
-   * the last one asked did.
+   * Calls the vendors in the given order, beginning with the one that is preferred now. Fails with the error of the
+   * last vendor called.
    */
   call<A, E, R>(vendors: Readonly<Record<string, Effect.Effect<A, E, R>>>): Effect.Effect<A, E, R>
-  /** The vendors that are not asked first now, and why. */
+  /** The vendors that are avoided now, each with the reason. */
   readonly avoided: ReadonlyMap<string, Reason["_tag"]>
 }
 
@@ -66,7 +71,7 @@ export const make = (options: FailoverOptions = {}): Failover =>
     order: options.order ?? ((vendors) => vendors)
   })
 
-/** Whether another vendor may be asked after this error. */
+/** Whether another vendor may be called after this error. */
 export const mayMoveOn = (error: unknown): error is VendorError =>
   isVendorError(error) && Facts.of(error.reason).movesOn && (error.safety === "Idempotent" || error.fate !== "Unknown")
 
@@ -77,14 +82,14 @@ interface Settings {
   readonly order: (vendors: ReadonlyArray<string>) => ReadonlyArray<string>
 }
 
-/** How one vendor has been lately. */
+/** The recent record of one vendor. */
 class Standing {
   failures = 0
   answers = 0
-  /** Why it is stayed away from; `undefined` while it is not. */
+  /** The reason the vendor is avoided; `undefined` while it is not. */
   because: Reason["_tag"] | undefined = undefined
   awayUntil = 0
-  /** Whether a call is finding out how it is now. */
+  /** Whether a call is testing the vendor now. */
   isProbed = false
 }
 
@@ -107,7 +112,7 @@ class Order implements Failover {
       const timeline = Timeline.of(fiber)
       const acceptance = fiber.getRef(Provenance.Acceptance)
       const names = this.settings.order(Object.keys(vendors)).filter((name) => name in vendors)
-      if (names.length === 0) throw new Error("Failover: there is no vendor to ask")
+      if (names.length === 0) throw new Error("Failover: there is no vendor to call")
       const { probe, queue } = this.queue(names, timeline.now())
       let because: string = this.standing(names[0]!).because ?? "Unavailable"
       const ask = (at: number): Effect.Effect<A, E, R> => {
@@ -138,7 +143,7 @@ class Order implements Failover {
     })
   }
 
-  /** Whom to ask, in order: those that are stayed away from come last, but for one whose turn it is to be tried. */
+  /** The vendors to call, in order. Avoided vendors come last, except one that is due for a test. */
   private queue(names: ReadonlyArray<string>, now: number) {
     const away = names.filter((name) => this.standings.get(name)?.because !== undefined)
     const tried = away.find((name) => {

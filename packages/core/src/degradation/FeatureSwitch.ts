@@ -1,10 +1,10 @@
 /**
- * Switches a feature off while the vendor behind it is out, and back on gently when it is well again: for a share of the
- * callers that grows. For what the page can do without, where hiding it is better than showing that it fails. A call that
- * must be made anyway needs no switch: its breaker refuses fast enough.
+ * Switches a feature off while its vendor is out, and gradually on again when the vendor has recovered, for a growing
+ * share of the callers. It is for features that a page can do without, where hiding one is better than showing its
+ * failure. A call that must be made anyway needs no switch: its breaker refuses fast enough.
  *
- * It never flaps: it goes off only when the vendor has been out for a time, stays off for a time that grows with each
- * setback, and must get through every step to be on again.
+ * It never flaps. It goes off only after the vendor has been out for a time. It stays off for a time that grows with
+ * each setback, and must pass every step to be fully on again.
  *
  * @example
  * ```ts
@@ -40,73 +40,90 @@ import { type State, Switchboard, type SwitchSettings } from "./FeatureSwitch/Sw
 
 export type { State } from "./FeatureSwitch/Switchboard.ts"
 
-/** A breaker, as far as a switch looks at it. */
+/** The part of a breaker that a switch reads. */
 export interface WatchedBreaker {
-  /** The state under a key, at a time of the timeline in milliseconds. */
+  /** The state of a key, at a time of the timeline in milliseconds. */
   state(key: string, now: number): "Closed" | "HalfOpen" | "Open"
 }
 
-/** When the vendor counts as out. */
+/** The rule by which the vendor counts as out. */
 export type Rule =
-  /** While its breaker is open under any of these keys: the vendor's operation, and the call's key where it has one. */
+  /** While its breaker is open for any of these keys: the vendor's operation, with the call's key if it has one. */
   | { readonly _tag: "Breaker"; readonly breaker: WatchedBreaker; readonly keys: ReadonlyArray<string> }
-  /** While many of the calls that were made through the switch failed. */
+  /** While a large share of the calls made through the switch fail. */
   | {
     readonly _tag: "Failures"
     /** At this share of failures or above; more than 0, up to 1. @default 0.5 (as the breaker) */
     readonly share?: number | undefined
-    /** Calls that must be known; a whole number of at least 1. While it returns, 3 are enough. @default 20 (as the breaker) */
+    /**
+     * Calls needed for a verdict; a whole number of at least 1. While the feature returns, 3 are enough.
+     * @default 20 (as the breaker)
+     */
     readonly minimumCalls?: number | undefined
-    /** What is remembered; longer than 0. @default "30 seconds" (as the breaker) */
+    /** Time span of the remembered calls; longer than 0. @default "30 seconds" (as the breaker) */
     readonly window?: Duration.Input | undefined
   }
 
-/** Where a default names no source, it is ours. */
+/** Options of a feature switch. Defaults without a source are our own judgement. */
 export interface FeatureSwitchOptions {
-  /** What the feature is called in metrics, logs and health reports. */
+  /** The name of the feature in metrics, logs and health reports. */
   readonly name: string
-  /** When the vendor counts as out. @default Failures */
+  /** The rule by which the vendor counts as out. @default Failures */
   readonly rule?: Rule | undefined
-  /** How long it must have been out before the feature goes off; at least 0. @default "10 seconds" */
+  /** How long the vendor must be out before the feature goes off; at least 0. @default "10 seconds" */
   readonly offAfter?: Duration.Input | undefined
   /** How long the feature stays off the first time; longer than 0. @default "30 seconds" */
   readonly offFor?: Duration.Input | undefined
-  /** By how much that grows each time the vendor is out again before the feature was wholly on; at least 1. @default 2 */
+  /**
+   * Growth factor of that time each time the vendor is out again before the feature is fully on; at least 1.
+   * @default 2
+   */
   readonly growth?: number | undefined
-  /** The longest it grows to; at least `offFor`. @default "10 minutes", or `offFor` when that is longer */
+  /**
+   * The longest time the feature stays off; at least `offFor`.
+   * @default "10 minutes", or `offFor` when that is longer
+   */
   readonly maxOffFor?: Duration.Input | undefined
-  /** For which share of the callers it is on, step by step; each more than 0, up to 1, and none less than before. @default [0.05, 0.25, 0.5] */
+  /**
+   * The share of callers for whom it is on in each step; each more than 0, up to 1, and not below the step before.
+   * @default [0.05, 0.25, 0.5]
+   */
   readonly shares?: ReadonlyArray<number> | undefined
   /** How long a step takes; longer than 0. @default "30 seconds" */
   readonly step?: Duration.Input | undefined
 }
 
-/** `Automatic` by its rule; `On` and `Off` by hand, whatever the rule says. */
+/** `Automatic` follows the rule; `On` and `Off` are set by hand and override the rule. */
 export type Mode = "Automatic" | "On" | "Off"
 
-/** How a feature is, and why: plain data, for a health report. */
+/** The state of a feature, with its cause: plain data, for a health report. */
 export interface Status {
   readonly feature: string
   readonly state: State
-  /** The share of the callers for whom it is on. */
+  /** The share of callers for whom it is on. */
   readonly share: number
   readonly mode: Mode
-  /** Why it is not on: by hand, or because the vendor is out, or has been. `undefined` while it is on by itself. */
+  /**
+   * The cause of a feature that is not fully on: set by hand, or the vendor is or was out. `undefined` when the rule
+   * has it on.
+   */
   readonly because: "ByHand" | "VendorOut" | "VendorWasOut" | undefined
-  /** How long it has been in this state, if it is there by its rule. */
+  /** How long the rule has kept it in this state. */
   readonly duration: Duration.Duration
-  /** How long it stays off at the least, when it is off by its rule; else `undefined`. */
+  /** The shortest time it stays off, when the rule has it off; else `undefined`. */
   readonly returnsIn: Duration.Duration | undefined
 }
 
 export interface FeatureSwitch {
   readonly name: string
   /**
-   * Whether the feature is on for a caller. The same caller gets the same answer as long as the share does not shrink;
-   * without one, chance decides each time.
+   * Whether the feature is on for a caller. The same caller gets the same result as long as the share does not shrink.
+   * Without a caller, chance decides each time.
    */
   isOn(caller?: string): Effect.Effect<boolean>
-  /** Runs an effect if the feature is on for the caller, and learns from how it ends; else runs the other. */
+  /**
+   * Runs an effect if the feature is on for the caller, and learns from how it ends. Otherwise runs the other effect.
+   */
   whenOn<A, E, R, B, E2, R2>(effect: Effect.Effect<A, E, R>, options: {
     readonly otherwise: Effect.Effect<B, E2, R2>
     readonly caller?: string | undefined
@@ -115,7 +132,7 @@ export interface FeatureSwitch {
   setMode(mode: Mode): void
 }
 
-/** Makes a switch, and shows it among the metrics. Throws when an option is out of its range. */
+/** Makes a switch, and shows it in the metrics. Throws when an option is out of its range. */
 export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch> => {
   const settings = settingsOf(options)
   const rule = options.rule ?? { _tag: "Failures" }
@@ -154,15 +171,15 @@ const settingsOf = (options: FeatureSwitchOptions): SwitchSettings => {
   }
 }
 
-/** What is known of the vendor. */
+/** Evidence about the vendor. */
 interface Evidence {
   record(now: number, failed: boolean): void
   isOut(now: number, state: State): boolean
-  /** Forgets: what was before the present step says nothing about it. */
+  /** Clears the evidence: calls before the present step say nothing about it. */
   clear(): void
 }
 
-/** How many calls of a step are enough to judge it (ours). */
+/** Calls that are enough to judge a step. Our own judgement. */
 const fewCalls = 3
 
 const evidenceMaker = (rule: Rule): (now: number) => Evidence => {
@@ -207,7 +224,7 @@ class Feature implements FeatureSwitch {
   setMode(mode: Mode) {
     this.mode = mode
   }
-  /** How it is now, without a change of state. */
+  /** The state now, without a transition. */
   look(now: number): { readonly state: State; readonly share: number } {
     this.evidence.isOut(now, this.board.state)
     if (this.mode !== "Automatic") return { state: this.mode, share: this.mode === "On" ? 1 : 0 }
@@ -264,7 +281,7 @@ class Feature implements FeatureSwitch {
     })
   }
 
-  /** Does what is due, and says so. */
+  /** Makes the transition that is due, and reports it. */
   private update(now: number): Effect.Effect<void> {
     const { board, evidence } = this
     const [from, share] = [board.state, board.share]
@@ -278,19 +295,22 @@ class Feature implements FeatureSwitch {
   }
 }
 
-/** Whether a call that did not succeed says that the vendor is out; `undefined` when it says nothing. */
+/** Whether a failed call shows that the vendor is out; `undefined` when it shows nothing. */
 const hasFailed = (cause: Cause.Cause<unknown>): boolean | undefined => {
   const error = Option.getOrUndefined(Cause.findErrorOption(cause))
   if (error === undefined) return undefined
   // An error that the contract declares is an answer.
   if (!isVendorError(error)) return false
-  // No evidence for the breaker itself, but for whoever looks at it from outside.
+  // An open circuit is no evidence for the breaker itself, but it is for an observer outside.
   if (error.reason._tag === "CircuitOpen") return true
   const outcome = Outcome.classify(error.reason)
   return outcome === "Ignored" ? undefined : outcome === "Failure"
 }
 
-/** A place from 0 to just below 1 that a caller always has: FNV-1a, 32 bits, over the name of the feature and theirs. */
+/**
+ * A constant place for each caller, at least 0 and below 1: FNV-1a, 32 bits, over the names of the feature and the
+ * caller.
+ */
 const placeOf = (feature: string, caller: string): number => {
   let hash = 0x811c9dc5
   for (const unit of `${feature}\n${caller}`) {

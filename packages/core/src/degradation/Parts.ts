@@ -1,8 +1,9 @@
 /**
- * Runs several operations at once, within one deadline, and returns what came: for a page that stays useful when one of
- * the vendors behind it is out. What did not come is a gap that says why. A part that is required fails the whole.
+ * Runs several operations at once, within one deadline, and returns the results that arrived: for a page that stays
+ * useful when one of its vendors is out. A missing result is a gap with a reason. A required operation that fails,
+ * fails the whole.
  *
- * It is for things that have a meaning of their own. Where one is worth nothing without the other, use `Effect.all`.
+ * It is for parts that are meaningful alone. Use `Effect.all` where one is worthless without the other.
  *
  * @example
  * ```ts
@@ -28,32 +29,32 @@ import { DeadlineExceeded, type Reason } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
 import { isVendorError, VendorError } from "../VendorError.ts"
 
-/** It came. */
+/** The operation succeeded. */
 export interface Present<A> {
   readonly _tag: "Present"
   readonly value: A
 }
 
-/** The answer is one of the errors that the contract declares: the vendor is well, and said no. */
+/** The answer is an error that the contract declares: the vendor is healthy, and said no. */
 export interface Declined<E> {
   readonly _tag: "Declined"
   readonly error: E
 }
 
-/** It did not come. Plain data, that can be shown as it is. */
+/** The operation failed. Plain data that can be shown as it is. */
 export interface Gap {
   readonly _tag: "Gap"
-  /** Why: the tag of the reason. */
+  /** The tag of the reason. */
   readonly reason: Reason["_tag"]
-  /** The same for a human; it holds nothing the vendor said. */
+  /** The reason for a human; it holds no text from the vendor. */
   readonly message: string
-  /** Whose answer is missing; the name of the part, when what was cut off was no guarded call. */
+  /** The vendor whose answer is missing, or the name of the part when an unguarded effect was cut off. */
   readonly vendor: string
-  /** How long to stay away, where it is known. */
+  /** The time to wait before the next call, if known. */
   readonly retryAfter: Duration.Duration | undefined
 }
 
-/** What became of an operation. There is no `Declined` where no error but a `VendorError` is declared. */
+/** The result of an operation. `Declined` is absent when `VendorError` is the only declared error. */
 export type Part<A, E = never> =
   | Present<A>
   | Gap
@@ -61,7 +62,7 @@ export type Part<A, E = never> =
 
 type Operations = Readonly<Record<string, Effect.Effect<unknown, unknown, unknown>>>
 
-/** What became of each operation; what is required has come, or there is nothing. */
+/** The result of each operation. Required operations are always present. */
 export type Parts<Ops extends Operations, Required extends keyof Ops = never> = {
   readonly [Name in keyof Ops]: Name extends Required ? Present<Effect.Success<Ops[Name]>>
     : Part<Effect.Success<Ops[Name]>, Effect.Error<Ops[Name]>>
@@ -69,17 +70,19 @@ export type Parts<Ops extends Operations, Required extends keyof Ops = never> = 
 
 export interface PartialOptions<Name> {
   /**
-   * How long to wait, longer than 0; less, where the deadline that is already set is sooner. What then still runs is
-   * interrupted, and waited for until it has cleaned up. @default no longer than the deadline that is already set
+   * How long to wait; longer than 0, and shortened by a sooner deadline that is already set. Operations still running
+   * then are interrupted, and awaited until they have cleaned up.
+   * @default no longer than the deadline that is already set
    */
   readonly within?: Duration.Input | undefined
-  /** What the rest is worth nothing without: when one of these fails, all fail with it, at once. @default none */
+  /** The required operations: when one of these fails, all fail with it, at once. @default none */
   readonly require?: ReadonlyArray<Name> | undefined
 }
 
 /**
- * Runs all operations at once. Fails only as a required one does, and when a required one is cut off, with a `VendorError`
- * that has its name for the vendor's; a defect is a defect of the whole. Whoever interrupts it interrupts every operation.
+ * Runs all operations at once. Fails only when a required operation fails or is cut off. The error of an operation that
+ * was cut off is a `VendorError` with the operation's name as its vendor. A defect is a defect of the whole. An
+ * interruption interrupts every operation.
  */
 export const all = <const Ops extends Operations, Required extends keyof Ops & string = never>(
   operations: Ops,
@@ -130,7 +133,7 @@ const gap = ({ reason, retryAfter, vendor }: VendorError): Gap => ({
   retryAfter
 })
 
-/** What is known of an operation that was cut off from outside: nothing. */
+/** The error of an operation that was cut off from outside: its fate is unknown. */
 const late = (name: string): VendorError =>
   new VendorError({
     vendor: name,

@@ -1,6 +1,6 @@
 /**
- * Where answers are remembered beyond this process, so that a fleet asks a vendor once: Redis, or whatever Effect's
- * `Persistence` keeps (SQL, files). It is passed over while it is slow or down, and never fails a call.
+ * A cache store shared between processes, so that a fleet asks a vendor once: Redis, or any backing of Effect's
+ * `Persistence` (SQL, files). The store is bypassed while it is slow or down, and never fails a call.
  *
  * @example
  * ```ts
@@ -29,7 +29,7 @@ import { CacheStore, type Store } from "./Store.ts"
 
 export { CacheStore, type Store } from "./Store.ts"
 
-/** Keeps answers in Redis, under keys that begin with `breakwater:`; one process of the fleet fetches at a time. */
+/** Stores answers in Redis, under keys that begin with `breakwater:`; one process of the fleet fetches at a time. */
 export const layerRedis: Layer.Layer<never, never, Redis.Redis> = Layer.effect(
   CacheStore,
   Effect.map(Redis.Redis, (redis): Store => ({
@@ -48,7 +48,7 @@ export const layerRedis: Layer.Layer<never, never, Redis.Redis> = Layer.effect(
   }))
 )
 
-/** Whoever led for too long must not take the lead from the next. */
+/** A process whose lead has expired must not take the lead from its successor. */
 const layDown = Redis.script(
   (lock: string, token: string) => [lock, token],
   {
@@ -57,7 +57,7 @@ const layDown = Redis.script(
   }
 )
 
-/** Keeps answers in whatever Effect's `Persistence` is backed by; every process fetches for itself. */
+/** Stores answers in the backing of Effect's `Persistence`; every process fetches for itself. */
 export const layerPersistence: Layer.Layer<never, never, Persistence.BackingPersistence> = Layer.effect(
   CacheStore,
   Effect.gen(function*() {

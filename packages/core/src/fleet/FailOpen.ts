@@ -1,25 +1,25 @@
 /**
- * A store that several processes share may be slow, full or down. Then it is passed over for a while, which is told once,
- * and nobody fails because of it.
+ * Bypasses a shared store that is slow, full or down, so that no call fails because of it. The bypass lasts for a while
+ * and is logged once.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Timeline from "../Timeline.ts"
 
 export interface BypassSettings {
-  /** What is told to be passed over. */
+  /** The name of the store in the log. */
   readonly what: string
-  /** How long the store may take. */
+  /** How long the store may take, in milliseconds. */
   readonly timeoutMillis: number
-  /** How long it is passed over when it has failed. */
+  /** How long the store is bypassed after a failure, in milliseconds. */
   readonly pauseMillis: number
 }
 
-/** In how many slices a store is waited for (ours). */
+/** Number of slices in which a store is waited for. Our own judgement. */
 const slices = 5
 
 export class FailOpen {
-  /** How often the store was passed over. */
+  /** Number of times the store was bypassed. */
   count = 0
   private readonly settings: BypassSettings
   private quietUntil = -Infinity
@@ -29,12 +29,12 @@ export class FailOpen {
     this.settings = settings
   }
 
-  /** Whether the store is passed over now. */
+  /** Whether the store is bypassed now. */
   isQuiet(now: number): boolean {
     return now < this.quietUntil
   }
 
-  /** What the store answers; `otherwise` when it is passed over, fails, or takes too long. */
+  /** The answer of the store; `otherwise` when it is bypassed, fails, or takes too long. */
   ask<X, Y, R>(
     timeline: Timeline.Timeline,
     ask: Effect.Effect<X, unknown, R>,
@@ -59,8 +59,8 @@ export class FailOpen {
   }
 
   /**
-   * Waits in slices, each of which is over only after answers that have come were read: it may be this process that is
-   * too busy to look, and its delay is not the store's.
+   * Waits in slices. A slice ends only after pending responses were read, because this process itself may be too busy
+   * to read them, and that delay is not the store's.
    */
   private get tooSlow(): Effect.Effect<never, "TooSlow"> {
     const slice = Effect.sleep(this.settings.timeoutMillis / slices)
@@ -69,11 +69,11 @@ export class FailOpen {
   private failed(): Effect.Effect<void> {
     if (this.isDown) return Effect.void
     this.isDown = true
-    return Effect.logWarning(`${this.settings.what} is slow or down, and passed over`)
+    return Effect.logWarning(`${this.settings.what} is slow or down; it is bypassed`)
   }
   private recovered(): Effect.Effect<void> {
     if (!this.isDown) return Effect.void
     this.isDown = false
-    return Effect.logInfo(`${this.settings.what} is there again`)
+    return Effect.logInfo(`${this.settings.what} works again`)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The fleet a process belongs to, as breakers and rate limits know it. It is apart from the stores, so that whoever shares
- * nothing does not load them.
+ * The fleet a process belongs to, as breakers and rate limits know it. It is separate from the stores, so that a
+ * process that shares nothing does not load them.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -9,7 +9,7 @@ import type * as RateLimiter from "effect/persistence/RateLimiter"
 import * as Timeline from "../Timeline.ts"
 import type { FailOpen } from "./FailOpen.ts"
 
-/** The stores of a fleet, and how they are asked. */
+/** The stores of a fleet, with the settings for their use. */
 export interface Fleet {
   readonly rateLimits: RateLimiter.RateLimiterStore["Service"]
   readonly breakers: CircuitBreaker.CircuitBreakerStore["Service"]
@@ -18,13 +18,13 @@ export interface Fleet {
   readonly bypass: FailOpen
 }
 
-/** The fleet that this process belongs to. @default none: each process for itself */
+/** The fleet that this process belongs to. @default none: each process acts alone */
 export const SharedState: Context.Reference<Fleet | undefined> = Context.Reference<Fleet | undefined>(
   "breakwater/fleet/SharedState",
   { defaultValue: () => undefined }
 )
 
-/** Asks something of a fleet; `otherwise` when its store is passed over. */
+/** Asks the store of a fleet; returns `otherwise` when the store is bypassed. */
 export const ask = <X, Y, R>(
   { bypass }: Fleet,
   question: Effect.Effect<X, unknown, R>,

@@ -1,8 +1,9 @@
 /**
- * A Redis that need not be there when the process starts. While it has never answered, every command fails at once: what
- * is shared in Redis is passed over, and nobody waits.
+ * A Redis connection that may be missing when the process starts. Until the first connection, every command fails at
+ * once: shared state in Redis is bypassed, and no call waits.
  *
- * The client is to reconnect by itself for ever, and to refuse commands while it is cut off rather than to keep them.
+ * The client must reconnect by itself for ever, and must reject commands while disconnected instead of queueing them.
+ * Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -28,18 +29,18 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Range from "../Range.ts"
 
-/** Between two tries to build the client: 100 ms, doubled up to 5 s, with jitter (ours). */
+/** Pauses between two attempts to build the client: 100 ms, doubled up to 5 s, with jitter. */
 const pauses = Schedule.jittered(Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]))
-const notYet = new Redis.RedisError({ cause: "Redis has not answered yet" })
+const notYet = new Redis.RedisError({ cause: "Redis is not connected yet" })
 
 export interface LazyRedisOptions {
-  /** How long a start waits for Redis before it goes on without; at least 0. @default "1 second" (ours) */
+  /** How long the start of the process waits for Redis before it continues without; at least 0. @default "1 second" */
   readonly wait?: Duration.Input | undefined
 }
 
 /**
- * Builds a client's layer, in the background when it takes long, and again and again until it succeeds. Throws when an
- * option is out of its range.
+ * Builds a client's layer, in the background when it takes long, and retries until it succeeds. Throws when an option
+ * is out of its range.
  */
 export const layer = <E, R>(
   client: Layer.Layer<Redis.Redis, E, R>,

@@ -1,10 +1,10 @@
 /**
- * What a fleet of processes knows together of its vendors: how much of a rate limit is used up, and which breakers are
- * open. It rides on Effect's own stores, in Redis for a fleet or in memory for a test.
+ * State that a fleet of processes shares about its vendors: the use of rate limits, and open breakers. It uses Effect's
+ * own stores, in Redis for a fleet or in memory for a test.
  *
- * Each process decides by what it knows itself wherever that is enough, and asks the store for what only the others know.
- * A store that is slow, full, cut off or down is passed over: every process is then limited and broken off for itself.
- * Answers are shared through `CacheStore`.
+ * Each process decides by its own state wherever that is enough, and asks the store only for the state of the others. A
+ * store that is slow, full, disconnected or down is bypassed: each process then limits and breaks for itself. Answers
+ * are shared through `CacheStore`. Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -13,7 +13,7 @@
  * import { Effect, Layer } from "effect"
  * import { CircuitBreaker, RateLimiter } from "effect/persistence"
  *
- * // Two processes of a fleet, in one: three calls in all, however they fall.
+ * // Two processes of a fleet, simulated in one: three calls in all, in any split.
  * const fleet = SharedState.layer().pipe(
  *   Layer.provide([RateLimiter.layerStoreMemory, CircuitBreaker.layerStoreMemory()])
  * )
@@ -42,17 +42,17 @@ import { FailOpen } from "./FailOpen.ts"
 import { SharedState } from "./Fleet.ts"
 
 export interface SharedStateOptions {
-  /** How long the store may take before it is passed over; longer than 0. @default "100 millis" (ours) */
+  /** How long the store may take before it is bypassed; longer than 0. @default "100 millis" */
   readonly timeout?: Duration.Input | undefined
-  /** How long it is passed over then; at least 0. @default "1 second" (ours) */
+  /** How long the store is then bypassed; at least 0. @default "1 second" */
   readonly pause?: Duration.Input | undefined
-  /** How often a process asks which breakers the others have opened; longer than 0. @default "1 second" (ours) */
+  /** How often a process asks which breakers the others have opened; longer than 0. @default "1 second" */
   readonly poll?: Duration.Input | undefined
 }
 
 export { type Fleet, SharedState } from "./Fleet.ts"
 
-/** Over stores of Effect's. Throws when an option is out of its range. */
+/** Shares state through Effect's own stores. Throws when an option is out of its range. */
 export const layer = (
   options: SharedStateOptions = {}
 ): Layer.Layer<never, never, RateLimiter.RateLimiterStore | CircuitBreaker.CircuitBreakerStore> => {
@@ -63,7 +63,7 @@ export const layer = (
     SharedState,
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
-      const bypass = new FailOpen({ what: "the state that the fleet shares", timeoutMillis, pauseMillis })
+      const bypass = new FailOpen({ what: "the shared state of the fleet", timeoutMillis, pauseMillis })
       Telemetry.show(context, Telemetry.sharedStateBypassed, {}, () => bypass.count)
       return {
         rateLimits: yield* RateLimiter.RateLimiterStore,
@@ -76,7 +76,7 @@ export const layer = (
   )
 }
 
-/** In Redis, under keys that begin with `breakwater:`. Throws when an option is out of its range. */
+/** Shares state in Redis, under keys that begin with `breakwater:`. Throws when an option is out of its range. */
 export const layerRedis = (options: SharedStateOptions = {}): Layer.Layer<never, never, Redis.Redis> =>
   Layer.provide(layer(options), [
     RateLimiter.layerStoreRedis({ prefix: "breakwater:rate-limit:" }),

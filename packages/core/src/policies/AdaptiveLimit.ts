@@ -1,8 +1,9 @@
 /**
- * Bounds how many calls of a vendor run at once, and learns how many that should be: more while its answers come as fast as
- * ever, fewer when they come slower, or not at all. For a vendor whose capacity is not known, or changes; where it is
- * known, `Bulkhead` is simpler. It bounds attempts, each from its start to its end, and so sees the vendor and not our
- * retries. Calls wait in a bounded queue: `Critical` ones first, and within a priority key by key in turn.
+ * Bounds how many calls of a vendor run at once, and learns the limit. The limit rises while answers are as fast as
+ * ever, and falls when they get slower or fail to come. It is for a vendor whose capacity is unknown or changes; if it
+ * is known, `Bulkhead` is simpler. It bounds attempts, each from start to end, so it sees the vendor and not our
+ * retries. Calls wait in a bounded queue: `Critical` ones first, and within a priority key by key in turn. Defaults
+ * without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -30,68 +31,78 @@ import { Gradient } from "./AdaptiveLimit/Gradient.ts"
 import type { Bounds, Learner } from "./AdaptiveLimit/Learner.ts"
 import { log10, Vegas } from "./AdaptiveLimit/Vegas.ts"
 
-/** How the limit learns. */
+/** The algorithm that learns the limit. */
 export type Algorithm =
   /**
-   * From answers that take longer than they did: for vendors whose answers differ much in how long they take. Every
-   * option as in Netflix's Gradient2Limit and WindowedLimit.
+   * Learns from answers that take longer than before: for vendors whose answer times vary a lot. Every default is that
+   * of Netflix's Gradient2Limit and WindowedLimit.
    */
   | {
     readonly _tag: "Gradient"
-    /** How much of the new limit is taken at once; more than 0, up to 1. @default 0.2 */
+    /** Weight of the new limit against the old; more than 0, up to 1. @default 0.2 */
     readonly smoothing?: number | undefined
     /** Calls that the limit grows by while answers are fast, before smoothing; at least 0. @default 4 */
     readonly queueSize?: number | undefined
-    /** How many windows the long average goes back; a whole number of at least 1. @default 600 */
+    /** Number of windows in the long average; a whole number of at least 1. @default 600 */
     readonly longWindow?: number | undefined
-    /** How many times slower than the average is not yet slow; at least 1. @default 1.5 */
+    /** How many times slower than the average still counts as fast; at least 1. @default 1.5 */
     readonly tolerance?: number | undefined
-    /** How long a window is at least; longer than 0. @default "1 second" */
+    /** The shortest length of a window; longer than 0. @default "1 second" */
     readonly window?: Duration.Input | undefined
-    /** How many calls a window has at least; a whole number of at least 1. @default 10 */
+    /** The fewest calls in a window; a whole number of at least 1. @default 10 */
     readonly minimumCalls?: number | undefined
   }
   /**
-   * From the number of our calls that seem to wait inside the vendor: exact, for vendors whose answers all take about
-   * the same time. Where they do not, it allows too little.
+   * Learns from the number of our calls that seem to wait inside the vendor. It is exact for vendors whose answers all
+   * take about the same time; for others it allows too few calls.
    */
   | {
     readonly _tag: "Vegas"
-    /** Fewer waiting than this, and the limit grows; a whole number of at least 1. @default 3 × ⌊log10 of the limit⌋ (Netflix) */
+    /**
+     * The limit grows below this many waiting calls; a whole number of at least 1.
+     * @default 3 × ⌊log10 of the limit⌋ (Netflix)
+     */
     readonly alpha?: number | undefined
-    /** More waiting than this, and it shrinks; a whole number of at least `alpha`. @default 6 × ⌊log10 of the limit⌋ (Netflix) */
+    /**
+     * The limit shrinks above this many waiting calls; a whole number of at least `alpha`.
+     * @default 6 × ⌊log10 of the limit⌋ (Netflix)
+     */
     readonly beta?: number | undefined
   }
-  /** From drops alone: for vendors that turn away what is too much, whatever their answers take. */
+  /** Learns from drops alone: for vendors that reject excess calls and whose answer times mean nothing. */
   | {
     readonly _tag: "Aimd"
-    /** What a drop leaves of the limit; from 0.5, less than 1. @default 0.9 (Netflix) */
+    /** Share of the limit left after a drop; from 0.5, less than 1. @default 0.9 (Netflix) */
     readonly backoff?: number | undefined
-    /** An answer that takes longer is a drop; longer than 0. @default "5 seconds" (Netflix) */
+    /** An answer that takes longer counts as a drop; longer than 0. @default "5 seconds" (Netflix) */
     readonly timeout?: Duration.Input | undefined
   }
 
 export interface AdaptiveLimitOptions extends KeyOptions {
-  /** How the limit learns. @default Gradient */
+  /** The algorithm that learns the limit. @default Gradient */
   readonly algorithm?: Algorithm | undefined
-  /** The limit to begin with; a whole number from `minLimit` to `maxLimit`. @default 20 (Netflix) */
+  /** The initial limit; a whole number from `minLimit` to `maxLimit`. @default 20 (Netflix) */
   readonly initialLimit?: number | undefined
-  /** The least the limit can be; a whole number of at least 1. @default 1 (as failsafe-go; Netflix has 20, more than a small vendor can do) */
+  /**
+   * The lowest limit; a whole number of at least 1.
+   * @default 1 (as failsafe-go; Netflix's 20 is more than a small vendor can serve)
+   */
   readonly minLimit?: number | undefined
-  /** The most the limit can be; a whole number. @default 200 (Netflix) */
+  /** The highest limit; a whole number. @default 200 (Netflix) */
   readonly maxLimit?: number | undefined
-  /** Calls that may wait for a place, per key; a whole number, 0 to refuse at once. @default 64 (ours) */
+  /** Calls that may wait for a place, per key; a whole number, 0 to refuse at once. @default 64 */
   readonly queue?: number | undefined
-  /** The longest a call waits for a place; at least 0. @default "1 second" (ours) */
+  /** The longest a call waits for a place; at least 0. @default "1 second" */
   readonly maxWait?: Duration.Input | undefined
   /**
-   * The share of the limit, rounded down, that only `Critical` calls may use, once a key has seen one; from 0 to less
-   * than 1. @default 0.1 (ours)
+   * The share of the limit, rounded down, that is reserved for `Critical` calls once a key has seen one; from 0 to less
+   * than 1.
+   * @default 0.1
    */
   readonly criticalShare?: number | undefined
-  /** What has one limit together. @default the vendor */
+  /** Partition key: calls with the same key share one limit. @default the vendor */
   readonly by?: ((call: Call) => string) | undefined
-  /** Between whom the queue is fair. @default the call's key */
+  /** Fairness key: the queue serves the calls of each key in turn. @default the call's key */
   readonly fairBy?: ((call: Call) => string) | undefined
 }
 
@@ -102,7 +113,7 @@ export interface AdaptiveLimit extends Gate {
   running(key: string): number
   /** Calls waiting now under a key. */
   waiting(key: string): number
-  /** Calls that may run, run and wait now under all keys of a vendor; under all there are where `by` makes the keys. */
+  /** The limit, the running and the waiting calls now, over all keys of a vendor; with `by`, over all keys. */
   inUse(vendor: string): { readonly limit: number; readonly running: number; readonly waiting: number }
   /** Keys remembered now. */
   readonly size: number
@@ -232,7 +243,7 @@ class AdaptiveLimitState implements Cell {
     const { priority } = call
     if (priority === "Critical") this.hasCritical = true
     const queue = priority === "Critical" ? this.critical : this.normal
-    // Nobody is overtaken: whoever waits has been called up as soon as there was a place.
+    // No call is overtaken, because waiting calls are admitted as soon as a place is free.
     if (this.hasPlace(queue)) return new AdaptiveLimitPermit(this, call.now, ++this.running)
     if (priority === "Sheddable") return full
     const place = new AdaptiveLimitWaiter(this, this.gate.fairBy(call), queue, this.gate.maxWaitMillis)
@@ -240,7 +251,7 @@ class AdaptiveLimitState implements Cell {
     queue.push(place)
     return place
   }
-  /** One less is running: its sample is taken first, if it is one. */
+  /** Frees the place of a call, after its sample is taken, if it is one. */
   leave(call: Call, permit: AdaptiveLimitPermit, outcome: Outcome.Outcome | undefined): void {
     if (outcome !== undefined) this.learn(call, permit, outcome)
     this.running--
@@ -259,14 +270,15 @@ class AdaptiveLimitState implements Cell {
   }
   private learn(call: Call, permit: AdaptiveLimitPermit, outcome: Outcome.Outcome): void {
     const dropped = Outcome.load(outcome) === "Overloaded"
-    // An answer of the contract says how fast the vendor is; a refusal, or something broken, can be faster than any.
+    // An answer of the contract shows how fast the vendor is. A rejection or a broken response can be faster than any
+    // answer.
     if (!dropped && (outcome._tag !== "Success" || outcome.reason !== undefined)) return
     const isInUse = permit.inflight * 2 >= this.learner.limit
     if (!isInUse && (dropped || !this.learner.learnsAtRest)) return
     const { inflight, startedAt } = permit
     this.learner.update({ startedAt, rttMillis: outcome.durationMillis, inflight, dropped }, () => call.random())
   }
-  /** In a full queue, who comes takes the place of the last of a longer line, or of one that matters less. */
+  /** In a full queue, a new call takes the place of the last call of a longer line, or of one with lower priority. */
   private makeWayFor({ key, waitsIn }: AdaptiveLimitWaiter): boolean {
     const from = this.normal.length > 0 ? this.normal : this.critical
     const longest = from.longest
@@ -280,7 +292,7 @@ class AdaptiveLimitState implements Cell {
 class AdaptiveLimitPermit implements Permit {
   readonly _tag = "Permit"
   readonly startedAt: number
-  /** How many were running when it was given out, with itself. */
+  /** Number of calls running when the permit was given out, including its own. */
   readonly inflight: number
   private readonly state: AdaptiveLimitState
 
@@ -316,7 +328,7 @@ class AdaptiveLimitWaiter extends FairWaiter implements Wait {
     this.inflight = inflight
     this.turn?.(0)
   }
-  /** Another has taken the place in the queue. */
+  /** Another call has taken the place in the queue. */
   lose() {
     this.isLost = true
     this.turn?.(0)

@@ -1,10 +1,11 @@
 /**
- * Leaves a vendor alone while it is failing, and comes back gently. One state per vendor, operation and key, so that a
- * bad tenant or a broken endpoint never opens the others. It sees attempts, not operations, and hears a cache hit never.
+ * Stops calls to a vendor while it is failing, and resumes them gradually. Each vendor, operation and key has its own
+ * state, so that a bad tenant or a broken endpoint never opens the others. It sees attempts, not operations, and never
+ * a cache hit.
  *
- * Closed, it counts; open, it refuses; half-open, it lets a bounded number of probes through in growing stages, and
- * closes after the last stage. A probe that is interrupted gives its place back, and one that never ends loses it after
- * `probeTimeout`.
+ * A closed breaker counts. An open one refuses. A half-open one admits a bounded number of probes in growing stages,
+ * and closes after the last stage. A probe that is interrupted gives its place back, and a probe that never ends loses
+ * it after `probeTimeout`. Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -38,25 +39,29 @@ import { Consecutive } from "./Breaker/Consecutive.ts"
 import { CountWindow } from "./Breaker/CountWindow.ts"
 import { Peers } from "./Breaker/Peers.ts"
 
-/** When a window with rates opens the breaker. */
+/** The rates at which a window opens the breaker. */
 export interface RateOptions {
-  /** Calls the window must have seen before a rate counts; a whole number of at least 1. @default 20 (as Hystrix) */
+  /** Calls the window must hold before a rate counts; a whole number of at least 1. @default 20 (as Hystrix) */
   readonly minimumCalls?: number | undefined
   /** Opens at this share of failures or above; more than 0, up to 1. @default 0.5 (as Hystrix and resilience4j) */
   readonly failureRate?: number | undefined
-  /** Opens at this share of slow calls or above; more than 0, up to 1. @default 0.5 (ours) */
+  /** Opens at this share of slow calls or above; more than 0, up to 1. @default 0.5 */
   readonly slowCallRate?: number | undefined
 }
 
-/** What opens the breaker. */
+/** The condition that opens the breaker. */
 export type Trip =
-  /** So many failures or slow calls in a row; a whole number of at least 1. @default failures 5 (as Envoy and Finagle) */
+  /**
+   * This many failures or slow calls in a row; a whole number of at least 1.
+   * @default failures 5 (as Envoy and Finagle)
+   */
   | { readonly _tag: "Consecutive"; readonly failures?: number | undefined }
   /** A rate over the last `size` calls; a whole number, at least `minimumCalls`. @default size 100 (as resilience4j) */
   | { readonly _tag: "CountWindow"; readonly size?: number | undefined } & RateOptions
   /**
-   * A rate over the last span of time, longer than 0, counted in `buckets`, a whole number of at least 1: what is
-   * forgotten is forgotten a bucket at a time. @default window "30 seconds" (as Polly), buckets 10 (as Hystrix)
+   * A rate over the last span of time, longer than 0, counted in `buckets`, a whole number of at least 1. Calls expire
+   * one bucket at a time.
+   * @default window "30 seconds" (as Polly), buckets 10 (as Hystrix)
    */
   | {
     readonly _tag: "TimeWindow"
@@ -65,30 +70,31 @@ export type Trip =
   } & RateOptions
 
 export interface BreakerOptions extends KeyOptions {
-  /** What opens the breaker. @default TimeWindow, 30 seconds, 20 calls, half of them failed or slow */
+  /** The condition that opens the breaker. @default TimeWindow, 30 seconds, 20 calls, half of them failed or slow */
   readonly trip?: Trip | undefined
   /**
-   * A call that takes at least this long is slow, whatever its answer; longer than 0, `Infinity` for never.
-   * @default "2 seconds", in a policy two thirds of the attempt's timeout (ours)
+   * A call that takes at least this long is slow, even if it succeeds; longer than 0, `Infinity` for never.
+   * @default "2 seconds", in a policy two thirds of the attempt's timeout
    */
   readonly slowCall?: Duration.Input | undefined
   /** How long the breaker stays open the first time; at least 0. @default "5 seconds" (as Polly and Hystrix) */
   readonly openFor?: Duration.Input | undefined
-  /** By how much that grows each time the probes fail; at least 1. @default 2 (ours) */
+  /** Growth factor of that time with each failed round of probes; at least 1. @default 2 */
   readonly growth?: number | undefined
   /**
    * The longest the breaker stays open, unless the vendor itself asked for longer (up to an hour); at least `openFor`.
-   * @default "60 seconds", or `openFor` when that is longer (ours)
+   * @default "60 seconds", or `openFor` when that is longer
    */
   readonly maxOpenFor?: Duration.Input | undefined
   /**
-   * How many probes each stage of half-open lets through, whole numbers of at least 1; each must be done, with less than
-   * `failureRate` of them failed or slow, before the next stage begins. @default [1, 4, 16] (ours)
+   * Number of probes in each stage of half-open, whole numbers of at least 1. The next stage begins when all probes
+   * have ended and less than `failureRate` of them were failed or slow.
+   * @default [1, 4, 16]
    */
   readonly probes?: ReadonlyArray<number> | undefined
-  /** After this long, longer than 0, a probe that has not ended is given up for lost. @default "60 seconds" (ours) */
+  /** How long a probe may run before it counts as lost; longer than 0. @default "60 seconds" */
   readonly probeTimeout?: Duration.Input | undefined
-  /** What is broken off together. @default the vendor's operation and the call's key */
+  /** Partition key: calls with the same key share one circuit. @default the vendor's operation and the call's key */
   readonly by?: ((call: Call) => string) | undefined
 }
 
@@ -103,34 +109,35 @@ export type Mode = "Automatic" | "ForcedOpen" | "Disabled" | "ObserveOnly"
 export type { Snapshot, State, Transition } from "./Breaker/Circuit.ts"
 
 export interface Breaker extends Gate {
-  /** The state a key is in, as the next call would find it. */
+  /** The state of a key, as the next call would find it. */
   state(key: string, now: number): State
-  /** Sets the mode of one key, or of every key that has none of its own. */
+  /** Sets the mode of one key, or the common mode of all keys without one of their own. */
   setMode(mode: Mode, key?: string): void
-  /** Takes a key's own mode away: it has that of all others again. */
+  /** Removes a key's own mode, so that the common mode applies again. */
   clearMode(key: string): void
   /**
-   * Is told of every change of state, or of those in a scope as {@link notClosed} has it. Returns how to stop listening.
+   * Subscribes to every change of state, or to those in a scope as {@link notClosed} understands it. Returns a function
+   * that unsubscribes.
    */
   onTransition(listener: (transition: Transition) => void, scope?: string): () => void
   /**
-   * The states of the circuits of a vendor or of one of its operations that are not closed, one for each key; of all there
-   * are where `by` makes the keys. They are few: no closed one is visited.
+   * The states of the open and half-open circuits of a vendor or of one of its operations, one for each key; with `by`,
+   * of all circuits. They are few, and no closed circuit is visited.
    */
   notClosed(scope: string, now: number): Iterable<Exclude<State, "Closed">>
-  /** How many probes are running under a key. */
+  /** Number of probes running under a key. */
   probing(key: string): number
   /** Keys remembered now. */
   readonly size: number
-  /** Every remembered state, to be restored elsewhere. */
+  /** Every remembered state, to be restored in another process. */
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>>
-  /** Takes over states; a content that does not fit this breaker's window counts as empty. */
+  /** Restores states; a content that does not fit this breaker's window counts as empty. */
   restore(snapshots: ReadonlyArray<Snapshot>): Effect.Effect<void>
   /**
-   * Opens and probes together with the other processes of the fleet that {@link SharedState} names; does nothing where it
-   * names none. A breaker that opens tells the others, which follow at their next poll, but for those that the vendor
-   * has answered meanwhile. One process probes for the fleet; then the others begin with the second stage of their
-   * probes. Where the store is passed over, each process opens and probes for itself.
+   * Shares openings and probes with the other processes of the fleet in {@link SharedState}; does nothing without a
+   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor has answered them
+   * meanwhile. One process probes for the fleet; then the others begin with the second stage of their probes. While the
+   * store is bypassed, each process opens and probes for itself.
    */
   readonly share: Effect.Effect<void, never, Scope.Scope>
 }
@@ -239,7 +246,7 @@ class BreakerGate implements Breaker, CircuitSettings {
   changed(circuit: Circuit, from: State) {
     const { key, state: to } = circuit
     if (to === "Closed") this.troubled.delete(circuit)
-    // A forgotten circuit may still hear of the fleet, and would never be taken out again.
+    // An evicted circuit may still hear from the fleet, and would never be removed again.
     else if (this.circuits.peek(key) === circuit) this.troubled.add(circuit)
     for (const listener of this.listeners) listener({ key, from, to })
   }

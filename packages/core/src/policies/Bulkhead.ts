@@ -1,6 +1,7 @@
 /**
  * Bounds how many calls of a vendor run at once, with a bounded, fair queue in front. It keeps a slow vendor from
- * taking every socket and fibre of the service. It does not bound how often calls start: that is `RateLimit`.
+ * taking every socket and fibre of the service. It does not bound how often calls start: that is `RateLimit`. Defaults
+ * without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -24,13 +25,13 @@ import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Key
 import { Waiter, WaitQueue } from "../structures/WaitQueue.ts"
 
 export interface BulkheadOptions extends KeyOptions {
-  /** Calls that may run at once, per key; a whole number of at least 1. @default 64 (ours) */
+  /** Calls that may run at once, per key; a whole number of at least 1. @default 64 */
   readonly limit?: number | undefined
-  /** Calls that may wait for a place, per key; a whole number, 0 to refuse at once. @default 64 (ours) */
+  /** Calls that may wait for a place, per key; a whole number, 0 to refuse at once. @default 64 */
   readonly queue?: number | undefined
-  /** The longest a call waits for a place; at least 0. @default "1 second" (ours) */
+  /** The longest a call waits for a place; at least 0. @default "1 second" */
   readonly maxWait?: Duration.Input | undefined
-  /** What is counted together. @default the vendor */
+  /** Partition key: calls with the same key share one limit. @default the vendor */
   readonly by?: ((call: Call) => string) | undefined
 }
 
@@ -39,7 +40,7 @@ export interface Bulkhead extends Gate {
   running(key: string): number
   /** Calls waiting now under a key. */
   waiting(key: string): number
-  /** Calls running and waiting now under all keys of a vendor; under all there are where `by` makes the keys. */
+  /** Calls running and waiting now, over all keys of a vendor; with `by`, over all keys. */
   inUse(vendor: string): { readonly running: number; readonly waiting: number }
 }
 
@@ -99,7 +100,7 @@ class BulkheadGate implements Bulkhead {
 
 const full = refuse(new BulkheadFull())
 
-/** The calls of one key. It is the permit of each: leaving is the same whoever leaves. */
+/** The calls of one key. It serves as the permit of each call, because all calls leave alike. */
 class BulkheadState implements Permit, Cell {
   readonly _tag = "Permit"
   readonly queue = new WaitQueue<BulkheadWaiter>()
@@ -116,7 +117,7 @@ class BulkheadState implements Permit, Cell {
   cancel() {
     this.leave()
   }
-  /** The place of the one who leaves goes to the first in the queue, if there is one. */
+  /** Passes the free place to the first call in the queue, if there is one. */
   leave() {
     const next = this.queue.shift()
     if (next === undefined) this.running--

@@ -1,8 +1,9 @@
 /**
- * Sends a call a second time while the first is still running, takes whichever answer comes first, and cancels the other:
+ * Sends a call a second time while the first is still running, takes the first answer, and cancels the other. It helps
  * against a vendor that is sometimes slow, not against one that is down. It is for `Idempotent` operations, and for
- * `Keyed` ones where the vendor is known to take two requests under one key at the same time. Hedges are paid from the
- * same budget as retries. (Dean and Barroso, "The Tail at Scale", Communications of the ACM 56(2), 2013.)
+ * `Keyed` ones whose vendor accepts two concurrent requests under one key. Hedges draw on the same budget as retries.
+ * (Dean and Barroso, "The Tail at Scale", Communications of the ACM 56(2), 2013.) Defaults without a source are our own
+ * judgement.
  *
  * @example
  * ```ts
@@ -24,26 +25,26 @@ import * as Duration from "effect/Duration"
 import * as Range from "../Range.ts"
 import { Latencies } from "./Hedge/Latencies.ts"
 
-/** After the time that a share of the last answers took: 0.95 hedges about one call in twenty. */
+/** Hedges after a quantile of recent answer times: 0.95 hedges about one call in twenty. */
 export interface Quantile {
-  /** The share of answers, more than 0, less than 1. @default 0.95 (Dean and Barroso) */
+  /** The quantile, more than 0, less than 1. @default 0.95 (Dean and Barroso) */
   readonly quantile?: number | undefined
-  /** How many answers must have been seen; no call is hedged before. A whole number of at least 1. @default 50 (ours) */
+  /** Answers needed before any call is hedged; a whole number of at least 1. @default 50 */
   readonly minimumAnswers?: number | undefined
-  /** What is remembered, longer than 0; the older half is forgotten at once. @default "1 minute" (ours) */
+  /** Time span of the remembered answers; longer than 0. The older half expires at once. @default "1 minute" */
   readonly window?: Duration.Input | undefined
 }
 
 export interface HedgeOptions {
   /**
-   * When the next attempt begins while those before it are running.
+   * The time of the next attempt while the earlier ones are running.
    *
-   * - A duration: that long after the one before; 0 for all at once.
-   * - A `Quantile` of how long answers took.
-   * - `"OnFailure"`: never; only when those before have failed for a passing reason.
-   * - A function of the number of the hedge, from 1: as it says.
+   * - A duration: that long after the previous attempt; 0 starts all at once.
+   * - A `Quantile` of answer times.
+   * - `"OnFailure"`: never; the next attempt begins only after the earlier ones failed for a passing reason.
+   * - A function of the number of the hedge, from 1, that returns the delay.
    *
-   * In every mode the next one begins at once when those before have failed.
+   * In every mode the next attempt begins at once when the earlier ones have failed.
    * @default a quantile of 0.95
    */
   readonly after?: Duration.Input | Quantile | "OnFailure" | ((hedge: number) => Duration.Input) | undefined
@@ -57,9 +58,9 @@ export interface Hedge {
   /** Attempts besides the first. */
   readonly hedges: number
   readonly keyed: boolean
-  /** Milliseconds from the begin of one attempt to that of the next; `Infinity` for never. */
+  /** Milliseconds from the start of one attempt to the start of the next; `Infinity` for never. */
   delay(hedge: number, now: number): number
-  /** An attempt has been answered after so many milliseconds. */
+  /** Records an answer that took this long. */
   record(durationMillis: number, now: number): void
 }
 

@@ -1,7 +1,7 @@
 /**
- * Keeps to a vendor's rate limit on our side, per key, with a bounded queue for bursts. It learns from what the vendor
- * says: a 429 with `Retry-After` stops the key until then, a remaining allowance lowers ours. It does not bound how many
- * calls run at once: that is `Bulkhead`.
+ * Enforces a vendor's rate limit on our side, per key, with a bounded queue for bursts. It adapts to the vendor's
+ * responses: a 429 with `Retry-After` stops the key until then, and a reported remaining allowance lowers ours. It does
+ * not bound how many calls run at once: that is `Bulkhead`. Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -31,43 +31,47 @@ import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
 
 export interface RateLimitOptions extends KeyOptions {
-  /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. What a call takes of them is its `cost`. */
+  /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. A call takes its `cost` of them. */
   readonly limit: number
-  /** The span the limit is counted over; longer than 0. @default "1 second" */
+  /** The time span of the limit; longer than 0. @default "1 second" */
   readonly window?: Duration.Input | undefined
   /**
-   * `TokenBucket`: smooth, one number a key, may let two bursts meet at the edge of a vendor's fixed window.
-   * `SlidingWindow`: never more than `limit` in any span of `window`; remembers the calls of one window.
-   * @default "SlidingWindow" up to 1000 permits, else "TokenBucket" (ours, for the memory a key takes)
+   * - `TokenBucket`: smooth, with one number per key; two bursts may meet at the edge of a vendor's fixed window.
+   * - `SlidingWindow`: never more than `limit` in any span of `window`; remembers the calls of one window.
+   *
+   * @default "SlidingWindow" up to 1000 permits, else "TokenBucket", for the memory that a key takes
    */
   readonly algorithm?: "TokenBucket" | "SlidingWindow" | undefined
-  /** Permits a token bucket can save up; at least 1. A `SlidingWindow` has none. @default limit */
+  /** Permits a token bucket can save up; at least 1. Not used by a `SlidingWindow`. @default limit */
   readonly burst?: number | undefined
-  /** Calls that may wait, per key; a whole number, 0 to refuse at once. @default 256 (ours) */
+  /** Calls that may wait, per key; a whole number, 0 to refuse at once. @default 256 */
   readonly queue?: number | undefined
   /**
-   * The longest a call waits for its permits, at least 0; one that would wait longer is refused at once.
-   * @default "2 seconds" (ours)
+   * The longest a call waits for its permits; at least 0. A call that would wait longer is refused at once.
+   * @default "2 seconds"
    */
   readonly maxWait?: Duration.Input | undefined
-  /** What is counted together. @default the vendor and the call's key */
+  /** Partition key: calls with the same key share one limit. @default the vendor and the call's key */
   readonly by?: ((call: Call) => string) | undefined
-  /** As of every gate; but no key is forgotten before its permits are whole again. @default "1 hour" (ours) */
+  /**
+   * How long an unused key is remembered; longer than 0. A key is never evicted before its permits are full again.
+   * @default "1 hour"
+   */
   readonly idle?: Duration.Input | undefined
 }
 
 export interface RateLimit extends Gate {
   /** Calls waiting now under a key. */
   waiting(key: string): number
-  /** Calls waiting now under all keys of a vendor; under all there are where `by` makes the keys. */
+  /** Calls waiting now, over all keys of a vendor; with `by`, over all keys. */
   waitingIn(vendor: string): number
   /** Keys remembered now. */
   readonly size: number
   /**
-   * Counts together with the other processes of the fleet that {@link SharedState} names; does nothing where it names none.
-   * What is counted together is a token bucket of Effect's under `name` and the key, beside the process's own limit: two
-   * bursts may meet, and a process takes permits a quarter of a second ahead. Where the store is passed over, the
-   * process's own limit holds alone. To be run before the first call.
+   * Shares the limit with the other processes of the fleet in {@link SharedState}; does nothing without a fleet. Run it
+   * before the first call. The shared count is a token bucket of Effect's, under `name` and the key, beside the
+   * process's own limit. Two bursts may meet, and a process takes permits a quarter of a second ahead. While the store
+   * is bypassed, only the process's own limit holds.
    */
   share(name: string): Effect.Effect<void>
 }
@@ -107,7 +111,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
       makeLane,
       (lane) => lane.queue.length > 0 || lane.running > 0,
       {
-        // The vendor's pause, and one call: when, and how much.
+        // The vendor's pause, and the time and cost of one call.
         width: 3,
         pack: (lane, now) => lane.pack(now),
         unpack: (key, numbers) => {
@@ -137,7 +141,8 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
     const delay = lane.expected(call.now, lane.queuedCost + call.cost)
-    // For all that is known the permits are there: how many may wait for the fleet's answer, our own limit says.
+    // As far as this process knows, permits are free. Our own limit bounds how many calls may wait for the fleet's
+    // response.
     const isForTheFleet = delay === 0 && lane.lease !== undefined
     if (!isForTheFleet && this.isTooMuch(lane.queue.length, delay, call)) return refuse(new RateLimitExceeded(delay))
     const place = new RateLimitWaiter(lane, call, this.limitMillis)
@@ -148,7 +153,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     return ahead >= this.maxQueue || delay > this.maxWaitMillis || now + delay > deadline
   }
   private get limitMillis() {
-    // A store that is passed over after its time is no reason to refuse.
+    // A store that is bypassed after its timeout is no reason to refuse a call.
     return this.maxWaitMillis + (this.shared === undefined ? 0 : 2 * this.shared.fleet.timeoutMillis)
   }
 
@@ -163,7 +168,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
       return Effect.void
     })
   }
-  /** What a key may take of the fleet's. */
+  /** The lease of a key on the fleet's permits. */
   lease(key: string, answered: (now: number) => void): Lease | undefined {
     return this.shared === undefined ? undefined : new Lease(this.shared, `${this.shared.name}:${key}`, answered)
   }

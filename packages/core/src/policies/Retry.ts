@@ -1,7 +1,7 @@
 /**
- * Repeats what failed for a passing reason: after how long (a Schedule), how often (the Schedule), and whether at all
- * (the call's `Safety` and what may have happened). It never repeats what the vendor refused, what cannot be decoded,
- * or what our own gates refused; and never earlier than a `Retry-After`.
+ * Repeats a call that failed for a passing reason. A Schedule decides how long to wait and how often to retry; the
+ * call's `Safety` and its fate decide whether to retry at all. It never repeats a call that the vendor rejected, whose
+ * response cannot be decoded, or that our own gates refused. It never retries before a `Retry-After` has passed.
  *
  * @example
  * ```ts
@@ -25,7 +25,7 @@ import { Facts, type Reason } from "../Reason.ts"
 import { type Fate, mayRepeat, type Safety } from "../Safety.ts"
 import type { VendorError } from "../VendorError.ts"
 
-/** A schedule of delays; it sees the failure and ends when there should be no further attempt. */
+/** A schedule of delays. It sees the failure, and ends when there should be no further attempt. */
 export type RetrySchedule = Schedule.Schedule<unknown, VendorError>
 
 export interface BackoffOptions {
@@ -33,16 +33,16 @@ export interface BackoffOptions {
   readonly retries?: number | undefined
   /** The upper bound of the first delay; at least 0. @default "500 millis" (as undici's RetryAgent) */
   readonly base?: Duration.Input | undefined
-  /** By how much the bound grows with each retry; at least 1. @default 2 (as the AWS SDK) */
+  /** Growth factor of the bound with each retry; at least 1. @default 2 (as the AWS SDK) */
   readonly factor?: number | undefined
-  /** The bound stops growing here; at least 0. @default "20 seconds" (as the AWS SDK) */
+  /** The largest value of the bound; at least 0. @default "20 seconds" (as the AWS SDK) */
   readonly cap?: Duration.Input | undefined
 }
 
 /**
- * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and
- * `min(cap, base * factor^(n - 1))`. (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
- * Throws when an option is out of its range.
+ * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and `min(cap, base *
+ * factor^(n - 1))` (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Throws when an option is
+ * out of its range.
  */
 export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
   const retries = Range.whole("Retry: retries", options.retries ?? 3, 0)
@@ -58,9 +58,9 @@ export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
 }
 
 /**
- * Whether a failed attempt may be followed by another. Our own gates mean what they say: asking again at once would only
- * ask louder. `worst` is what became of the call over all its attempts, this one included: an `Unsafe` call whose first
- * attempt may have acted stays unrepeatable, whatever the second met.
+ * Whether a failed attempt may be followed by another. A refusal by our own gates is final, because the same gate would
+ * refuse again at once. `worst` is the fate of the whole call, this attempt included: an `Unsafe` call whose first
+ * attempt may have acted is never repeated, even if the second did not.
  */
 export const isWorthwhile = (safety: Safety, reason: Reason, worst: Fate): boolean =>
   reason.isRetryable && !Facts.isOurs(reason) && mayRepeat(safety, worst)

@@ -1,7 +1,11 @@
 /**
- * Bounds how much retries can add to a vendor's load, over all operations that share it: in any span of time, at most
- * `reserve` retries plus `ratio` of the calls plus `perSecond` of the time. A dead vendor is asked at most about 1.1
- * times per call. (The 10 % are those of Google's SRE book, chapter 21; the shape is that of Finagle's RetryBudget.)
+ * Bounds the load that retries add to a vendor, over all operations that share the budget. In any span of time it
+ * allows at most `reserve` retries, plus `ratio` per call, plus `perSecond`. A dead vendor gets at most about 1.1
+ * requests per call. The 10 % are those of Google's SRE book, chapter 21; the shape is that of Finagle's RetryBudget.
+ * Defaults without a source are our own judgement.
+ *
+ * Why a budget and not just three retries? Because three nested clients with three retries each send 64 requests to a
+ * vendor that is already down.
  *
  * @example
  * ```ts
@@ -18,18 +22,18 @@ import * as Range from "../Range.ts"
 export interface RetryBudgetOptions {
   /** Retries earned per call, from 0 to 1. @default 0.1 (Google's SRE book, chapter 21) */
   readonly ratio?: number | undefined
-  /** Retries that can be saved up, and that a fresh budget holds; at least 0. @default 10 (ours) */
+  /** Retries that can be saved up, and that a new budget holds; at least 0. @default 10 */
   readonly reserve?: number | undefined
-  /** Retries earned per second, so that a service with few calls has some; at least 0. @default 0.1 (ours) */
+  /** Retries earned per second, so that a service with few calls has some; at least 0. @default 0.1 */
   readonly perSecond?: number | undefined
 }
 
 export interface RetryBudget {
-  /** A call begins: the budget grows. */
+  /** Adds the share of a new call to the budget. */
   deposit(now: number): void
-  /** A retry is about to happen; `false` when there is nothing left to pay for it. */
+  /** Pays for a retry; `false` when the budget is empty. */
   withdraw(now: number): boolean
-  /** Retries that could be paid for now. */
+  /** Retries that the budget allows now. */
   balance(now: number): number
 }
 
@@ -47,7 +51,7 @@ class Budget implements RetryBudget {
     const reserve = Range.atLeast("RetryBudget: reserve", options.reserve ?? 10, 0)
     this.ratio = Range.between("RetryBudget: ratio", options.ratio ?? 0.1, 0, 1)
     this.perMilli = Range.atLeast("RetryBudget: perSecond", options.perSecond ?? 0.1, 0) / 1_000
-    // What can be saved up is at least one whole retry, or a budget without a reserve could never pay for one.
+    // The capacity is at least one whole retry, or a budget without a reserve could never pay for one.
     this.capacity = Math.max(reserve, 1)
     this.saved = reserve
   }

@@ -1,11 +1,13 @@
 /**
- * Sends less to a vendor that turns away much of what is sent, and keeps sending a little, so that its recovery is noticed:
- * client-side adaptive throttling as in Google's SRE book, chapter 21. Of the calls of the last two minutes, it refuses
+ * Sends fewer calls to a vendor that rejects a large share of them, and always a few, so that its recovery is noticed.
+ * This is client-side adaptive throttling as in Google's SRE book, chapter 21. Of the calls of the last two minutes, it
+ * refuses
  *
  *     max(0, (requests − K × accepts) / (requests + 1))
  *
- * where requests counts also those it refused. Less sudden than a breaker: for a vendor that is overloaded, not for one
- * that is out. What must be refused is taken from `Sheddable` calls first, and from `Critical` ones last.
+ * where requests includes those it refused. It acts less abruptly than a breaker: for a vendor that is overloaded, not
+ * for one that is down. It refuses `Sheddable` calls first, and `Critical` ones last. Defaults without a source are our
+ * own judgement.
  *
  * @example
  * ```ts
@@ -33,29 +35,31 @@ import { Counts, priorities } from "./Throttle/Counts.ts"
 
 export interface ThrottleOptions extends KeyOptions {
   /**
-   * Calls that are made for each one that is accepted; at least 1. At 2, nothing is refused while the vendor takes half of
-   * what it is sent. Lower is stricter. @default 2 (Google's SRE book, chapter 21)
+   * Calls sent for each accepted call; at least 1. At 2, nothing is refused while the vendor accepts half of the calls.
+   * Lower is stricter.
+   * @default 2 (Google's SRE book, chapter 21)
    */
   readonly k?: number | undefined
-  /** What is remembered; longer than 0. @default "2 minutes" (Google's SRE book, chapter 21) */
+  /** Time span of the remembered calls; longer than 0. @default "2 minutes" (Google's SRE book, chapter 21) */
   readonly window?: Duration.Input | undefined
-  /** In how many steps it is forgotten; a whole number of at least 1. @default 24 (ours) */
+  /** Number of steps in which calls expire; a whole number of at least 1. @default 24 */
   readonly buckets?: number | undefined
-  /** Calls that must be remembered before any is refused; a whole number of at least 1. @default 10 (ours) */
+  /** Calls needed before any is refused; a whole number of at least 1. @default 10 */
   readonly minimumCalls?: number | undefined
   /**
-   * The share of the calls of each priority that is let through whatever becomes of them, so that a recovery is noticed;
-   * more than 0, up to 1. @default 0.1 (as failsafe-go)
+   * The share of the calls of each priority that is always admitted, so that a recovery is noticed; more than 0, up to
+   * 1.
+   * @default 0.1 (as failsafe-go)
    */
   readonly floor?: number | undefined
-  /** What is counted together. @default the vendor and the call's key */
+  /** Partition key: calls with the same key share one throttle. @default the vendor and the call's key */
   readonly by?: ((call: Call) => string) | undefined
 }
 
 export interface Throttle extends Gate {
   /** The share of calls that would be refused now under a key, over all priorities or of one. */
   probability(key: string, now: number, priority?: Priority): number
-  /** The largest of these shares over all keys of a vendor; over all there are where `by` makes the keys. */
+  /** The largest of these shares over all keys of a vendor; with `by`, over all keys. */
   worst(vendor: string, now: number): number
   /** Keys remembered now. */
   readonly size: number
@@ -113,7 +117,7 @@ const keyOf = (call: Call): string => call.key === "" ? call.vendor : `${call.ve
 
 const throttled = refuse(new Throttled())
 
-/** The calls of one key. It is the permit of each. */
+/** The calls of one key. It serves as the permit of each call. */
 class ThrottleState implements Permit, Cell {
   readonly _tag = "Permit"
   running = 0
@@ -137,7 +141,7 @@ class ThrottleState implements Permit, Cell {
     this.running++
     return this
   }
-  /** Counted when it ends, and not when it begins: a call that is running says nothing yet. */
+  /** A call is counted when it ends, because a running call says nothing yet. */
   settle(call: Call, outcome: Outcome.Outcome) {
     this.running--
     const load = Outcome.load(outcome)
@@ -159,7 +163,7 @@ class ThrottleState implements Permit, Cell {
       if (lower === priority) break
       left -= Math.min(left, most * this.counts.requests(now, lower) / requests)
     }
-    // Differences of shares that are equal are not always 0.
+    // The difference of two equal shares is not always exactly 0.
     if (left < 1e-9) return 0
     return Math.min(most, left * requests / this.counts.requests(now, priority))
   }

@@ -1,7 +1,7 @@
 /**
- * A vendor to develop and test against: the contract of its declaration, served over a real socket on this machine, with
- * state and refusals of the vendor's kind, and faults at will. It is held to the vendor's official client library and
- * published specification by tests, not by its author's word.
+ * A simulated vendor for development and tests: the contract of its declaration, served over a real socket on this
+ * machine. It has state and refusals like the vendor's, and faults on demand. Tests hold it to the vendor's official
+ * client library and published specification.
  *
  * @example
  * ```ts
@@ -52,46 +52,46 @@ export { Fault, seededRandom } from "./Simulator/Fault.ts"
 export type { JournalEntry } from "./Simulator/Journal.ts"
 export type { WireRequest, WireResponse } from "./Simulator/SimulatorServer.ts"
 
-/** Why an endpoint of the contract gave no answer. */
+/** Why no endpoint of the contract has responded. */
 export type Unserved =
-  /** There is none for its method and path. */
+  /** No endpoint has this method and path. */
   | { readonly _tag: "NoEndpoint" }
-  /** It does not fit the endpoint's schemas; `field` is the first that does not, as a dotted path. */
+  /** The request does not fit the endpoint's schemas; `field` is the first invalid field, as a dotted path. */
   | { readonly _tag: "Misfit"; readonly field: string; readonly issue: string }
-  /** The endpoint died, perhaps after it had acted. */
+  /** The endpoint died, perhaps after it had taken effect. */
   | { readonly _tag: "Broken" }
 
-/** What a vendor does in front of its endpoints: who may call, what was asked before, how a refusal reads. */
+/** The vendor's checks in front of its endpoints: authentication, idempotency, and the form of its errors. */
 export type Front = (
   request: SimulatorServer.WireRequest,
   next: Effect.Effect<SimulatorServer.WireResponse, Unserved>
 ) => Effect.Effect<SimulatorServer.WireResponse>
 
 export interface SimulatorOptions<Id extends string, Groups extends HttpApiGroup.Constraint> {
-  /** The vendor's name, as declared. */
+  /** The vendor's name, as in its declaration. */
   readonly vendor: string
   readonly api: HttpApi.HttpApi<Id, Groups>
   /** The endpoints, as `HttpApiBuilder.group` makes them. */
   readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>>
   readonly front: Front
-  /** How the vendor says that its rate limit is reached. @default 429 and a message */
+  /** The vendor's response once its rate limit is reached. @default 429 and a message */
   readonly limited?: SimulatorServer.WireResponse | undefined
   /** The path of the vendor's base URL. @default "" */
   readonly basePath?: string | undefined
   /** The port to listen at, from 0 to 65535. @default 0, for any free one */
   readonly port?: number | undefined
-  /** Decides what is left to chance; the lowest 32 bits count. @default 1 */
+  /** The seed of random faults; only its lowest 32 bits count. @default 1 */
   readonly seed?: number | undefined
 }
 
 export interface Simulator {
   readonly vendor: string
-  /** What the vendor's declaration takes as its base URL. */
+  /** The base URL for the vendor's declaration. */
   readonly baseUrl: string
   readonly journal: Journal
   /** The fault that is set now. */
   readonly fault: Effect.Effect<Fault | undefined>
-  /** Sets a fault in place of any other, or lifts it. */
+  /** Replaces the fault; `undefined` clears it. */
   readonly setFault: (fault: Fault | undefined) => Effect.Effect<void>
 }
 
@@ -109,7 +109,8 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
       faults,
       journal,
       operationOf: matcher(options.api as unknown as HttpApi.Top, basePath),
-      // Who is slow has taken the request first: its key is in use and its caller is known while the endpoint waits.
+      // A slow endpoint still takes the request first: while it waits, the idempotency key is in use and the caller
+      // known.
       handle: (request, delayMillis) => {
         const inside = withoutBase(request, basePath)
         const served = inside === undefined ? Effect.fail<Unserved>({ _tag: "NoEndpoint" }) : endpoints(inside)
@@ -141,7 +142,7 @@ export const json = (
   body: Buffer.from(JSON.stringify(body))
 })
 
-/** The request as the contract knows it; `undefined` for what is outside the vendor's base URL. */
+/** The request, relative to the vendor's base URL; `undefined` for a request outside of it. */
 const withoutBase = (request: SimulatorServer.WireRequest, basePath: string): SimulatorServer.WireRequest | undefined =>
   request.path.startsWith(`${basePath}/`) ? { ...request, path: request.path.slice(basePath.length) } : undefined
 
@@ -155,7 +156,7 @@ const endpointsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(
 > =>
   Effect.gen(function*() {
     const routes = HttpApiBuilder.layer(api).pipe(Layer.provide(handlers), Layer.provide(HttpServer.layerServices))
-    // With the contract still a type parameter the router's requirements do not reduce; there are none left.
+    // While the contract is a type parameter, the router's requirements do not reduce; none are left.
     // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- without it the requirements are inferred as unknown
     const app = yield* HttpRouter.toHttpEffect(routes as Layer.Layer<never, never, HttpRouter.HttpRouter>)
     return (request) => {

@@ -1,2 +1,2 @@
-/** A vendor to develop and test against, served from its contract. `@breakwater/core/simulator`. */
+/** Simulated vendors for development and tests, served from their contracts. `@breakwater/core/simulator`. */
 export * as Simulator from "./Simulator.ts"

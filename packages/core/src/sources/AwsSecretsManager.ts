@@ -1,11 +1,11 @@
 /**
- * Secrets from AWS Secrets Manager, by `GetSecretValue` and nothing else of AWS's SDK but its chain of credential
- * providers, which is optional. Secrets are not kept here.
+ * Secrets from AWS Secrets Manager, by `GetSecretValue`. Of AWS's SDK it uses only the chain of credential providers,
+ * which is optional. Secrets are not cached here.
  *
- * A rotation there goes through stages: the new version is `AWSPENDING` while it is made known to the vendor, then it is
- * `AWSCURRENT` and the one before `AWSPREVIOUS`. What is `AWSCURRENT` is used. Only when the vendor has refused just that
- * version are the others tried, the pending one first: the vendor may know it before AWS calls it current. A version that
- * was refused is not gone back to until another is current.
+ * A rotation in AWS goes through stages. The new version is `AWSPENDING` while the vendor learns it, then `AWSCURRENT`,
+ * and the version before it becomes `AWSPREVIOUS`. The source uses `AWSCURRENT`. Only if the vendor has refused exactly
+ * that version does it try the others. The pending one is first, because the vendor may know it before AWS calls it
+ * current. A refused version is not used again until another one is current.
  *
  * @example
  * ```ts
@@ -13,7 +13,7 @@
  * import { Effect, Layer } from "effect"
  * import { HttpClient, HttpClientResponse } from "effect/http"
  *
- * // What AWS would answer.
+ * // The response of AWS.
  * const answer = { SecretString: `{"api_key":"from AWS"}`, VersionId: "1", VersionStages: ["AWSCURRENT"] }
  * const aws = HttpClient.make((request) =>
  *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(answer)))
@@ -58,23 +58,23 @@ import * as SecretRequest from "./SecretRequest.ts"
 export type { AwsKeyProvider } from "./AwsSecretsManager/Keys.ts"
 
 export interface AwsSecretsManagerOptions extends SecretRequest.SecretRequestOptions {
-  /** Such as `eu-central-1`. */
+  /** A region such as `eu-central-1`. */
   readonly region: string
   /** The name or ARN of a secret: a template with `{vendor}` and `{key}`. @default `{vendor}/{key}` */
   readonly secretId?: string | undefined
-  /** The field that holds the key, of a secret that is a JSON object. @default the whole text is the key */
+  /** The field with the key, for a secret that is a JSON object. @default the whole text is the key */
   readonly field?: string | undefined
-  /** The stage that is used. @default `AWSCURRENT` */
+  /** The stage to use. @default `AWSCURRENT` */
   readonly stage?: string | undefined
-  /** Stages that are tried, in this order, when the vendor has refused that one. @default `AWSPENDING`, `AWSPREVIOUS` */
+  /** The stages to try, in this order, if the vendor has refused that one. @default `AWSPENDING`, `AWSPREVIOUS` */
   readonly whenRefused?: ReadonlyArray<string> | undefined
-  /** Where the service is, such as a VPC endpoint; without a path. @default the public endpoint of the region */
+  /** The URL of the service, such as a VPC endpoint; without a path. @default the public endpoint of the region */
   readonly endpoint?: string | undefined
-  /** What gives the keys to sign with. @default `fromNodeProviderChain` of `@aws-sdk/credential-providers` */
+  /** The provider of signing keys. @default `fromNodeProviderChain` of `@aws-sdk/credential-providers` */
   readonly credentials?: Keys.AwsKeyProvider | undefined
 }
 
-/** The source. Dies when an option is out of its range. */
+/** The source. Dies if an option is out of its range. */
 export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, never, HttpClient> =>
   Effect.gen(function*() {
     const { field, region } = options
@@ -85,12 +85,12 @@ export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, n
     const endpoint = endpointOf(options.endpoint ?? publicEndpoint(region))
     const inquiry = yield* SecretRequest.make(Keys.sourceName, options)
     const readKeys = Keys.reading(options.credentials, region)
-    /** Of each secret, the version that the vendor has refused. */
+    /** The refused version of each secret. */
     const refusedVersions = new Map<string, string>()
-    /** What the clock of AWS is ahead of ours, in milliseconds. */
+    /** How far AWS's clock is ahead of ours, in milliseconds. */
     let ahead = 0
 
-    /** Corrects the clock, or asks for keys that have not expired, and asks once more. */
+    /** Sends a request, and repeats it once after correcting the clock or replacing expired keys. */
     const ask = (
       body: string,
       mended?: "Clock" | "Keys"
@@ -157,16 +157,17 @@ export const make = (options: AwsSecretsManagerOptions): Effect.Effect<Source, n
     }
   })
 
-/** Credentials from AWS Secrets Manager, kept by a {@link RefreshingCredentials}. */
+/** Credentials from AWS Secrets Manager, cached by {@link RefreshingCredentials}. */
 export const layer = (
   options: AwsSecretsManagerOptions,
   keeper?: RefreshingCredentials.RefreshingCredentialsOptions
 ): Layer.Layer<never, never, HttpClient> => RefreshingCredentials.layer(make(options), keeper)
 
 /**
- * `AWS_REGION` or `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_SECRETS_MANAGER`, and `AWS_ACCESS_KEY_ID` with
- * `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as AWS's own tools have them; without keys the SDK's chain of providers
- * finds some. `AWS_SECRET_ID` is the template of the names, `AWS_SECRET_FIELD` the field. Absent without a region.
+ * The variables of AWS's own tools: `AWS_REGION` or `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_SECRETS_MANAGER`, and
+ * `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`. Without keys, the SDK's chain of providers
+ * looks for some. `AWS_SECRET_ID` is the template of the names, and `AWS_SECRET_FIELD` the field. Absent without a
+ * region.
  */
 export const config: Config.Config<AwsSecretsManagerOptions> = Config.flatMap(
   EnvironmentOptions.or(EnvironmentOptions.text("AWS_REGION"), EnvironmentOptions.required("AWS_DEFAULT_REGION")),
@@ -193,7 +194,7 @@ export const layerConfig = (
   Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
 
 const checkRegion = (region: string): void => {
-  if (!/^[a-z]{2}(?:-[a-z]+)+-\d+$/.test(region)) throw new Error("region must be one of AWS, such as eu-central-1")
+  if (!/^[a-z]{2}(?:-[a-z]+)+-\d+$/.test(region)) throw new Error("region must be an AWS region, such as eu-central-1")
 }
 
 const endpointOf = (url: string): URL => {
@@ -202,7 +203,7 @@ const endpointOf = (url: string): URL => {
   return endpoint
 }
 
-/** docs.aws.amazon.com/general/latest/gr/asm.html; China is a partition of its own. */
+/** docs.aws.amazon.com/general/latest/gr/asm.html; China is a separate partition. */
 const publicEndpoint = (region: string) =>
   `https://secretsmanager.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`
 
@@ -217,17 +218,17 @@ const secretValue = SecretRequest.decoder(
 
 const errorAnswer = SecretRequest.decoder(Schema.Struct({ __type: Schema.String }))
 
-/** The name of an error: after a `#`, before a `:`. One that does not look like a name is not repeated. */
+/** The name of an error: after a `#`, before a `:`. A text that does not look like a name is not repeated. */
 const errorOf = (reply: SecretRequest.Reply): string => {
   const type = reply.headers["x-amzn-errortype"] ?? errorAnswer(reply)?.__type ?? ""
   return /^(?:[\w.]+#)?([A-Z]\w{0,63})(?::.*)?$/.exec(type)?.[1] ?? ""
 }
 
-/** docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html; throttling comes with status 400. */
+/** docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html; throttling has status 400. */
 const verdict = (reply: SecretRequest.Reply): SecretRequest.Verdict =>
   /^(?:Throttl|TooManyRequests|RequestLimitExceeded)/.test(errorOf(reply)) ? "Busy" : SecretRequest.byStatus(reply)
 
-/** Errors that a wrong clock can be the reason of: those of the AWS SDK for JavaScript (@smithy/service-error-classification). */
+/** Errors that a wrong clock can cause: those of the AWS SDK for JavaScript (@smithy/service-error-classification). */
 const clockErrors: ReadonlySet<string> = new Set([
   "AuthFailure",
   "InvalidSignatureException",
@@ -237,7 +238,7 @@ const clockErrors: ReadonlySet<string> = new Set([
   "SignatureDoesNotMatch"
 ])
 
-/** AWS takes a signature for five minutes; nearer than four the clock is not to blame (ours). */
+/** AWS accepts a signature for five minutes; below four minutes of difference the clock is not the cause. */
 const tolerance = 240_000
 
 const refusals =
@@ -245,10 +246,10 @@ const refusals =
 
 const failed = (error: string, { status }: SecretRequest.Reply): SourceUnavailable =>
   refusals.test(error)
-    ? sourceRefusal(Keys.sourceName, `it does not let us in (${error})`)
+    ? sourceRefusal(Keys.sourceName, `it refuses access (${error})`)
     : sourceUnavailable(Keys.sourceName, `it does not answer as expected (${error || "no error"}, status ${status})`)
 
-const strange = sourceUnavailable(Keys.sourceName, "its answer is not what its API describes")
+const strange = sourceUnavailable(Keys.sourceName, "its response does not match its API")
 
 const empty = (field: string | undefined) =>
   sourceUnavailable(

@@ -1,7 +1,8 @@
 /**
- * Secrets in one encrypted file, which can lie beside the program or in its repository: in the format of age, so that
- * its own tools open it too. The file is read for every attempt, and decrypted when it has changed, so a change takes
- * effect with the next attempt. What is decrypted is in memory until then. `breakwater secrets` makes and edits it.
+ * Secrets in one encrypted file, which may be deployed with the program or committed to its repository. The format is
+ * that of age, so age's own tools open it too. The file is read for every attempt and decrypted when it has changed, so
+ * a change takes effect with the next attempt. The decrypted secrets stay in memory until then. `breakwater secrets`
+ * creates and edits the file.
  *
  * @example
  * ```ts
@@ -13,7 +14,7 @@
  * import { tmpdir } from "node:os"
  * import { join } from "node:path"
  *
- * // What the command does, at more cost to whoever guesses.
+ * // The command does the same, with a work factor that makes guessing more expensive.
  * const encrypter = new Encrypter()
  * encrypter.setPassphrase("of the deployment")
  * encrypter.setScryptWorkFactor(10)
@@ -49,26 +50,27 @@ export { decrypt, encrypt, newKey } from "./EncryptedFile/Age.ts"
 export { change, isName, parse, type Secrets } from "./EncryptedFile/Document.ts"
 
 export interface EncryptedFileOptions {
-  /** Where it is. Inside are lines of `NAME=value`, or a JSON object of texts. */
+  /** The path of the file. It contains lines of `NAME=value`, or a JSON object of strings. */
   readonly path: string
   /**
-   * An identity of age (`AGE-SECRET-KEY-1…`), or several, a line each, any of which may open it; or else a passphrase,
-   * which takes half a second of another thread at every change. {@link keyFile} reads one from a file.
+   * An age identity (`AGE-SECRET-KEY-1…`), several of them, one per line, any of which may open the file, or a
+   * passphrase. A passphrase takes half a second of another thread at every change. {@link keyFile} reads the key from
+   * a file.
    */
   readonly key: SourceSecret.SourceSecret
   /**
-   * How the secrets in it are called: a template with `{vendor}` and `{key}`.
-   * @default as a variable of the environment: `STRIPE_API_KEY`, `STRIPE_EU_API_KEY`
+   * The names of the secrets: a template with `{vendor}` and `{key}`.
+   * @default the name of an environment variable: `STRIPE_API_KEY`, `STRIPE_EU_API_KEY`
    */
   readonly name?: string | undefined
-  /** Bytes of the largest file that is read; at least 1. @default 256 KiB (ours) */
+  /** The largest file in bytes; at least 1. @default 256 KiB */
   readonly maxBytes?: number | undefined
 }
 
-/** The source. Throws when an option is out of its range. */
+/** The source. Throws if an option is out of its range. */
 export const make = (options: EncryptedFileOptions): Source => {
   const { key, path } = options
-  if (path === "") throw new Error("EncryptedFile: path must be that of a file")
+  if (path === "") throw new Error("EncryptedFile: path must not be empty")
   const template = options.name === undefined ? undefined : Naming.checked("EncryptedFile: name", options.name)
   const maxBytes = Range.whole("EncryptedFile: maxBytes", options.maxBytes ?? defaultMaxBytes, 1)
   let opened: Opened | undefined
@@ -79,7 +81,7 @@ export const make = (options: EncryptedFileOptions): Source => {
         Effect.mapError(({ issue }) => unavailable(issue))
       ))
 
-  /** Decrypted once for all who ask at the same time, and to the end, whoever leaves. */
+  /** Decrypts once for concurrent requests, and completes even if all of them are cancelled. */
   const secretsIn = (bytes: Buffer): Effect.Effect<Document.Secrets, SourceUnavailable> =>
     Effect.withFiber((fiber) => {
       const timeline = Timeline.of(fiber)
@@ -90,7 +92,7 @@ export const make = (options: EncryptedFileOptions): Source => {
       opened = current
       opening.addObserver((exit) => {
         current.exit = exit
-        // The key may be mended meanwhile.
+        // The key may be corrected meanwhile.
         if (Exit.isFailure(exit)) current.againAt = timeline.now() + pauseMillis
       })
       return Fiber.join(opening)
@@ -106,29 +108,29 @@ export const make = (options: EncryptedFileOptions): Source => {
           LocalFile.read(path, { maxBytes, wasThere: opened !== undefined }),
           ({ issue }) => unavailable(issue)
         )
-        if (found === undefined) return yield* Effect.fail(unavailable("is not there"))
+        if (found === undefined) return yield* Effect.fail(unavailable("does not exist"))
         const value = (yield* secretsIn(found.bytes)).get(name)
         return value === undefined ? undefined : { value: Redacted.make(value) }
       })
   }
 }
 
-/** Credentials from the file. Throws when an option is out of its range. */
+/** Credentials from the file. Throws if an option is out of its range. */
 export const layer = (options: EncryptedFileOptions): Layer.Layer<never> =>
   Layer.succeed(Credentials, fromSource(make(options)))
 
-/** The key is in a file of its own, and read anew whenever it is needed. */
+/** A key in a file of its own, read at every use. */
 export const keyFile = (path: string): SourceSecret.SourceSecret => {
   let isHinted = false
   return Effect.gen(function*() {
     const found = yield* LocalFile.read(path, { maxBytes: 65_536 })
-    if (found === undefined) return yield* Effect.fail(LocalFile.trouble("is not there"))
+    if (found === undefined) return yield* Effect.fail(LocalFile.trouble("does not exist"))
     const key = yield* LocalFile.textOf(found)
     if (key === "") return yield* Effect.fail(LocalFile.trouble("is empty"))
     if (found.isOpenToOthers && !isHinted) {
       isHinted = true
       yield* Effect.logWarning(
-        "every user of this machine may read the key of the secrets: let its file be mode 0600 or 0400"
+        "every user of this machine may read the key of the secrets: set the mode of its file to 0600 or 0400"
       )
     }
     return Redacted.make(key)
@@ -137,33 +139,33 @@ export const keyFile = (path: string): SourceSecret.SourceSecret => {
   )
 }
 
-/** A key by a variable, or by another that names a file with it: `CREDENTIALS_KEY`, `CREDENTIALS_KEY_FILE`. Absent without either. */
+/** A key from `CREDENTIALS_KEY`, or from the file that `CREDENTIALS_KEY_FILE` names. Absent without either. */
 export const keyConfig = (variable: string = "CREDENTIALS_KEY"): Config.Config<SourceSecret.SourceSecret> =>
   Config.flatMap(
     Config.all({ key: EnvironmentOptions.secret(variable), file: EnvironmentOptions.text(`${variable}_FILE`) }),
     ({ file, key }): Config.Config<SourceSecret.SourceSecret> => {
       if (key !== undefined && file !== undefined) {
-        return EnvironmentOptions.mistaken(variable, `must not be there together with ${variable}_FILE`)
+        return EnvironmentOptions.mistaken(variable, `must not be set together with ${variable}_FILE`)
       }
       if (file !== undefined) return Config.succeed(keyFile(file))
       return key === undefined ? Config.map(EnvironmentOptions.required(variable), Redacted.make) : Config.succeed(key)
     }
   )
 
-/** The largest file, unless another limit is given. */
+/** The largest file by default, in bytes. */
 export const defaultMaxBytes = 262_144
 
 interface Opened {
   readonly bytes: Buffer
   readonly fiber: Fiber.Fiber<Document.Secrets, SourceUnavailable>
   exit: Exit.Exit<Document.Secrets, SourceUnavailable> | undefined
-  /** When what cannot be opened is tried again, in milliseconds of the timeline. */
+  /** When to retry a file that could not be opened, in milliseconds of the timeline. */
   againAt: number
 }
 
 const sourceName = "encrypted-file"
 
-/** What could not be opened is left alone for so long (ours). */
+/** The pause before a file that could not be opened is retried. */
 const pauseMillis = 1_000
 
 const unavailable = (issue: string) => sourceUnavailable(sourceName, `the file ${issue}`)

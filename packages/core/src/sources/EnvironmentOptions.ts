@@ -1,6 +1,6 @@
 /**
- * The options of a source, from the variables of the environment or of whatever `ConfigProvider` there is. A variable that
- * is empty counts as one that is not there: that is what a template that was not filled leaves behind.
+ * Reads the options of a source from environment variables, through the `ConfigProvider`. An empty variable counts as
+ * absent, because an unfilled template leaves it empty.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -11,13 +11,13 @@ import * as SchemaIssue from "effect/SchemaIssue"
 export const text = (name: string): Config.Config<string | undefined> =>
   Config.map(Config.withDefault(Config.String(name), ""), (value) => value === "" ? undefined : value)
 
-/** Absent when the variable is. */
+/** Absent if the variable is absent. */
 export const required = (name: string): Config.Config<string> => or(text(name), Config.NonEmptyString(name))
 
 export const secret = (name: string): Config.Config<Redacted.Redacted | undefined> =>
   Config.map(text(name), (value) => value === undefined ? undefined : Redacted.make(value))
 
-/** One of a few words, by default the first. */
+/** One of a few words; the default is the first. */
 export const word = <const W extends string>(
   name: string,
   words: readonly [W, ...ReadonlyArray<W>]
@@ -27,15 +27,15 @@ export const word = <const W extends string>(
     return found === undefined ? mistaken(name, `must be one of ${words.join(", ")}`) : Config.succeed(found)
   })
 
-/** `true` or `false`, which is what it is by default. */
+/** `true` or `false`; the default is `false`. */
 export const flag = (name: string): Config.Config<boolean> =>
   Config.map(word(name, ["false", "true"]), (value) => value === "true")
 
-/** The first, and where it is `undefined` the second. */
+/** The first value, or the second if the first is `undefined`. */
 export const or = <A, B>(first: Config.Config<A | undefined>, second: Config.Config<B>): Config.Config<A | B> =>
   Config.flatMap(first, (value): Config.Config<A | B> => value === undefined ? second : Config.succeed(value))
 
-/** What would throw for a value that is out of its range fails for the variable that it is from. */
+/** Turns an exception of `check` into a configuration error that names the variable. */
 export const checked = <A>(
   name: string,
   config: Config.Config<A>,
@@ -47,10 +47,10 @@ export const checked = <A>(
         if (value !== undefined && value !== null) check(value)
         return value
       },
-      catch: (cause) => errorOf(name, cause instanceof Error ? cause.message : "is not as it must be")
+      catch: (cause) => errorOf(name, cause instanceof Error ? cause.message : "is invalid")
     }))
 
-/** It was meant to be there, and does not do: not to be taken for absent. */
+/** An invalid variable, which must not be mistaken for an absent one. */
 export const mistaken = (name: string, message: string): Config.Config<never> =>
   Config.fail(errorOf(name, message).cause)
 

@@ -1,8 +1,7 @@
 /**
- * Secrets in files, one each, as Kubernetes and Docker mount them: what a file says now is what is used, so a change takes
- * effect with the next attempt. Nothing is watched and nothing is kept: a file is read for every attempt, which takes less
- * than ten microseconds on a local disk. It is not for a directory on a network file system: put a {@link RefreshingCredentials} before
- * `make` there.
+ * Secrets in files, one each, as Kubernetes and Docker mount them. A file is read for every attempt, so a change takes
+ * effect with the next one. Nothing is watched or cached: a read takes less than ten microseconds on a local disk. On a
+ * network file system, put a {@link RefreshingCredentials} in front of `make`.
  *
  * @example
  * ```ts
@@ -38,24 +37,26 @@ import * as Range from "../Range.ts"
 import * as LocalFile from "./LocalFile.ts"
 
 export interface FilesOptions {
-  /** Where the files are. It may be mounted later; until then its secrets cannot be read, rather than being none. */
+  /**
+   * The directory of the files. It may be mounted later; until then its secrets count as unavailable, not as missing.
+   */
   readonly directory: string
   /**
-   * How they are called: a template with `{vendor}` and `{key}`, such as `{vendor}/{key}`.
-   * @default as a variable of the environment: `STRIPE_API_KEY`, `STRIPE_EU_API_KEY`
+   * The names of the files: a template with `{vendor}` and `{key}`, such as `{vendor}/{key}`.
+   * @default the name of an environment variable: `STRIPE_API_KEY`, `STRIPE_EU_API_KEY`
    */
   readonly name?: string | undefined
-  /** Bytes of the largest file that is read; at least 1. @default 64 KiB (ours) */
+  /** The largest file in bytes; at least 1. @default 64 KiB */
   readonly maxBytes?: number | undefined
 }
 
-/** The source. Throws when an option is out of its range. */
+/** The source. Throws if an option is out of its range. */
 export const make = (options: FilesOptions): Source => {
   const { directory } = options
-  if (directory === "") throw new Error("Files: directory must be the path of one")
+  if (directory === "") throw new Error("Files: directory must not be empty")
   const name = options.name === undefined ? undefined : Naming.checked("Files: name", options.name)
   const maxBytes = Range.whole("Files: maxBytes", options.maxBytes ?? 65_536, 1)
-  /** Those that have been there: no more than there are files. */
+  /** The files seen so far; there are no more of them than files in the directory. */
   const known = new Set<string>()
   let isHinted = false
 
@@ -69,7 +70,7 @@ export const make = (options: FilesOptions): Source => {
         const found = yield* LocalFile.read(join(directory, file), options)
         if (found === undefined) {
           known.delete(file)
-          return isThere(directory) ? undefined : yield* Effect.fail(unavailable("its directory is not there"))
+          return isThere(directory) ? undefined : yield* Effect.fail(unavailable("its directory does not exist"))
         }
         known.add(file)
         const text = yield* LocalFile.textOf(found)
@@ -77,7 +78,7 @@ export const make = (options: FilesOptions): Source => {
         if (found.isOpenToOthers && !isHinted) {
           isHinted = true
           yield* Effect.logWarning(
-            `every user of this machine may read the secret ${file}: let it be mode 0600 or 0400`
+            `every user of this machine may read the secret ${file}: set its mode to 0600 or 0400`
           )
         }
         return { value: Redacted.make(text) }
@@ -89,7 +90,7 @@ export const make = (options: FilesOptions): Source => {
   }
 }
 
-/** Credentials from files, read for every attempt. Throws when an option is out of its range. */
+/** Credentials from files, read for every attempt. Throws if an option is out of its range. */
 export const layer = (options: FilesOptions): Layer.Layer<never> =>
   Layer.succeed(Credentials, fromSource(make(options)))
 

@@ -1,6 +1,6 @@
 /**
- * Credentials by configuration alone: `CREDENTIALS` says where they come from, and the variables of that source say the
- * rest. What is missing or mistaken there is known at the start.
+ * Credentials by configuration alone: `CREDENTIALS` names their sources, and the variables of each source configure it.
+ * Missing or invalid settings are reported at the start.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ import * as Files from "./Files.ts"
 import * as OAuth from "./OAuth.ts"
 import * as Vault from "./Vault.ts"
 
-/** How a part of the chain is made, when all that is configured is known to be right. */
+/** Makes a part of the chain, once the whole configuration is known to be valid. */
 export type Plan = Effect.Effect<Chain.Part, never, HttpClient | Scope.Scope>
 
 export interface Settings {
@@ -46,18 +46,20 @@ export interface Settings {
 }
 
 /**
- * `CREDENTIALS`, one or more of these words with commas between, which are asked in this order:
+ * `CREDENTIALS` lists one or more of these sources, separated by commas, in order of precedence:
  *
- * - `environment`, which it is by default: `STRIPE_API_KEY`
+ * - `environment`, the default: `STRIPE_API_KEY`
  * - `files:/run/secrets`: {@link Files}
- * - `encrypted-file:/path/of/secrets.age`: {@link EncryptedFile}, its key by `CREDENTIALS_KEY` or `CREDENTIALS_KEY_FILE`
- * - `vault`: {@link Vault}, by `VAULT_ADDR` and so on
- * - `aws-secrets-manager`: {@link AwsSecretsManager}, by `AWS_REGION` and so on
- * - `oauth`: {@link OAuth}, by `OAUTH_TOKEN_URL` and so on; `oauth:hubspot` or `oauth:hubspot/eu` by `HUBSPOT_EU_OAUTH_…`
+ * - `encrypted-file:/path/of/secrets.age`: {@link EncryptedFile}, with the key in `CREDENTIALS_KEY` or
+ *   `CREDENTIALS_KEY_FILE`
+ * - `vault`: {@link Vault}, configured by `VAULT_ADDR` and so on
+ * - `aws-secrets-manager`: {@link AwsSecretsManager}, configured by `AWS_REGION` and so on
+ * - `oauth`: {@link OAuth}, with `OAUTH_TOKEN_URL` and so on; `oauth:hubspot` or `oauth:hubspot/eu` with
+ *   `HUBSPOT_EU_OAUTH_…`
  *
- * `CREDENTIALS_NAME` is how secrets are called in files, as in `{vendor}.{key}`; `CREDENTIALS_WHEN_DOWN`, `fail` unless it
- * is `next`, what becomes of a call when one of several cannot be asked. A mistake is told without what was written: it
- * may be a secret in the wrong place.
+ * `CREDENTIALS_NAME` is the template of secret names in files, such as `{vendor}.{key}`. `CREDENTIALS_WHEN_DOWN`
+ * decides what happens if one of several sources is down: `fail` (the default) or `next`. Errors do not repeat the
+ * invalid value, which may be a misplaced secret.
  */
 export const config: Config.Config<Settings> = Config.flatMap(
   Config.all({
@@ -76,7 +78,9 @@ export const config: Config.Config<Settings> = Config.flatMap(
     )
 )
 
-/** Credentials by {@link config}. Sources that are far away are asked through the `HttpClient`, and kept by a {@link RefreshingCredentials}. */
+/**
+ * Credentials by {@link config}. Remote sources use the `HttpClient`, and are cached by {@link RefreshingCredentials}.
+ */
 export const layer: Layer.Layer<never, Config.ConfigError, HttpClient> = Layer.effect(
   Credentials,
   Effect.gen(function*() {

@@ -1,7 +1,7 @@
 /**
- * A small file of this machine, as it is now. It is read whole, at once, every time: that takes a few microseconds, less
- * than to ask another thread whether it has changed, and no watch has to be trusted. So it is for local disks and memory;
- * on a network file system that hangs it would hang the process.
+ * Reads a small local file, whole and synchronously, at every use. That takes a few microseconds, less than asking
+ * another thread for changes, and needs no reliable file watcher. It is for local disks and memory only: a network file
+ * system that hangs would hang the process.
  */
 import * as Effect from "effect/Effect"
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs"
@@ -9,11 +9,11 @@ import { sep } from "node:path"
 
 export interface Found {
   readonly bytes: Buffer
-  /** Whether users of this machine other than its owner and its group may read or write it. */
+  /** Whether users other than the file's owner and group may read or write it. */
   readonly isOpenToOthers: boolean
 }
 
-/** Why it cannot be read; holds nothing of what is in it. */
+/** Why a file cannot be read; holds nothing of its contents. */
 export interface Trouble {
   readonly _tag: "Trouble"
   readonly issue: string
@@ -23,16 +23,17 @@ export const trouble = (issue: string): Trouble => ({ _tag: "Trouble", issue })
 
 export interface ReadOptions {
   readonly maxBytes: number
-  /** The directory that it must be in, whatever symbolic links are on the way. @default anywhere */
+  /** The directory that must contain the file after symbolic links are resolved. @default anywhere */
   readonly within?: string | undefined
   /**
-   * Whether it was there a moment ago. Whoever changes it may take it away for a moment, so its absence is believed only
-   * when it lasts. @default false
+   * Whether the file existed a moment ago. A writer may remove it briefly, so it counts as absent only if it stays
+   * away.
+   * @default false
    */
   readonly wasThere?: boolean | undefined
 }
 
-/** Reads it; `undefined` when there is none. Who writes over a file empties it first, so an empty one is looked at again. */
+/** Reads a file; `undefined` if it does not exist. An empty file is read again: a writer may have just truncated it. */
 export const read = (path: string, options: ReadOptions): Effect.Effect<Found | undefined, Trouble> => {
   const attempt = (left: number): Effect.Effect<Found | undefined, Trouble> => {
     const seen = look(path, options)
@@ -48,14 +49,14 @@ export const read = (path: string, options: ReadOptions): Effect.Effect<Found | 
   return Effect.suspend(() => attempt(looks))
 }
 
-/** Its text, without the line ends that editors and `echo` put at the end. Fails when it is none. */
+/** The text of a file, without the line ends that editors and `echo` append. Fails if it is not UTF-8. */
 export const textOf = ({ bytes }: Found): Effect.Effect<string, Trouble> =>
   Effect.try({
     try: () => decoder.decode(bytes).replace(/(?:\r?\n)+$/, ""),
-    catch: () => trouble("is no text in UTF-8")
+    catch: () => trouble("is not UTF-8 text")
   })
 
-/** A change in place is over after half a second, also where its process has to wait for its turn (ours). */
+/** Reads again for half a second: enough for a change in place, even if the writing process has to wait for a core. */
 const looks = 50
 const pauseMillis = 10
 
@@ -70,7 +71,7 @@ const look = (path: string, { maxBytes, within }: ReadOptions): Seen => {
     if (within !== undefined && !real.startsWith(withSeparator(realpathSync.native(within)))) {
       return trouble("leads out of its directory")
     }
-    // A pipe would be waited for.
+    // Without O_NONBLOCK, opening a pipe would wait for its writer.
     file = openSync(real, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
     const status = fstatSync(file)
     if (!status.isFile()) return trouble("is not a file")

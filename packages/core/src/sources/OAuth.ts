@@ -1,8 +1,8 @@
 /**
  * Access tokens of OAuth 2: for the client itself, by a refresh token, or in exchange for another token (RFC 6749, RFC
- * 8693). Access tokens are not kept here. A refresh token is: in a {@link TokenStore}, by compare-and-set, since every use
- * may spend it; no two processes spend the same, and the next one is stored before the access token is used. How somebody
- * signs in, which gives the first refresh token, is not for here.
+ * 8693). Access tokens are not cached here. Refresh tokens are kept in a {@link TokenStore}, by compare-and-set,
+ * because every use may spend one. No two processes spend the same token, and its successor is stored before the access
+ * token is used. The sign-in that yields the first refresh token is out of scope.
  *
  * @example
  * ```ts
@@ -10,7 +10,7 @@
  * import { Effect, Layer, Redacted } from "effect"
  * import { HttpClient, HttpClientResponse } from "effect/http"
  *
- * // What the token endpoint would answer.
+ * // The response of a token endpoint.
  * const answer = { access_token: "from-the-server", token_type: "Bearer", expires_in: 3600 }
  * const server = HttpClient.make((request) =>
  *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json(answer)))
@@ -52,11 +52,11 @@ export { isTokenRefused, type TokenRefusal, type TokenRefused } from "./OAuth/To
 export * as TokenStore from "./OAuth/TokenStore.ts"
 
 export interface OAuthOptions extends TokenEndpoint.TokenEndpointOptions {
-  /** Whose tokens they are. Of another vendor there are none. */
+  /** The vendor that accepts the tokens. Other vendors get none. */
   readonly vendor: string
-  /** Which of the vendor's keys they are for; `""` for its only one. @default all of them */
+  /** The vendor's key that the tokens are for; `""` for its only key. @default all keys */
   readonly key?: string | undefined
-  /** By what a token is had. @default that we are who we are: `ClientCredentials` */
+  /** The grant that yields a token. @default `ClientCredentials`, the client's own identity */
   readonly grant?: OAuthGrant | undefined
 }
 
@@ -64,8 +64,8 @@ export type OAuthGrant =
   /** RFC 6749, 4.4 */
   | { readonly _tag: "ClientCredentials" }
   /**
-   * RFC 6749, 6. The refresh token is in `store`, which a tenant of yours may have its own of: a function gives that of a
-   * key, `undefined` for a key that nobody has signed in for. `seed` is one to begin with, and to go on with once the
+   * RFC 6749, 6. The refresh token is in `store`. A function selects the store of a key, for example one per tenant,
+   * and returns `undefined` for a key without a sign-in. `seed` is the first refresh token, and the next one if the
    * stored one was refused.
    */
   | {
@@ -74,7 +74,7 @@ export type OAuthGrant =
     readonly seed?: SourceSecret.SourceSecret | undefined
   }
   | { readonly _tag: "RefreshToken"; readonly store: (key: string) => TokenStore.TokenStore | undefined }
-  /** RFC 8693. The types are URIs; of an access token where there is none. */
+  /** RFC 8693. The types are URIs; the default is that of an access token. */
   | {
     readonly _tag: "TokenExchange"
     readonly subjectToken: SourceSecret.SourceSecret
@@ -84,7 +84,7 @@ export type OAuthGrant =
     readonly requestedTokenType?: string | undefined
   }
 
-/** The source. Dies when an option is out of its range. */
+/** The source. Dies if an option is out of its range. */
 export const make = (options: OAuthOptions): Effect.Effect<Source, never, HttpClient> =>
   Effect.map(TokenEndpoint.make(options), (endpoint) => {
     const ask = asking(endpoint, options.grant ?? { _tag: "ClientCredentials" })
@@ -97,7 +97,7 @@ export const make = (options: OAuthOptions): Effect.Effect<Source, never, HttpCl
     }
   })
 
-/** Credentials from a token endpoint, kept by a {@link RefreshingCredentials}. */
+/** Credentials from a token endpoint, cached by {@link RefreshingCredentials}. */
 export const layer = (
   options: OAuthOptions,
   keeper?: RefreshingCredentials.RefreshingCredentialsOptions
@@ -133,27 +133,32 @@ const grantOf = (prefix: string): Config.Config<OAuthGrant> =>
         ? Config.succeed({ _tag: "ClientCredentials" })
         : EnvironmentOptions.mistaken(
           `${prefix}TOKEN_FILE`,
-          "must be there: the refresh token is replaced at every use"
+          "is required, because every use replaces the refresh token"
         )
     }
   )
 
 /**
- * The options by variables that begin with the name of the vendor, and of its key: `HUBSPOT_OAUTH_TOKEN_URL`, without
- * which they are absent; `…_CLIENT_ID`; `…_CLIENT_SECRET` (with `…_CLIENT_AUTH`, `basic` unless it is `post`), or
- * `…_PRIVATE_KEY` or `…_PRIVATE_KEY_FILE` (with `…_PRIVATE_KEY_ID` and `…_ASSERTION_AUDIENCE`); `…_SCOPE`, `…_AUDIENCE`,
- * `…_RESOURCE`. With `…_TOKEN_FILE`, where the refresh token is kept, the grant is that of a refresh token;
- * `…_REFRESH_TOKEN` is its seed.
+ * The options from variables with the prefix of a vendor and its key, such as `HUBSPOT_OAUTH_TOKEN_URL`:
+ *
+ * - `…_TOKEN_URL`, without which the options are absent
+ * - `…_CLIENT_ID`
+ * - `…_CLIENT_SECRET`, with `…_CLIENT_AUTH`: `basic` by default, or `post`
+ * - or `…_PRIVATE_KEY` or `…_PRIVATE_KEY_FILE`, with `…_PRIVATE_KEY_ID` and `…_ASSERTION_AUDIENCE`
+ * - `…_SCOPE`, `…_AUDIENCE`, `…_RESOURCE`
+ * - `…_TOKEN_FILE`, the store of the refresh token, which selects that grant; `…_REFRESH_TOKEN` is its seed
  */
 export const configFor = (request: CredentialRequest): Config.Config<OAuthOptions> =>
   configOf(`${Naming.prefixOf(request)}_OAUTH_`, Config.succeed(request.vendor), Config.succeed(request.key))
 
-/** As {@link configFor}, of one vendor alone: `OAUTH_TOKEN_URL` and so on, `OAUTH_VENDOR`, and `OAUTH_KEY`, by default all. */
+/**
+ * Like {@link configFor}, for one vendor: `OAUTH_TOKEN_URL` and so on, `OAUTH_VENDOR`, and `OAUTH_KEY`, by default all.
+ */
 export const config: Config.Config<OAuthOptions> = configOf(
   "OAUTH_",
   EnvironmentOptions.or(
     EnvironmentOptions.text("OAUTH_VENDOR"),
-    EnvironmentOptions.mistaken("OAUTH_VENDOR", "must be there")
+    EnvironmentOptions.mistaken("OAUTH_VENDOR", "is required")
   ),
   EnvironmentOptions.text("OAUTH_KEY")
 )
@@ -183,7 +188,7 @@ const asking = (endpoint: TokenEndpoint.TokenEndpoint, grant: OAuthGrant): Ask =
         const refresh = Refresh.make(endpoint, store, "seed" in grant ? grant.seed : undefined)
         return (_key, refused) => Effect.map(refresh.access(refused), secretOfAccess)
       }
-      /** Those that have something which their store did not take yet. */
+      /** Keys with a token that could not be stored yet. */
       const unsaved = new Map<string, Refresh.Refresh>()
       return (key, refused) => {
         const ofKey = store(key)

@@ -1,7 +1,7 @@
 /**
- * A question to a service that keeps secrets, over HTTP: timed, bounded, repeated while the reason passes and repeating
- * is safe. It goes through whatever `HttpClient` is given, follows no redirect, and leaves no trace: what is asked and
- * answered here is secret, so neither spans nor errors show any of it.
+ * A request to a secret service over HTTP: limited in time and size, and repeated if the failure is transient and a
+ * repetition is safe. It uses the `HttpClient` in its context and follows no redirects. Requests and responses are
+ * secret here, so neither spans nor errors show any part of them. Defaults without a source are our own judgement.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -23,13 +23,15 @@ import * as Json from "../transport/Json.ts"
 import * as RetryAfter from "../transport/RetryAfter.ts"
 
 export interface SecretRequestOptions {
-  /** How long one request may take, its whole answer included; longer than 0. @default 5 seconds (ours) */
+  /** The time limit of one request, including its whole response; longer than 0. @default 5 seconds */
   readonly timeout?: Duration.Input | undefined
-  /** How often a request is repeated that failed for a reason that passes; at least 0. @default 2 (ours) */
+  /** How often a request is repeated after a transient failure; at least 0. @default 2 */
   readonly retries?: number | undefined
-  /** The pause before the first repetition, doubling, give or take a fifth; at least 0. @default 200 milliseconds (ours) */
+  /**
+   * The pause before the first repetition, then doubling, with jitter of a fifth; at least 0. @default 200 milliseconds
+   */
   readonly pause?: Duration.Input | undefined
-  /** Bytes of the largest answer that is read; at least 1. @default 1 MiB (ours) */
+  /** The largest response in bytes; at least 1. @default 1 MiB */
   readonly maxBytes?: number | undefined
 }
 
@@ -38,7 +40,7 @@ export interface Question {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string | undefined
-  /** Whether asking twice does no more than asking once. If not, it is repeated only when nothing was done for certain. */
+  /** Whether the request may be sent twice. If not, it is repeated only if the first one certainly had no effect. */
   readonly isRepeatable: boolean
 }
 
@@ -46,28 +48,28 @@ export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
-  /** Unix time in milliseconds at which it was asked for, and at which it was there. */
+  /** Unix times in milliseconds at which the request was sent and its response was complete. */
   readonly askedAt: number
   readonly answeredAt: number
 }
 
-/** What an answer says about asking again: it is one, it was not accepted (nothing was done), or it broke. */
+/** The meaning of a response for a repetition: it is final, the request was not accepted, or the service has failed. */
 export type Verdict = "Answered" | "Busy" | "Broken"
 
 export interface SecretRequest {
   /**
-   * Fails when there is no answer at all; an answer of any status is one. What is asked may be made anew for every
-   * attempt, from the time by our clock.
+   * Sends a request. Fails only if there is no response; every status counts as one. A function makes the request anew
+   * for each attempt, from the time by our clock.
    */
   ask(
     question: Question | ((now: number) => Question),
     verdict?: (reply: Reply) => Verdict
   ): Effect.Effect<Reply, SourceUnavailable>
-  /** The longest that it can take, in milliseconds. */
+  /** The longest possible duration of `ask`, in milliseconds. */
   readonly patience: number
 }
 
-/** Needs the name of the source for its errors. Throws when an option is out of its range. */
+/** Makes requests for a source, whose name appears in errors. Throws if an option is out of its range. */
 export const make = (source: string, options: SecretRequestOptions = {}): Effect.Effect<
   SecretRequest,
   never,
@@ -95,7 +97,9 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
       Effect.gen(function*() {
         const response = yield* scoped.execute(requestOf(question))
         const body = yield* bodyOf(response, maxBytes)
-        if (body === undefined) return yield* Effect.fail(trouble(`its answer is larger than ${maxBytes} bytes`, false))
+        if (body === undefined) {
+          return yield* Effect.fail(trouble(`its response is larger than ${maxBytes} bytes`, false))
+        }
         const answeredAt = yield* Clock.currentTimeMillis
         const reply: Reply = { status: response.status, headers: response.headers, body, askedAt, answeredAt }
         const said = verdict(reply)
@@ -113,17 +117,17 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
         Effect.scoped,
         Effect.timeoutOrElse({
           duration: timeout,
-          orElse: () => Effect.fail(trouble(`no answer within ${timeout} ms`, question.isRepeatable))
+          orElse: () => Effect.fail(trouble(`no response within ${timeout} ms`, question.isRepeatable))
         }),
         Effect.catchTag("HttpClientError", (error) =>
           Effect.fail(
             trouble(unreached(error), (question.isRepeatable && isPassing(error)) || neverLeft(error))
           )),
-        // A client that throws: what it throws may hold the request.
-        Effect.catchDefect(() => Effect.fail(trouble("its client is broken", false)))
+        // The client threw; its exception may hold the request.
+        Effect.catchDefect(() => Effect.fail(trouble("its HTTP client has failed", false)))
       )
     return {
-      // Pauses double, are up to a fifth longer, and an answer may ask for longer ones.
+      // Pauses double and are up to a fifth longer, and a response may ask for longer ones.
       patience: timeout * (retries + 1) + retries * longestPause + pause * (2 ** retries - 1) * 1.2,
       ask: (question, verdict = byStatus) =>
         attempt(question, verdict).pipe(
@@ -140,7 +144,7 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
 }
 
 /**
- * 412, 429 and 503 say that nothing was done, and so does Vault's 473 (a standby); 5xx and 408 leave it open.
+ * 412, 429 and 503 say that the request had no effect, as does Vault's 473 (a standby). 5xx and 408 leave it open.
  */
 export const byStatus = ({ status }: Reply): Verdict =>
   status === 412 || status === 429 || status === 473 || status === 503
@@ -149,20 +153,20 @@ export const byStatus = ({ status }: Reply): Verdict =>
     ? "Broken"
     : "Answered"
 
-/** The answer as JSON of a shape; `undefined` when it is not. What it is instead is never told: it may hold a secret. */
+/** Decodes a response as JSON; `undefined` if it does not fit. The mismatch is not described: it may hold a secret. */
 export const decoder = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = Schema.decodeUnknownOption(schema)
   return ({ body }: Reply): S["Type"] | undefined => Option.getOrUndefined(decode(Json.parseText(body)))
 }
 
-/** The base of an address, without a slash at its end. Throws unless it is https, or http to this machine. */
+/** A base URL without a trailing slash. Throws unless it is https, or http to this machine, without a query. */
 export const baseUrl = (name: string, given: string): string => {
   const url = endpointUrl(name, given)
   if (new URL(url).search !== "") throw new Error(`${name} must have no query`)
   return url.replace(/\/+$/, "")
 }
 
-/** An address as it is given. Throws unless it is https, or http to this machine, without a user or a fragment. */
+/** A URL as given. Throws unless it is https, or http to this machine, without a user or a fragment. */
 export const endpointUrl = (name: string, given: string): string => {
   const url = URL.parse(given)
   if (url === null) throw new Error(`${name} must be a URL that begins with https://`)
@@ -171,7 +175,7 @@ export const endpointUrl = (name: string, given: string): string => {
   return url.href
 }
 
-/** A source is not waited for longer than this, whatever it asks for (ours). */
+/** The longest pause, in milliseconds; a source that asks for more is not waited for. */
 const longestPause = 10_000
 
 interface Trouble {
@@ -195,7 +199,7 @@ const requestOf = ({ body, headers, method, url }: Question): HttpClientRequest.
     : HttpClientRequest.bodyText(request, body, headers["content-type"] ?? "application/json")
 }
 
-/** Stops reading at the limit: `undefined` says that there is more. */
+/** Reads a body up to the limit; `undefined` if it is larger. */
 const bodyOf = Effect.fnUntraced(function*(response: HttpClientResponse, maxBytes: number) {
   const chunks: Array<Uint8Array> = []
   let bytes = 0
@@ -219,10 +223,10 @@ const unreached = (error: HttpClientError): string =>
   error.reason._tag === "TransportError"
     ? "it cannot be reached"
     : error.reason._tag === "DecodeError"
-    ? "its answer broke off"
+    ? "its response was cut off"
     : "the request cannot be sent"
 
-/** Nobody listens, or nobody is known by that name: not a byte has left. */
+/** Whether no byte was sent: the connection was refused, or the name is unknown. */
 const neverLeft = (error: unknown): boolean => {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
     if ("code" in cause && /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/.test(String(cause.code))) return true
@@ -230,7 +234,7 @@ const neverLeft = (error: unknown): boolean => {
   return false
 }
 
-/** No span, no header that tells of one, and no redirect, also with a client that follows them by itself. */
+/** Disables spans, trace headers and redirects, even in a client that would follow them itself. */
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   effect.pipe(
     Effect.provideService(HttpClient.TracerDisabledWhen, () => true),

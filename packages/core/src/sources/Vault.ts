@@ -1,7 +1,7 @@
 /**
- * Secrets from HashiCorp Vault or OpenBao, which has the same API: version 2 of its key/value engine, or any engine that
- * leases a secret for a while. Its own token is renewed, or replaced by a new login, before it ends. Secrets are not
- * kept here; whoever keeps them asks again before they expire.
+ * Secrets from HashiCorp Vault or OpenBao, which has the same API: version 2 of its key/value engine, or any engine
+ * that leases secrets. The source's own token is renewed, or replaced by a new login, before it expires. Secrets are
+ * not cached here; the caller's cache asks again before they expire.
  *
  * @example
  * ```ts
@@ -9,7 +9,7 @@
  * import { Effect, Layer, Redacted } from "effect"
  * import { HttpClient, HttpClientResponse } from "effect/http"
  *
- * // What Vault would answer: a token that never ends, and a secret.
+ * // The responses of Vault: a token that never expires, and a secret.
  * const answers = { ttl: 0, data: { api_key: "from the vault" }, metadata: { version: 3 } }
  * const vault = HttpClient.make((request) =>
  *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json({ data: answers })))
@@ -48,13 +48,15 @@ export type { VaultAuth } from "./Vault/Login.ts"
 
 export interface VaultOptions extends VaultApi.VaultApiOptions {
   readonly auth: Login.VaultAuth
-  /** Where the secrets are. @default version 2 of key/value at `secret`, path `{vendor}/{key}`, field `api_key` */
+  /**
+   * The engine with the secrets. @default version 2 of key/value at `secret`, path `{vendor}/{key}`, field `api_key`
+   */
   readonly engine?: Engine.VaultEngine | undefined
 }
 
 /**
- * The source. At the end of its scope it revokes what it has leased and the tokens of its own logins, as far as two
- * seconds reach. Dies when an option is out of its range.
+ * The source. At the end of its scope it revokes its leases and the tokens of its own logins, for at most two seconds.
+ * Dies if an option is out of its range.
  */
 export const make = (options: VaultOptions): Effect.Effect<Source, never, HttpClient | Scope.Scope> =>
   Effect.gen(function*() {
@@ -79,17 +81,23 @@ export const make = (options: VaultOptions): Effect.Effect<Source, never, HttpCl
     return { name: VaultApi.sourceName, fetch: (request) => fetch(request, true) }
   })
 
-/** Credentials from Vault, kept by a {@link RefreshingCredentials}. */
+/** Credentials from Vault, cached by {@link RefreshingCredentials}. */
 export const layer = (
   options: VaultOptions,
   keeper?: RefreshingCredentials.RefreshingCredentialsOptions
 ): Layer.Layer<never, never, HttpClient> => RefreshingCredentials.layer(make(options), keeper)
 
 /**
- * `VAULT_ADDR` and `VAULT_NAMESPACE`, as Vault's own command has them; `VAULT_TOKEN`, or `VAULT_ROLE_ID` and
- * `VAULT_SECRET_ID` (`VAULT_SECRET_ID_WRAPPED=true` when that is a token that gives it once), or `VAULT_KUBERNETES_ROLE`
- * (and `VAULT_KUBERNETES_TOKEN_FILE`), with `VAULT_AUTH_MOUNT` where the method is not at its usual place; `VAULT_ENGINE`, `kv` unless it is `dynamic`;
- * `VAULT_KV_MOUNT`, `VAULT_PATH` and `VAULT_FIELD`. Absent without `VAULT_ADDR`.
+ * The variables of Vault's own command, `VAULT_ADDR` and `VAULT_NAMESPACE`, and these:
+ *
+ * - authentication: `VAULT_TOKEN`, or `VAULT_ROLE_ID` and `VAULT_SECRET_ID`, or `VAULT_KUBERNETES_ROLE` (optionally
+ *   with `VAULT_KUBERNETES_TOKEN_FILE`)
+ * - `VAULT_SECRET_ID_WRAPPED=true`, if the secret id is a token that yields it once
+ * - `VAULT_AUTH_MOUNT`, if the method is not mounted at its usual place
+ * - `VAULT_ENGINE`: `kv` by default, or `dynamic`
+ * - `VAULT_KV_MOUNT`, `VAULT_PATH` and `VAULT_FIELD`
+ *
+ * Absent without `VAULT_ADDR`.
  */
 export const config: Config.Config<VaultOptions> = Config.flatMap(
   EnvironmentOptions.required("VAULT_ADDR"),
@@ -112,7 +120,7 @@ export const layerConfig = (
 ): Layer.Layer<never, Config.ConfigError, HttpClient> =>
   Layer.unwrap(Effect.map(config, (options) => layer(options, keeper)))
 
-/** With a token everything goes that was leased under it; a token that somebody else made stays. */
+/** Revoking a token revokes its leases too; a token from outside is not revoked. */
 const leave = (api: VaultApi.VaultApi, engine: Engine.Engine, login: Login.Login): Effect.Effect<void> =>
   Effect.gen(function*() {
     const own = yield* login.end

@@ -1,4 +1,4 @@
-/** Where secrets come from: files, an encrypted file, Vault, AWS, OAuth. `@breakwater/core/sources`. */
+/** Sources of secrets: files, an encrypted file, Vault, AWS, OAuth. `@breakwater/core/sources`. */
 export * as AwsSecretsManager from "./AwsSecretsManager.ts"
 export * as EncryptedFile from "./EncryptedFile.ts"
 export * as Files from "./Files.ts"

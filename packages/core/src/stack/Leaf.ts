@@ -1,6 +1,6 @@
 /**
- * What a stack guards: something that is started, and ends once. The stack owns its time; the leaf says how far it has
- * come, so that the right limit applies and a failure's fate is known.
+ * The work that a stack guards: it is started, and ends once. The stack keeps the time. The leaf reports its phase, so
+ * that the right timeout applies and the fate of a failure is known.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,39 +11,39 @@ import { Deadline } from "../Deadline.ts"
 import type { Quota } from "../Outcome.ts"
 import type { Phase, Reason } from "../Reason.ts"
 
-/** One attempt, as its leaf sees it. Exactly one of `answer` and `fail` is heard; what comes later is ignored. */
+/** One attempt, as its leaf sees it. Exactly one of `answer` and `fail` takes effect; later calls are ignored. */
 export interface Attempt<A, E> {
-  /** Which attempt this is: 1 for the first. */
+  /** The number of this attempt: 1 for the first. */
   readonly attempt: number
-  /** When the operation must be over, on the fibre's timeline. */
+  /** The time by which the operation must end, on the fibre's timeline. */
   readonly deadline: number
-  /** The time of the last thing that happened to it, on the fibre's timeline. */
+  /** The time of the attempt's last event, on the fibre's timeline. */
   readonly now: number
   /** The services of the fibre that made the call. */
   readonly context: Context.Context<never>
   /** The span of the attempt, when the fibre is traced. */
   readonly span: Tracer.Span | undefined
-  /** The status of the answer, once there is one; for telemetry. */
+  /** The status of the response, once there is one; for telemetry. */
   status: number | undefined
   /**
-   * The attempt has come to its next phase. Until it says so it is in `Connect`, where nothing has been sent; it is there
-   * again when what was sent was refused without any effect. `now` is the time, where it has just been read.
+   * Reports that the attempt has entered a phase. It begins in `Connect`, where nothing has been sent, and returns
+   * there when a request was refused without any effect. Pass `now` if the time has just been read.
    */
   phase(phase: Phase, now?: number): void
-  /** A piece of the body has come: it is not idle. */
+  /** Reports that a piece of the body has arrived, which restarts the idle timeout. */
   progress(): void
-  /** There is an answer of the contract: a value, or an error it declares. */
+  /** Reports an answer of the contract: a value, or an error it declares. */
   answer(exit: Exit.Exit<A, E>, quota?: Quota): void
-  /** There is no answer, for this reason. Without a retry the call ends with it, or with `exit` where one is given. */
+  /** Reports a failure. Without a retry the call fails with the reason, or ends with `exit` if one is given. */
   fail(reason: Reason, quota?: Quota, exit?: Exit.Exit<A, E>): void
 }
 
-/** Starts an attempt, and returns how to cancel it. */
+/** Starts an attempt, and returns a function that cancels it. */
 export type Leaf<A, E> = (attempt: Attempt<A, E>) => () => void
 
 /**
- * Any effect as a leaf, run in a fibre of its own. `classify` says for which of its errors there is no answer; such an
- * error is retried as its reason allows, and comes out unchanged.
+ * Makes a leaf of any effect, run in its own fibre. `classify` returns a reason for the errors that are no answer. Such
+ * an error is retried as its reason allows, and comes out unchanged.
  */
 export const fromEffect = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
@@ -51,7 +51,7 @@ export const fromEffect = <A, E, R>(
 ): Leaf<A, E> =>
 (attempt) => {
   attempt.phase("Headers", attempt.now)
-  // What is called within inherits the operation's deadline.
+  // Calls inside the effect inherit the operation's deadline.
   const fiber = Effect.runForkWith(Context.add(attempt.context as Context.Context<R>, Deadline, attempt.deadline))(
     effect
   )

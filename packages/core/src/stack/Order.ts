@@ -1,6 +1,6 @@
 /**
- * The order in which a call meets its gates, as data: one row for each, with the reason for its place. Everything that needs
- * the policies together is derived from it: the gates of a policy, the overrides of an operation, the arrays of the stack,
+ * The order in which a call passes its gates, as data: one row per gate, with the reason for its place. Everything that
+ * needs all policies is derived from it: the gates of a policy, the overrides of an operation, the arrays of the stack,
  * gauges, sharing, {@link explain}.
  *
  * @example
@@ -46,7 +46,7 @@ export const rows = [
       option: "bulkhead",
       per: "vendor",
       byDefault: "64 calls at once, 64 waiting, 1 s; none beside an adaptive limit",
-      // The queue of an adaptive limit bounds what waits, and a bulkhead's 64 would bound what it can learn.
+      // An adaptive limit has its own queue, and a bulkhead of 64 would cap the limit that it can learn.
       fallback: ({ adaptiveLimit }) => adaptiveLimit ? false : {},
       dependsOn: { fallback: ["adaptiveLimit"] },
       make: Bulkhead.make,
@@ -144,7 +144,7 @@ export const rows = [
   }
 ] as const satisfies ReadonlyArray<Row>
 
-/** Counts the changes of a breaker by operation, and logs them. */
+/** Counts a breaker's transitions by operation, and logs them. */
 const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, vendor }: Client): void => {
   for (const operation of operations) {
     const counters = Object.fromEntries(
@@ -161,7 +161,7 @@ const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, v
   }))
 }
 
-/** The settings between the rings. They are not gates: they repeat attempts, join them, or pay for that. */
+/** The settings between the rings. They are not gates: they repeat attempts, add parallel ones, or pay for them. */
 export const between = [
   {
     option: "retry",
@@ -181,7 +181,7 @@ export const between = [
   {
     option: "hedge",
     byDefault: "none",
-    // It learns from each operation alone.
+    // It learns from each operation separately.
     perOperation: true,
     fallback: (): Hedge.HedgeOptions | false => false,
     isMade: () => false,
@@ -189,7 +189,7 @@ export const between = [
   } satisfies Setting<"hedge", Hedge.HedgeOptions, Hedge.Hedge>
 ] as const
 
-/** The gates that the operations of a vendor share, unless one has its own; the hedge is always an operation's own. */
+/** The gates that a vendor's operations share, unless an operation has its own. Each operation has its own hedge. */
 export interface Gates extends GatesOf<typeof rows, typeof between> {}
 
 /** Derives everything from other rows, with the same settings between the rings. */
@@ -204,6 +204,6 @@ export const makeGates: (policy: Policy) => Gates = order.makeGates
 export const overrideGates: (shared: Gates, vendor: Policy, own: Policy | undefined) => Gates = order.overrideGates
 export const { explain, observe, rings, share } = order
 
-/** The hedge of an operation, where sending it twice at the same time is allowed. */
+/** The hedge of an operation; `undefined` if two concurrent sends are not allowed. */
 export const hedgeFor = (safety: Safety, { hedge }: Gates): Hedge.Hedge | undefined =>
   safety === "Idempotent" || (safety === "Keyed" && hedge?.keyed === true) ? hedge : undefined

@@ -1,6 +1,6 @@
 /**
- * How the calls of a vendor, or of one of its operations, are guarded: plain data with safe defaults. An operation's
- * policy is laid over its vendor's, setting by setting.
+ * The policies around the calls of a vendor, or of one of its operations: plain data with safe defaults. An operation's
+ * settings override its vendor's, one by one.
  *
  * @example
  * ```ts
@@ -26,64 +26,67 @@ import type * as Throttle from "../policies/Throttle.ts"
 import * as Range from "../Range.ts"
 
 /**
- * A gate made elsewhere can be given instead of its options, to share it or to look at it. `false` leaves it out. Every
- * time is longer than 0 and finite. Where a default names no source, it is ours.
+ * The settings of a policy. Pass a gate instead of its options to share or inspect it; `false` leaves it out. Every
+ * time is longer than 0 and finite. Defaults without a source are our own judgement.
  */
 export interface Policy {
-  /** The whole operation, with all its attempts and waits. @default "10 seconds" */
+  /** Time for the whole operation, with all its attempts and waits. @default "10 seconds" */
   readonly deadline?: Duration.Input | undefined
-  /** One attempt, from its start to the end of the body; at most the deadline. @default "3 seconds" */
+  /** Time for one attempt, from its start to the end of the body; at most the deadline. @default "3 seconds" */
   readonly attemptTimeout?: Duration.Input | undefined
-  /** Until there is a connection; at most the attempt's. @default "1 second" */
+  /** Time until there is a connection; at most the attempt's. @default "1 second" */
   readonly connectTimeout?: Duration.Input | undefined
-  /** From the first byte sent to the first header received; at most the attempt's. @default the attempt's */
+  /** Time from the first byte sent to the first header received; at most the attempt's. @default the attempt's */
   readonly headersTimeout?: Duration.Input | undefined
-  /** From the headers to the end of the body; at most the attempt's. @default the attempt's */
+  /** Time from the headers to the end of the body; at most the attempt's. @default the attempt's */
   readonly bodyTimeout?: Duration.Input | undefined
-  /** Between two pieces of the body; at most the body's. @default the body's */
+  /** Time between two pieces of the body; at most the body's. @default the body's */
   readonly bodyIdleTimeout?: Duration.Input | undefined
-  /** The largest body that is read, in bytes, at least 1; a larger one is an error. @default 8 MiB */
+  /** The largest response body, in bytes, at least 1; a larger one is an error. @default 8 MiB */
   readonly maxResponseSize?: ByteSize.Input | undefined
   /**
-   * When a failed attempt is repeated; the range of each option is said where it is declared, here as in the gates.
+   * Retries of failed attempts. The options document their ranges, here as in the gates.
    * @default 3 retries, exponential from 500 ms, full jitter, capped at 20 s
    */
   readonly retry?: Retry.RetrySchedule | Retry.BackoffOptions | false | undefined
-  /** How much retries may add to the load, over all operations of the vendor. @default 10 % of the calls */
+  /** Bound on the load that retries add, over all operations of the vendor. @default 10 % of the calls */
   readonly retryBudget?: RetryBudget.RetryBudget | RetryBudget.RetryBudgetOptions | false | undefined
   /**
-   * When a slow attempt is joined by another; for `Idempotent` operations, and for `Keyed` ones where it says so.
+   * Hedging of slow attempts; for `Idempotent` operations, and for `Keyed` ones if the option says so.
    * @default never
    */
   readonly hedge?: Hedge.HedgeOptions | false | undefined
-  /** When the vendor is left alone. @default half of at least 20 calls in 30 s failed or slow; slow is two thirds of the attempt's timeout */
+  /**
+   * Circuit breaker.
+   * @default half of at least 20 calls in 30 s failed or slow; slow is two thirds of the attempt's timeout
+   */
   readonly breaker?: Breaker.Breaker | Breaker.BreakerOptions | false | undefined
-  /** How often the vendor may be called. @default no limit of ours; a vendor declares its own */
+  /** Limit on the rate of calls. @default none; a vendor declares its own */
   readonly rateLimit?: RateLimit.RateLimit | RateLimit.RateLimitOptions | false | undefined
-  /** How many calls may run at once. @default 64, with a queue of 64; none beside an adaptive limit */
+  /** Limit on concurrent calls. @default 64, with a queue of 64; none beside an adaptive limit */
   readonly bulkhead?: Bulkhead.Bulkhead | Bulkhead.BulkheadOptions | false | undefined
-  /** How many attempts may run at once, where that is to be learnt. @default none */
+  /** Learnt limit on concurrent attempts. @default none */
   readonly adaptiveLimit?: AdaptiveLimit.AdaptiveLimit | AdaptiveLimit.AdaptiveLimitOptions | false | undefined
-  /** How much less is sent while the vendor turns much away. @default none */
+  /** Throttle that sends fewer calls while the vendor rejects a large share of them. @default none */
   readonly throttle?: Throttle.Throttle | Throttle.ThrottleOptions | false | undefined
-  /** Which answers are remembered; for `Idempotent` operations. @default none */
+  /** Caching of answers; for `Idempotent` operations. @default none */
   readonly cache?: CacheOptions | false | undefined
-  /** Gates of your own, asked after ours. @default none */
+  /** Your own gates, which run after ours. @default none */
   readonly gates?: {
-    /** Once for each operation, in this order. @default none */
+    /** Gates that run once per operation, in this order. @default none */
     readonly operation?: ReadonlyArray<Gate> | undefined
-    /** For each of its attempts, in this order. @default none */
+    /** Gates that run for each attempt, in this order. @default none */
     readonly attempt?: ReadonlyArray<Gate> | undefined
   } | undefined
 }
 
-/** Reads: the defaults, said aloud so that they can be laid over a vendor's policy for writes. */
+/** The defaults for reads, spelled out so they can override a vendor's write policy. */
 export const read: Policy = { attemptTimeout: Duration.seconds(3), deadline: Duration.seconds(10) }
 
-/** Writes, which vendors take longer over: 8 s an attempt, 20 s in all. */
+/** The defaults for writes, which take vendors longer: 8 s an attempt, 20 s in all. */
 export const write: Policy = { attemptTimeout: Duration.seconds(8), deadline: Duration.seconds(20) }
 
-/** The limits of time and size of a policy, in the units the stack counts in. */
+/** The limits of time and size of a policy, in the units used internally. */
 export interface Limits {
   readonly deadlineMillis: number
   readonly attemptMillis: number
@@ -94,7 +97,7 @@ export interface Limits {
   readonly maxResponseBytes: number
 }
 
-/** Throws when the limits contradict each other. */
+/** Computes the limits of a policy. Throws when they contradict each other. */
 export const limits = (policy: Policy): Limits => {
   const deadlineMillis = Range.duration("Policy: deadline", policy.deadline ?? Duration.seconds(10))
   const attemptMillis = policy.attemptTimeout === undefined

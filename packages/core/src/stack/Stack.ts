@@ -1,12 +1,12 @@
 /**
- * A call with its policies around it: compiles a policy, and the gates in their order (see `Order`), to one plan.
+ * A call with its policies around it: compiles a policy, with the gates in their order (see `Order`), to one plan.
  *
  * @example
  * ```ts
  * import { ConnectionLost, Stack } from "@breakwater/core"
  * import { Effect } from "effect"
  *
- * // Any effect can be guarded; `classify` says which of its errors mean that there was no answer.
+ * // Any effect can be guarded; `classify` returns a reason for the errors that are no answer.
  * const stack = Stack.make({ vendor: "ldap", operation: "lookup", safety: "Idempotent", policy: { retry: { base: 0 } } })
  * let attempts = 0
  * const lookup = Effect.suspend(() => ++attempts === 1 ? Effect.fail("socket closed") : Effect.succeed("Ada"))
@@ -35,19 +35,20 @@ export interface StackOptions {
   readonly policy?: Policy.Policy | undefined
   /** Gates made elsewhere, shared between operations. @default made from the policy */
   readonly gates?: Order.Gates | undefined
-  /** What counts the calls. @default nothing */
+  /** The meter that counts the calls. @default nothing */
   readonly meter?: OperationMeter | undefined
   /** The name of an attempt's span. @default the operation */
   readonly spanName?: string | undefined
-  /** What is on every attempt's span. @default nothing */
+  /** The attributes of every attempt's span. @default nothing */
   readonly spanAttributes?: Attributes | undefined
 }
 
-/** Says to which partition a call belongs, and what it costs. */
+/** The partition and the cost of a call. */
 export interface StackCallOptions {
   /**
-   * The partition: credential, tenant, region. It is a name, and shown in metrics: never a secret. Limits and breakers
-   * count per key. @default ""
+   * The partition: credential, tenant, region. It is a name that metrics show, so never pass a secret. Limits and
+   * breakers count per key.
+   * @default ""
    */
   readonly key?: string | undefined
   /** Permits of the vendor's quota; at least 0. @default 1 */
@@ -59,8 +60,8 @@ export interface Stack {
   /** Guards a leaf. */
   call<A, E>(leaf: Leaf<A, E>, options?: StackCallOptions): Effect.Effect<A, E | VendorError>
   /**
-   * Guards any effect. `classify` says which of its errors mean that there is no answer, and why; those are retried as
-   * their reason allows and come out unchanged. Each attempt runs in a fibre of its own, so that it can be cut off.
+   * Guards any effect. `classify` returns a reason for the errors that are no answer. Those are retried as their reason
+   * allows, and come out unchanged. Each attempt runs in its own fibre, so that it can be cut off.
    */
   guard<A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -69,7 +70,7 @@ export interface Stack {
   ): Effect.Effect<A, E | VendorError, R>
 }
 
-/** Puts the gates of an operation in their order. Throws when the policy contradicts itself. */
+/** Makes the stack of an operation, with the gates in their order. Throws when the policy contradicts itself. */
 export const make = (options: StackOptions): Stack => {
   const policy = options.policy ?? {}
   const limits = Policy.limits(policy)
@@ -83,13 +84,13 @@ export const make = (options: StackOptions): Stack => {
     // The deadline is outermost: every wait and every attempt below counts against it.
     deadlineMillis: limits.deadlineMillis,
     operationGates: rings.operation,
-    // The retry stands between the rings: what it repeats is an attempt, and it holds the operation's place meanwhile.
+    // The retry stands between the rings: it repeats attempts, and keeps the operation's place meanwhile.
     retry: gates.retry,
     retryBudget: gates.retryBudget,
-    // Around the attempts, so that a hedge is one in full: it costs quota, and its breaker hears of it.
+    // Around the attempts, so that a hedge is a full attempt: it costs quota, and its breaker is told.
     hedge: Order.hedgeFor(options.safety, gates),
     attemptGates: rings.attempt,
-    // Innermost: what is timed is the vendor, not our own queues.
+    // Innermost, so that it times the vendor and not our own queues.
     attemptMillis: limits.attemptMillis,
     phaseMillis: { Connect: limits.connectMillis, Headers: limits.headersMillis, Body: limits.bodyMillis },
     bodyIdleMillis: limits.bodyIdleMillis,

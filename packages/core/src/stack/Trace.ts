@@ -1,4 +1,4 @@
-/** Spans for guarded calls, made without a fibre of their own and only when the calling fibre has a tracer. */
+/** Spans for guarded calls, made without their own fibre and only when the calling fibre has a tracer. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -11,7 +11,7 @@ import { isVendorError } from "../VendorError.ts"
 
 export type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/** Opens a span under `parent`, or under the fibre's own span; `undefined` when nobody traces. */
+/** Opens a span under `parent`, or under the fibre's own span; `undefined` without a tracer. */
 export const open = (
   fiber: Fiber.Fiber<unknown, unknown>,
   parent: Tracer.AnySpan | undefined,
@@ -43,8 +43,8 @@ export const close = (
 ): void => span.end(fiber.getRef(Clock.Clock).currentTimeNanosUnsafe(), shown(exit))
 
 /**
- * Exporters write out what a span ended with. An error that the contract declares is in the vendor's words, and a defect
- * in anybody's: of the one the tag is shown, of the other the text without its secrets.
+ * The exit that a span may show, because exporters write it out. A declared error may hold the vendor's text, so only
+ * its tag is shown. A defect may hold any text, so it is shown without its secrets.
  */
 const shown = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknown> =>
   Exit.isSuccess(exit) ? Exit.void : Exit.failCause(
@@ -66,7 +66,7 @@ const defect = (thrown: unknown): Error =>
     ? bare(read(thrown, "name"), read(thrown, "message"), read(thrown, "stack"))
     : bare("Defect", `a ${typeof thrown} was thrown`)
 
-/** What somebody else has thrown may throw again when it is looked at. */
+/** A property of a foreign error may throw when it is read. */
 const read = (thrown: object, name: string): string => {
   try {
     const value = (thrown as Readonly<Record<string, unknown>>)[name]

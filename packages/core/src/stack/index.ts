@@ -1,4 +1,4 @@
-/** The order of the policies, around any effect. */
+/** The stack: the policies in their order, around any effect. */
 export type { Attempt, Leaf } from "./Leaf.ts"
 export * as Order from "./Order.ts"
 export * as Policy from "./Policy.ts"

@@ -1,20 +1,20 @@
 /**
- * A map for very many keys: to a value and a few numbers each, in the order in which they came. It is about as small as
- * what it holds, and no call pays for the growth of the whole, as one does every now and then with a `Map`: it grows by a
- * bucket at a time (linear hashing, Litwin 1980) and by a segment of slots. The room it has once needed it keeps until it
- * is cleared. Choose a `Map` for up to some ten thousand keys.
+ * A map for very many keys, each with a value and a few numbers, ordered by insertion. It is about as small as its
+ * content. It grows by one bucket (linear hashing, Litwin 1980) and one segment of slots at a time, so no call pays for
+ * a full rehash as with a `Map`. It never shrinks until it is cleared. Choose a `Map` for up to some ten thousand keys.
+ * Sizes without a source are our own judgement.
  */
 
-/** Where there is no slot. */
+/** The absence of a slot. */
 export const none = -1
 
-/** Slots of a segment (ours); up to so many the first one grows by doubling. */
+/** Slots of a segment. The first segment grows to this size by doubling. */
 const segmentSize = 1_024
 const segmentBits = 10
-/** Slots and buckets to begin with (ours). */
+/** Initial number of slots and buckets. */
 const smallest = 16
 
-/** What a slot is linked by, in 32 bits each. */
+/** Indexes of a slot's links, 32 bits each. */
 const hashOf = 0
 const nextInBucket = 1
 const olderThan = 2
@@ -30,26 +30,26 @@ interface Segment<V> {
 
 export class KeyTable<V> {
   size = 0
-  /** The slot that came first, and the one that came last. */
+  /** The slots of the oldest and the newest key. */
   oldest = none
   newest = none
   private readonly width: number
   private segments: Array<Segment<V>> = []
-  /** Slots that were ever taken, and the first of those that are free again. */
+  /** Number of slots ever taken, and the first slot of the free list. */
   private taken = 0
   private free = none
-  /** The first slot of each bucket, in segments as well. */
+  /** The first slot of each bucket, also in segments. */
   private heads: Array<Int32Array> = []
-  /** Buckets of this round of growth, a power of 2, and how many of them have been split in two. */
+  /** Buckets of this round of growth, a power of 2, and how many of them have been split. */
   private round = smallest
   private split = 0
 
-  /** `width` is how many numbers are kept with each key. */
+  /** `width` is the number of numbers kept with each key. */
   constructor(width: number) {
     this.width = width
   }
 
-  /** The slot of a key; `none` where it is not. */
+  /** The slot of a key; `none` if the key is absent. */
   find(key: string): number {
     if (this.size === 0) return none
     const hash = fingerprint(key)
@@ -58,7 +58,7 @@ export class KeyTable<V> {
     }
     return none
   }
-  /** Takes a slot for a key that is not there yet; it is the newest, and its numbers are to be set. */
+  /** Takes a slot for an absent key, as the newest. The caller sets its numbers. */
   add(key: string, value: V): number {
     this.grow()
     const slot = this.takeSlot()
@@ -107,12 +107,12 @@ export class KeyTable<V> {
   setNumber(slot: number, index: number, value: number): void {
     this.segments[slot >> segmentBits]!.numbers[(slot & (segmentSize - 1)) * this.width + index] = value
   }
-  /** The slot that came next after one; `none` after the newest. */
+  /** The next newer slot; `none` after the newest. */
   newer(slot: number): number {
     return this.link(slot, newerThan)
   }
 
-  /** The slots that are in use, in no order; also of a table that changes while it is gone through. */
+  /** The slots in use, in no particular order. The table may change during the iteration. */
   *slots(): IterableIterator<number> {
     for (let slot = 0; slot < this.taken; slot++) if (this.key(slot) !== undefined) yield slot
   }
@@ -184,7 +184,7 @@ export class KeyTable<V> {
     while (this.link(before, nextInBucket) !== slot) before = this.link(before, nextInBucket)
     this.setLink(before, nextInBucket, next)
   }
-  /** Adds a bucket when there is one for each key, and moves to it what belongs there. */
+  /** Adds a bucket when there is one per key, and moves the keys that belong to it. */
   private grow(): void {
     const buckets = this.round + this.split
     if (this.heads.length === 0) this.heads.push(new Int32Array(smallest).fill(none))
@@ -213,13 +213,14 @@ const doubled = <A extends Int32Array | Float64Array>(from: A, to: A): A => {
   return to
 }
 
-/** What the characters of a key are multiplied with, a number for each place: nobody outside can make keys collide. */
+/** Random multipliers, one for each position in a key, so that no outsider can craft colliding keys. */
 let multipliers = new Int32Array(0)
 
 /**
- * 32 bits of a key: the halves of a sum of products with random numbers, of the characters and the length, the upper half
- * first in use (multilinear hashing: Carter and Wegman 1979; Lemire and Kaser 2014). Whoever does not know the numbers
- * cannot do better with it than chance; the lower half, of which only tables of more than 65 536 keys use a few bits, is weaker.
+ * A 32-bit hash of a key: a sum of products of its characters and its length with random numbers (multilinear hashing:
+ * Carter and Wegman 1979; Lemire and Kaser 2014). The upper half is rotated down, so that it is used first. Without the
+ * numbers, an attacker can do no better than chance. The lower half is weaker; only tables of more than 65 536 keys use
+ * a few bits of it.
  */
 const fingerprint = (key: string): number => {
   const { length } = key
@@ -230,9 +231,9 @@ const fingerprint = (key: string): number => {
   return (sum >>> 16) | (sum << 16)
 }
 
-/** Those that there are stay as they are: the keys that are known are found by them. */
+/** Existing multipliers stay as they are, because stored keys are found with them. */
 const extend = (least: number): void => {
-  // Loading it takes as long as loading all of the guard: that is for whoever has a key.
+  // Loading this module takes as long as loading the whole guard, so it is loaded with the first key.
   const { randomFillSync } = process.getBuiltinModule("node:crypto")
   const longer = randomFillSync(new Int32Array(2 ** Math.ceil(Math.log2(Math.max(least, 64)))))
   longer.set(multipliers)

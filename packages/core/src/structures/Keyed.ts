@@ -1,23 +1,23 @@
 /**
- * A bounded map from a key to the state a gate keeps for it. Idle state is forgotten, and when the map is full the
- * least recently used goes first (second-chance order). No call pays for a sweep: each looks at a few entries at most.
+ * A bounded map from a key to the state a gate keeps for it. Idle state is evicted, and a full map evicts the least
+ * recently used state first (second-chance order). No call pays for a sweep: each looks at a few entries at most.
  *
- * Where a gate says how, only the keys in use are kept as its own objects; the others rest as a few numbers each, in the
- * order in which they were last used, and wake when they are asked for.
+ * If a gate says how, only recently used keys stay awake, as objects of the gate. The others rest as a few numbers
+ * each, in the order of their last use, and wake on the next call. Numbers without a source are our own judgement.
  */
 import * as Duration from "effect/Duration"
 import * as Range from "../Range.ts"
 import { KeyTable, none } from "./KeyTable.ts"
 
-/** How much a gate remembers of the keys it counts apart. */
+/** The bounds on the keys that a gate remembers. */
 export interface KeyOptions {
-  /** Keys that are remembered, a whole number of at least 1; keys in use may exceed it. @default 10_000 (ours) */
+  /** Number of keys remembered, a whole number of at least 1; keys in use may exceed it. @default 10_000 */
   readonly maxKeys?: number | undefined
-  /** How long an unused key is remembered; longer than 0. @default "1 hour" (ours) */
+  /** How long an unused key is remembered; longer than 0. @default "1 hour" */
   readonly idle?: Duration.Input | undefined
 }
 
-/** {@link KeyOptions} in the units that are counted in. Throws when one is out of its range. */
+/** {@link KeyOptions} in the units used internally. Throws when an option is out of its range. */
 export const settingsOf = (gate: string, options: KeyOptions): KeyedSettings => ({
   maxKeys: Range.whole(`${gate}: maxKeys`, options.maxKeys ?? 10_000, 1),
   idleMillis: Range.duration(`${gate}: idle`, options.idle ?? Duration.hours(1))
@@ -29,33 +29,33 @@ export interface KeyedSettings {
 }
 
 export interface Cell {
-  /** When the cell was last asked for; a time to come keeps it from being idle until then. */
+  /** The time of the cell's last use; a time in the future keeps it from being idle until then. */
   touchedAt: number
-  /** When the cell took its present place in the order of eviction. */
+  /** The time when the cell took its present place in the order of eviction. */
   placedAt: number
 }
 
-/** How the state of a key is written down in numbers. */
+/** The conversion of a key's state to numbers and back. */
 export interface Rest<C> {
-  /** How many numbers most states come to; longer ones take more room. */
+  /** The number of numbers that most states need; longer states take more room. */
   readonly width: number
-  /** The state of a cell that is not busy, none of it `NaN`; `undefined` when it must stay awake. */
+  /** The numbers of an idle cell, none of them `NaN`; `undefined` when it must stay awake. */
   readonly pack: (cell: C, now: number) => ReadonlyArray<number> | undefined
-  /** A cell in the state that was written down. */
+  /** Restores a cell from its numbers. */
   readonly unpack: (key: string, numbers: ReadonlyArray<number>) => C
-  /** Cells that are kept awake, and may be more only while they are busy. @default 10_000 (ours) */
+  /** Number of cells kept awake; busy cells may exceed it. @default 10_000 */
   readonly awake?: number | undefined
 }
 
-/** Whether a key is that of a scope, or of a part of it. */
+/** Whether a key is a scope or a part of it. */
 export const isUnder = (key: string, scope: string): boolean => key === scope || key.startsWith(`${scope}/`)
 
-/** How many entries one call may look at (ours). */
+/** Number of entries one call may look at. */
 const stride = 4
-/** Every how many calls idle entries are looked for, when no key is new; a power of two (ours). */
+/** Number of calls between two looks for idle entries when no key is new; a power of two. */
 const period = 64
 
-/** The columns of a state at rest: when it was last asked for, and the first of its numbers, up to one that is none. */
+/** The columns of a resting state: the time of its last use, then its numbers up to the first `NaN`. */
 const touchedAt = 0
 const first = 1
 
@@ -67,7 +67,7 @@ export class Keyed<C extends Cell> {
   private readonly onForget: ((cell: C) => void) | undefined
   private readonly mostAwake: number
   private readonly awake = new KeyTable<C>(0)
-  /** States at rest, with those of their numbers that the columns do not hold. */
+  /** Resting states, with the numbers that exceed the columns. */
   private readonly resting: KeyTable<ReadonlyArray<number> | undefined>
   private lastKey: string | undefined = undefined
   private lastCell: C | undefined = undefined
@@ -113,7 +113,7 @@ export class Keyed<C extends Cell> {
     return cell
   }
 
-  /** The state of a key, if there is one, to be looked at only; asking does not keep it alive. */
+  /** The state of a key, if there is one, for reading only; reading does not keep it alive. */
   peek(key: string): C | undefined {
     const cell = this.find(key)
     if (cell !== undefined) return cell
@@ -121,7 +121,7 @@ export class Keyed<C extends Cell> {
     return slot === none ? undefined : this.unpack(slot)
   }
 
-  /** Every state, to be looked at only, and at once. */
+  /** Every state, for reading only and without a pause during the iteration. */
   *entries(): IterableIterator<[string, C]> {
     const { awake, resting } = this
     for (let slot = awake.oldest; slot !== none; slot = awake.newer(slot)) yield [awake.key(slot), awake.value(slot)]
@@ -131,8 +131,8 @@ export class Keyed<C extends Cell> {
   }
 
   /**
-   * The states of a scope and of its parts, of `acme` and `acme/eu`, but for those at rest; without a scope all of them. To be
-   * looked at only, and at once.
+   * The states of a scope and of its parts, as of `acme` and `acme/eu`; without a scope, all states. Resting states are
+   * left out. For reading only and without a pause during the iteration.
    */
   *under(scope: string | undefined): IterableIterator<C> {
     for (const slot of this.awake.slots()) {
@@ -140,7 +140,7 @@ export class Keyed<C extends Cell> {
     }
   }
 
-  /** Every state that does not rest. It may be gone through bit by bit, whatever comes and goes meanwhile. */
+  /** Every state that is awake. The iteration may pause while states are added and removed. */
   *cells(): IterableIterator<C> {
     for (const slot of this.awake.slots()) yield this.awake.value(slot)
   }
@@ -150,7 +150,7 @@ export class Keyed<C extends Cell> {
     return slot === none ? undefined : this.awake.value(slot)
   }
 
-  /** The state of a key that rested. */
+  /** Wakes the resting state of a key. */
   private wake(key: string, now: number): C | undefined {
     const slot = this.resting.find(key)
     if (slot === none) return undefined
@@ -173,7 +173,7 @@ export class Keyed<C extends Cell> {
     return cell
   }
 
-  /** Lays the cells to rest that have been awake for the longest; never `current`, which is about to be used. */
+  /** Lays to rest the cells that have been awake longest; never `current`, which is about to be used. */
   private layDown(now: number, current: C): void {
     const { awake, resting } = this
     const { pack, width } = this.rest!
@@ -193,7 +193,7 @@ export class Keyed<C extends Cell> {
     }
   }
 
-  /** Forgets what is idle, and what is more than `most`: at first of what rests. */
+  /** Evicts idle states and those beyond `most`, resting states first. */
   private evict(now: number, most: number, current: C | undefined): void {
     const { resting } = this
     if (resting.size === 0) return this.evictAwake(now, most, current)
@@ -207,17 +207,18 @@ export class Keyed<C extends Cell> {
     }
   }
 
-  /** Forgets what is idle, and what is more than `most`; never `current`, which is about to be used. */
+  /** Evicts idle states and those beyond `most`; never `current`, which is about to be used. */
   private evictAwake(now: number, most: number, current: C | undefined): void {
     const { awake } = this
     for (let looked = 1; looked <= stride && awake.size > 0; looked++) {
       const slot = awake.oldest
       const cell = awake.value(slot)
       const excess = awake.size - most
-      // Places are taken in the order of time: no cell further on has gone unlooked at for longer.
+      // Cells are ordered by placement time, so no later cell has gone unchecked for longer.
       if (excess <= 0 && now - cell.placedAt < this.settings.idleMillis) return
       const idle = now - cell.touchedAt >= this.settings.idleMillis
-      // More than one too many: busy cells stood in the way before, and a second chance would let the map grow for ever.
+      // With more than one in excess, busy cells were in the way before; a second chance would let the map grow for
+      // ever.
       const spared = excess <= 0 || (excess === 1 && looked < stride && cell.touchedAt > cell.placedAt)
       if (cell === current || this.isBusy(cell) || (!idle && spared)) {
         cell.placedAt = now

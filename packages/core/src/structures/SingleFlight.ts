@@ -1,6 +1,6 @@
 /**
- * One load that many wait for. It runs in a fibre of its own, so that nobody who leaves takes it from the others; when
- * the last has left it is interrupted, unless whoever began it wants it all the same.
+ * One load shared by many waiting callers. It runs in its own fibre, so that a caller that leaves does not take it from
+ * the others. When the last caller leaves, the load is interrupted, unless it is marked as wanted anyway.
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -8,7 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import type { Timeline } from "../Timeline.ts"
 
 export class SingleFlight<A, E> {
-  /** When the load will be cut off, in milliseconds of the timeline; `Infinity` without a deadline. */
+  /** The time at which the load is cut off, in milliseconds of the timeline; `Infinity` without a deadline. */
   readonly deadline: number
   private readonly waiters = new Set<(exit: Exit.Exit<A, E>) => void>()
   private readonly onAbandoned: () => void
@@ -21,17 +21,20 @@ export class SingleFlight<A, E> {
     this.isWanted = isWanted
     this.onAbandoned = onAbandoned
   }
-  /** Takes the fibre of the load on board. `onEnd` hears how it ended, before all who wait. */
+  /** Attaches the fibre of the load. `onEnd` is told how it ended, before all waiting callers. */
   carry(fiber: Fiber.Fiber<A, E>, onEnd: (exit: Exit.Exit<A, E>) => void): void {
     this.fiber = fiber
     fiber.addObserver((exit) => {
       this.exit = exit
-      onEnd(exit)
-      for (const waiter of this.waiters) waiter(exit)
-      this.waiters.clear()
+      try {
+        onEnd(exit)
+      } finally {
+        for (const waiter of this.waiters) waiter(exit)
+        this.waiters.clear()
+      }
     })
   }
-  /** Waits for the load, but not past `dueAt`; after `softMillis` it leaves, and lets it go on. */
+  /** Waits for the load, at most until `dueAt`. After `softMillis` the caller leaves and the load continues. */
   join(
     timeline: Timeline,
     softMillis: number,

@@ -1,24 +1,24 @@
 /**
- * The calls of the last span of time, counted in equal buckets. A call leaves with its bucket, so that the window is
- * between one bucket less than its span and its span. Reading expires as writing does: after an idle hour it is empty.
+ * Counts of the calls in the last span of time, in equal buckets. A bucket expires as a whole, so the window covers its
+ * span or up to one bucket less. Reading expires old buckets as writing does: after an idle hour the window is empty.
  */
 import { exceeds, type Thresholds, type Window } from "./Window.ts"
 
-/** More than a bucket ever counts, with room below the end of its 32 bits. */
+/** A bound on the count of a bucket, well below the limit of its 32 bits. */
 const largestCount = 2 ** 31
 
-/** One more than what is written of a bucket's count: three of them make up a number of 53 bits. */
+/** One more than the largest packed count: three packed counts fit in a number of 53 bits. */
 const packedCount = 2 ** 17
 
 export class TimeWindow implements Window {
   private readonly thresholds: Thresholds
   private readonly bucketMillis: number
   private readonly buckets: number
-  /** Three counts a bucket: all, failed, slow. There is none as long as all calls are in the newest bucket. */
+  /** Three counts per bucket: all, failed, slow. Not allocated while all calls are in the newest bucket. */
   private counts: Uint32Array | undefined = undefined
   /** The number of the newest bucket since the origin of time; its slot is this modulo the number of buckets. */
   private newest = -Infinity
-  /** When the next bucket begins. */
+  /** The time when the next bucket begins. */
   private newestUntil = -Infinity
   private sumAll = 0
   private sumFailed = 0
@@ -52,7 +52,7 @@ export class TimeWindow implements Window {
     this.counts = undefined
     this.sumAll = this.sumFailed = this.sumSlow = 0
   }
-  /** Three numbers a bucket, oldest first. */
+  /** Three numbers per bucket, oldest first. */
   dump(now: number) {
     this.advance(now)
     return Array.from({ length: this.buckets }, (_, i) => this.bucket(this.newest - this.buckets + 1 + i)).flat()
@@ -65,7 +65,9 @@ export class TimeWindow implements Window {
     if (!buckets.every(([all, failed, slow]) => all <= largestCount && failed <= all && slow <= all)) return
     buckets.forEach((counts, i) => this.add(this.newest - this.buckets + 1 + i, ...counts))
   }
-  /** The number of the newest bucket, and then a number for each, from the newest as far back as there is anything. */
+  /**
+   * The number of the newest bucket, followed by one number per bucket, from the newest back to the oldest with calls.
+   */
   pack() {
     if (this.sumAll === 0) return []
     const numbers = [this.newest]
@@ -98,7 +100,7 @@ export class TimeWindow implements Window {
     return [counts[slot]!, counts[slot + 1]!, counts[slot + 2]!]
   }
   private slot(bucket: number) {
-    // The remainder, of negative numbers as well, in less time than the operator takes for numbers with a fraction.
+    // The modulo, correct for negative numbers too; faster than the operator for numbers with a fraction.
     return 3 * (bucket - this.buckets * Math.floor(bucket / this.buckets))
   }
   private add(bucket: number, all: number, failed: number, slow: number) {
@@ -113,7 +115,7 @@ export class TimeWindow implements Window {
     this.sumFailed += failed
     this.sumSlow += slow
   }
-  /** What was in the newest bucket alone, where it belongs among all. */
+  /** Spreads the totals, which were all in the newest bucket, over an array of buckets. */
   private spread() {
     const counts = new Uint32Array(3 * this.buckets)
     counts.set(this.bucket(this.newest), this.slot(this.newest))

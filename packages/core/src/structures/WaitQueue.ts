@@ -1,4 +1,4 @@
-/** A first-in-first-out queue in which anyone can leave from the middle; every operation is O(1). */
+/** A first-in-first-out queue whose waiters can leave from the middle; every operation is O(1). */
 
 export abstract class Waiter {
   next: Waiter | undefined = undefined
@@ -20,7 +20,7 @@ export class WaitQueue<W extends Waiter> {
     this.length++
   }
 
-  /** Takes a waiter out; does nothing when it is not in this queue. */
+  /** Removes a waiter; does nothing when it is not in this queue. */
   remove(waiter: W): void {
     if (waiter.queue !== (this as unknown as WaitQueue<Waiter>)) return
     if (waiter.previous === undefined) this.head = waiter.next as W | undefined
@@ -31,7 +31,7 @@ export class WaitQueue<W extends Waiter> {
     this.length--
   }
 
-  /** Takes out the one that came last. */
+  /** Removes and returns the last waiter. */
   pop(): W | undefined {
     const tail = this.tail
     if (tail !== undefined) this.remove(tail)

@@ -1,10 +1,10 @@
 /**
- * Records what goes over a transport to a file, without its secrets, and plays it again, so that a test runs without the
- * vendor. A recording in which a secret survives all the same is not written at all: the credentials that were used
- * are known to it, and are looked for in every encoding, also where the vendor repeats them.
+ * Records the traffic of a transport to a file, without its secrets, and replays it, so that a test runs without the
+ * vendor. A recording that still holds a secret is not written. The recorder knows the credentials that were used, and
+ * looks for them in every encoding, also where the vendor repeats them.
  *
- * A recording is for reading: a reviewer sees every byte of it. It is not for editing, which its checksum shows. For a
- * vendor that has state and refusals of its own, use its simulator.
+ * A recording is meant to be reviewed: every byte is readable. It is not meant to be edited, and its checksum shows if
+ * it was. For a vendor with state and refusals of its own, use its simulator.
  *
  * @example
  * ```ts
@@ -48,13 +48,14 @@ import * as Exchanges from "./Recorder/Exchanges.ts"
 import * as Recording from "./Recorder/Recording.ts"
 
 export interface RecordOptions {
-  /** The recording. It is replaced when the recording is done, and left as it is when there is none to write. */
+  /** The file of the recording. It is replaced once the recording is complete, and otherwise left as it is. */
   readonly file: string
-  /** Secrets to look for besides those that the credentials and the requests show. @default none */
+  /** Secrets to look for, besides those in the credentials and the requests. @default none */
   readonly secrets?: ReadonlyArray<Redacted.Redacted> | undefined
   /**
-   * Names of headers whose values may be recorded, besides those that are the same everywhere; any other value of a
-   * request counts as a secret. @default none
+   * Names of headers whose values may be recorded, besides those that are the same everywhere. Any other header value
+   * of a request counts as a secret.
+   * @default none
    */
   readonly showHeaders?: ReadonlyArray<string> | undefined
 }
@@ -63,21 +64,21 @@ export interface ReplayOptions {
   readonly file: string
 }
 
-/** A secret is still in the recording; nothing was written. It says where, and never which. */
+/** A secret is still in the recording, so nothing was written. Says where it is, never which one it is. */
 export class SecretSurvives extends Data.TaggedError("SecretSurvives")<{
   readonly file: string
-  /** The exchange, counted from 0. */
+  /** The index of the exchange, from 0. */
   readonly exchange: number
   readonly place: "request" | "response"
   readonly encoding: Redaction.Encoding
 }> {
   override get message() {
-    return `${this.file} is not written: a secret survives in the ${this.place} of exchange ${this.exchange}` +
+    return `${this.file} was not written: a secret survives in the ${this.place} of exchange ${this.exchange}` +
       (this.encoding === "plain" ? "" : `, written as ${this.encoding}`)
   }
 }
 
-/** The recording cannot be written there. */
+/** The recording cannot be written to this file. */
 export class RecordingUnwritable extends Data.TaggedError("RecordingUnwritable")<{
   readonly file: string
   readonly code: string
@@ -94,22 +95,22 @@ export class RecordingUnusable extends Data.TaggedError("RecordingUnusable")<{
   override get message() {
     switch (this.problem) {
       case "Missing":
-        return `${this.file} is not there or cannot be read; record it first`
+        return `${this.file} does not exist or cannot be read; record it first`
       case "NotARecording":
-        return `${this.file} is no recording`
+        return `${this.file} is not a recording`
       case "OtherVersion":
         return `${this.file} is a recording of another version; record it again`
       case "Changed":
-        return `${this.file} is not as it was recorded; record it again`
+        return `${this.file} was changed after it was recorded; record it again`
     }
   }
 }
 
-/** A request was made that the recording does not have, or not so often. */
+/** A request does not match any exchange left in the recording. */
 export class RecordingMismatch extends Data.TaggedError("RecordingMismatch")<{
   readonly file: string
   readonly method: string
-  /** Without its secrets. */
+  /** The path without its secrets. */
   readonly path: string
 }> {
   override get message() {
@@ -118,8 +119,8 @@ export class RecordingMismatch extends Data.TaggedError("RecordingMismatch")<{
 }
 
 /**
- * Records what an effect sends and receives, and writes it when the effect has succeeded. The clients have to be made
- * inside of the effect: one that is made already keeps its transport.
+ * Records the requests and responses of an effect, and writes them once it has succeeded. Clients must be made inside
+ * the effect, because a client keeps the transport that it was made with.
  */
 export const record = (options: RecordOptions) =>
 <A, E, R>(
@@ -150,7 +151,7 @@ export const record = (options: RecordOptions) =>
     return value
   })
 
-/** Answers what an effect sends from a recording: the same method, path and body, each exchange once and in order. */
+/** Replays a recording to an effect. Requests match by method, path and body; each exchange is used once, in order. */
 export const replay = ({ file }: ReplayOptions) =>
 <A, E, R>(
   self: Effect.Effect<A, E, R>
@@ -178,7 +179,7 @@ export const replay = ({ file }: ReplayOptions) =>
     return yield* mismatch ?? exit
   })
 
-/** Credentials that remember what they were asked for, as long as the recording is made. */
+/** Credentials that remember the secrets they return, for as long as the recording lasts. */
 const overheard = (credentials: Credentials, secrets: Set<string>): Credentials => {
   const hear = (read: Effect.Effect<Redacted.Redacted, CredentialUnavailable>) =>
     Effect.tap(read, (secret) => Effect.sync(() => secrets.add(Redacted.value(secret))))

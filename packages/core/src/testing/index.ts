@@ -1,2 +1,2 @@
-/** What helps to test code that calls vendors. `@breakwater/core/testing`. */
+/** Tools for testing code that calls vendors. `@breakwater/core/testing`. */
 export * as Recorder from "./Recorder.ts"

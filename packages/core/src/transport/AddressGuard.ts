@@ -1,7 +1,6 @@
 /**
- * Decides which addresses may be connected to: those that are reachable from anywhere, those that the operator allows,
- * and this machine when it is asked for by its own name. It judges addresses, not spellings: names are resolved and URLs
- * parsed before.
+ * Decides which addresses the transport may connect to: globally reachable ones, those that the operator allows, and
+ * this machine under its own names. It judges addresses, not spellings: names are resolved and URLs parsed beforehand.
  *
  * @example
  * ```ts
@@ -26,31 +25,33 @@ export { isHere } from "./Loopback.ts"
 
 export interface AddressGuardOptions {
   /**
-   * Addresses and blocks (`10.1.0.0/16`, `fd12::1`) that may be connected to besides those that are globally reachable.
-   * A metadata service is allowed by its own address only, never by a block that it is in. No part of loopback,
-   * unspecified, multicast or broadcast. @default none
+   * Addresses and blocks (`10.1.0.0/16`, `fd12::1`) allowed besides those that are globally reachable. A metadata
+   * service is allowed by its own address only, never by a block around it. Loopback, unspecified, multicast and
+   * broadcast addresses cannot be allowed.
+   * @default none
    */
   readonly allow?: ReadonlyArray<string> | undefined
-  /** Addresses and blocks that may not be connected to, whatever else is said. @default none */
+  /** Addresses and blocks that are always refused; overrides `allow` and `loopback`. @default none */
   readonly deny?: ReadonlyArray<string> | undefined
   /**
-   * Whether this machine may be connected to, over `http` as well as `https`: by a loopback address that is written as
-   * such, or as `localhost` or a name below it. For tests, simulators and sidecars. @default false
+   * Allows connections to this machine, over `http` as well as `https`: to a literal loopback address, to `localhost`,
+   * or to a name below it. For tests, simulators and sidecars.
+   * @default false
    */
   readonly loopback?: boolean | undefined
 }
 
 export interface AddressGuard {
-  /** Whether this machine may be connected to. */
+  /** Whether connections to this machine are allowed. */
   readonly loopback: boolean
   /**
-   * Why an address may not be connected to; `undefined` when it may. `name` is what led to it, where that is not the
-   * address itself: loopback is reached by its own names alone, and those lead nowhere else.
+   * Why an address is refused; `undefined` if it is allowed. `name` is the name that resolved to the address, if there
+   * was one. Loopback is reached by its own names alone, and these names lead nowhere else.
    */
   refusal(address: string, name?: string): string | undefined
 }
 
-/** Throws for what is neither address nor block, and for blocks that are never to be allowed. */
+/** Throws for a text that is neither address nor block, and for blocks that can never be allowed. */
 export const make = (options: AddressGuardOptions = {}): AddressGuard => {
   const loopback = options.loopback ?? false
   const allow = (options.allow ?? []).map((text) => parse("allow", text))
@@ -87,7 +88,7 @@ export const make = (options: AddressGuardOptions = {}): AddressGuard => {
       if (NetAddress.isLoopback(address) && isLocal && loopback) {
         return isIn(deny, address) ? "denied by the operator" : undefined
       }
-      if (name !== undefined && isLocal) return "a name of this machine, and not its address"
+      if (name !== undefined && isLocal) return "a name of this machine, which needs `loopback` and a loopback address"
       return judge(address)
     }
   }

@@ -1,13 +1,13 @@
 /**
  * Basic authentication (RFC 7617, section 2): the value of `Authorization` or `Proxy-Authorization` for a user and a
- * password, in UTF-8. A user holds no colon; a password may.
+ * password, in UTF-8. A user must not contain a colon; a password may.
  */
 
-/** The credentials as a header carries them. */
+/** Encodes the credentials as a header value. */
 export const encode = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`
 
-/** The user and the password of a header; `undefined` when it is of another scheme. */
+/** The user and the password of a header; `undefined` if it has another scheme. */
 export const decode = (header: string): { readonly user: string; readonly password: string } | undefined => {
   const [, encoded] = /^basic +(.*)$/is.exec(header) ?? []
   if (encoded === undefined) return undefined

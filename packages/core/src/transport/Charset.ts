@@ -1,15 +1,16 @@
 /**
- * The text of a body. It is read as UTF-8 and no other charset, even where its media type names one (RFC 9110, section
- * 8.3.2); JSON allows no other (RFC 8259, section 8.1). A shape or a log that only looks at the first bytes reads them one by one.
+ * The text of a body, always read as UTF-8, even if its media type names another charset (RFC 9110, section 8.3.2).
+ * JSON allows no other charset (RFC 8259, section 8.1). A shape or a log that needs only the first bytes reads each as
+ * one character.
  */
 
 /**
- * Reads a body as the web does ("UTF-8 decode" of the Encoding Standard): drops one byte order mark, and puts U+FFFD in
- * place of bytes that are not UTF-8.
+ * Decodes a body like the web ("UTF-8 decode" of the Encoding Standard): drops one byte order mark, and replaces
+ * invalid bytes with U+FFFD.
  */
 export const text = (body: Uint8Array): string => lenient.decode(body)
 
-/** Reads a body that has to be UTF-8, byte order mark and all; `undefined` when it is not. */
+/** Decodes a body that must be UTF-8, and keeps its byte order mark; `undefined` if it is not UTF-8. */
 export const strictText = (body: Uint8Array): string | undefined => {
   try {
     return strict.decode(body)
@@ -18,7 +19,7 @@ export const strictText = (body: Uint8Array): string | undefined => {
   }
 }
 
-/** The first bytes of a body as one character each (ISO 8859-1), for a body that may be anything. */
+/** The first bytes of any body, each as one character (ISO 8859-1). */
 export const head = (body: Uint8Array, bytes: number): string =>
   Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, bytes)).toString("latin1")
 

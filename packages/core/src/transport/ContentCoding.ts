@@ -1,8 +1,8 @@
 /**
- * Bodies that come packed: gzip, deflate, br, zstd, or a few of them one around the other (RFC 9110, section 8.4).
+ * Compressed bodies: gzip, deflate, br, zstd, or a few of them applied in turn (RFC 9110, section 8.4).
  *
- * Unpacking is where an answer of some kilobytes becomes gigabytes. What comes out is counted while it comes out, of each
- * layer, and nothing goes on beyond the limit or after it was cancelled.
+ * Decompression can turn a response of some kilobytes into gigabytes. The output of each layer is counted as it is
+ * produced, and decompression stops at the limit and on cancellation.
  */
 import {
   constants,
@@ -15,10 +15,10 @@ import {
 
 export type ContentCoding = "br" | "deflate" | "gzip" | "zstd"
 
-/** All of them, as a request asks for them. */
+/** All codings, as the value of `Accept-Encoding`. */
 export const accepted = "gzip, deflate, br, zstd"
 
-/** Nobody packs twice but by mistake, or to hide a bomb. */
+/** A body is compressed more than once only by mistake, or to hide a decompression bomb. */
 const maxLayers = 3
 
 const codings: ReadonlyMap<string, ContentCoding> = new Map<string, ContentCoding>([
@@ -29,13 +29,13 @@ const codings: ReadonlyMap<string, ContentCoding> = new Map<string, ContentCodin
   ["zstd", "zstd"]
 ])
 
-/** How a body was packed, in the order in which it was; `undefined` when it cannot be unpacked. */
+/** The codings of a body, in the order of their application; `undefined` if one is unknown or there are too many. */
 export const parse = (contentEncoding: string | ReadonlyArray<string>): ReadonlyArray<ContentCoding> | undefined => {
   const list = typeof contentEncoding === "string" ? contentEncoding : contentEncoding.join(",")
   const layers: Array<ContentCoding> = []
   for (const element of list.split(",")) {
     const name = element.trim().toLowerCase()
-    // Empty elements of a list are passed over (RFC 9110, section 5.6.1.2).
+    // Empty elements of a list are ignored (RFC 9110, section 5.6.1.2).
     if (name === "" || name === "identity") continue
     const coding = codings.get(name)
     if (coding === undefined || layers.length === maxLayers) return undefined
@@ -44,13 +44,16 @@ export const parse = (contentEncoding: string | ReadonlyArray<string>): Readonly
   return layers
 }
 
-/** What unpacking comes to: the body, or what is wrong with it. */
+/** The result of decompression: the body, or what is wrong with it. */
 export type Unpacked =
   | { readonly _tag: "Body"; readonly body: Uint8Array }
   | { readonly _tag: "TooLarge" }
   | { readonly _tag: "Broken"; readonly issue: string }
 
-/** Unpacks a body, off the main thread; `done` is called once and later, unless the returned function is called before. */
+/**
+ * Decompresses a body, off the main thread. Calls `done` once and asynchronously, unless the returned function has
+ * cancelled it.
+ */
 export const unpack = (
   layers: ReadonlyArray<ContentCoding>,
   packed: Uint8Array,
@@ -79,7 +82,7 @@ const unpackLayer = (
   let size = 0
   const end = (unpacked: Unpacked): void => {
     engine.removeAllListeners()
-    // A destroyed engine may still tell of an error.
+    // A destroyed engine may still emit an error.
     engine.on("error", () => {})
     engine.destroy()
     done(unpacked)
@@ -92,7 +95,7 @@ const unpackLayer = (
   engine.on("end", () => {
     end(
       engine.bytesWritten < packed.length
-        ? { _tag: "Broken", issue: `the ${coding} body goes on behind its end` }
+        ? { _tag: "Broken", issue: `the ${coding} body has data after its end` }
         : { _tag: "Body", body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) }
     )
   })
@@ -113,14 +116,14 @@ const engineOf = (coding: ContentCoding, packed: Uint8Array) => {
     case "br":
       return createBrotliDecompress({ chunkSize })
     case "deflate":
-      // Some servers send it without zlib's header, whose first byte ends in 8 (RFC 1950, section 2.2).
+      // Some servers omit zlib's header, whose first byte ends in 8 (RFC 1950, section 2.2).
       return (packed[0]! & 0x0f) === 0x08 ? createInflate({ chunkSize }) : createInflateRaw({ chunkSize })
     case "gzip":
       return createGunzip({ chunkSize })
     case "zstd":
       return createZstdDecompress({
         chunkSize,
-        // A frame names the window that is to be allocated for it; 8 MiB are allowed (RFC 9659, section 3).
+        // A frame declares the window to allocate; 8 MiB are allowed (RFC 9659, section 3).
         params: { [constants.ZSTD_d_windowLogMax]: 23 }
       })
   }

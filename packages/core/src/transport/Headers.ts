@@ -1,9 +1,9 @@
 /**
- * Header fields (RFC 9110, section 5): reading one of a response, and which names and values are safe to send.
+ * Header fields (RFC 9110, section 5): reads one from a response, and checks which names and values are safe to send.
  */
 import type { ResponseHeaders } from "./Transport.ts"
 
-/** The value of a header, by its name in lower case; the first, when it came several times. */
+/** The value of a header, by its name in lower case; the first value of a repeated header. */
 export const header = (headers: ResponseHeaders, name: string): string | undefined => {
   const value = headers[name]
   return value === undefined || typeof value === "string" ? value : value[0]
@@ -13,8 +13,8 @@ export const header = (headers: ResponseHeaders, name: string): string | undefin
 export const isToken = (text: string): boolean => token.test(text)
 
 /**
- * Whether a value is sent and read as it is. Stricter than section 5.5, which leaves bytes beyond ASCII to each reader and
- * lets every reader strip spaces: visible ASCII with spaces and tabs inside, none at either end.
+ * Whether a value arrives as it was sent: visible ASCII with spaces and tabs inside, none at either end. This is
+ * stricter than section 5.5, which leaves bytes beyond ASCII to each reader and lets every reader strip spaces.
  */
 export const isFieldValue = (value: string): boolean =>
   !invisible.test(value) && !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1))

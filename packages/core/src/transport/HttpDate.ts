@@ -1,6 +1,6 @@
 /**
- * Dates of HTTP (RFC 9110, section 5.6.7), as Unix time in milliseconds. `Date.parse` alone takes almost any text with a
- * number in it for a date (`5` is the year 2001), and reads asctime, the format without a zone, in local time.
+ * Dates of HTTP (RFC 9110, section 5.6.7), as Unix time in milliseconds. `Date.parse` alone accepts almost any text
+ * with a number in it (`5` is the year 2001). It also reads asctime, the format without a zone, as local time.
  */
 import { header } from "./Headers.ts"
 import type { ResponseHeaders } from "./Transport.ts"
@@ -12,7 +12,7 @@ export const parse = (text: string): number | undefined => {
   return Number.isNaN(millis) ? undefined : millis
 }
 
-/** When a response was made, by the clock of its server (section 6.6.1); `undefined` where it does not say. */
+/** The time of a response by its server's clock (section 6.6.1); `undefined` if it has no valid `Date`. */
 export const ofResponse = (headers: ResponseHeaders): number | undefined => parse(header(headers, "date") ?? "")
 
 /** IMF-fixdate, and the format of RFC 850. */

@@ -1,16 +1,21 @@
-/** How large requests and answers may be, apart from their bodies, and whether bodies may come packed. */
+/** Limits on requests and responses, apart from the size of their bodies, and the switch for compressed bodies. */
 import * as Range from "../Range.ts"
 
 export interface MessageOptions {
-  /** The longest URL that is sent, in characters; a whole number of at least 1. @default 8_192 (RFC 9110, section 4.1, asks of everybody to take 8000) */
+  /**
+   * The longest URL sent, in characters; a whole number of at least 1.
+   * @default 8_192 (RFC 9110, section 4.1: support at least 8000)
+   */
   readonly maxUrlLength?: number | undefined
-  /** The largest headers that are sent, in bytes; a whole number of at least 1. @default 16_384 (what a server in Node takes) */
+  /**
+   * The largest headers sent, in bytes; a whole number of at least 1. @default 16_384 (the limit of a server in Node)
+   */
   readonly maxRequestHeaderBytes?: number | undefined
-  /** How many headers an answer may have; a whole number of at least 1. @default 256 (ours) */
+  /** The most headers of a response; a whole number of at least 1. @default 256 */
   readonly maxResponseHeaders?: number | undefined
   /**
-   * Whether bodies may come packed: gzip, deflate, br or zstd. Where they may not, an answer that is packed nevertheless is
-   * no answer. @default true (ours)
+   * Whether responses may be compressed: gzip, deflate, br or zstd. If `false`, a compressed response is rejected.
+   * @default true
    */
   readonly compression?: boolean | undefined
 }
@@ -23,7 +28,7 @@ export interface MessageLimits {
   readonly compression: boolean
 }
 
-/** Completes the options. Throws when one is out of its range. */
+/** Completes the options. Throws if one is out of its range. */
 export const make = (options: MessageOptions): MessageLimits => ({
   maxUrlLength: Range.whole("UndiciTransport: maxUrlLength", options.maxUrlLength ?? 8_192, 1),
   maxRequestHeaderBytes: Range.whole(

@@ -1,4 +1,4 @@
-/** Why a connection was not made, carried through undici to the requests that wait for it. */
+/** Carries the reason for a failed connection through undici, to the requests that wait for it. */
 import type { Reason } from "../Reason.ts"
 
 export class NoConnection extends Error {

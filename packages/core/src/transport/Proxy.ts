@@ -1,6 +1,6 @@
 /**
- * Which proxy leads to a host, if any, as the environment or the operator says. Only `https` goes through one, by a
- * tunnel (`CONNECT`) in which TLS is spoken with the vendor itself. Never this machine.
+ * Selects the proxy to a host, from the environment or the operator's setting. Only `https` goes through a proxy, in a
+ * tunnel (`CONNECT`) that carries TLS with the vendor itself. This machine is always reached directly.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -15,28 +15,29 @@ import { isHere } from "./Loopback.ts"
 import { TransportMisconfigured } from "./Transport.ts"
 
 /**
- * - `"environment"`: `https_proxy`, or else `all_proxy`, except for what `no_proxy` lists; each also in capitals, and in
- *   small letters first. In `no_proxy`: hosts (and with each what is below it), `*.example.com`, addresses, blocks, `*`, each
- *   with `:port` where it is meant for one port.
- * - a URL: that proxy for every host; with a user or password in it, it must be `Redacted`.
- * - `false`: none, whatever the environment says.
+ * - `"environment"`: `https_proxy`, or else `all_proxy`, except for the hosts in `no_proxy`. Each name is also read in
+ * capitals; lower case wins. `no_proxy` lists hosts (which include their subdomains), `*.example.com`, addresses,
+ * blocks
+ *   or `*`, each with `:port` to limit it to one port.
+ * - a URL: that proxy for every host. A URL with a user or password must be `Redacted`.
+ * - `false`: no proxy, regardless of the environment.
  */
 export type ProxySetting = "environment" | URL | Redacted.Redacted<URL> | false
 
 export interface Proxy {
-  /** Without brackets. */
+  /** Host name or address, without brackets. */
   readonly hostname: string
   readonly port: number
-  /** Whether TLS is spoken with the proxy itself. */
+  /** Whether the connection to the proxy itself uses TLS. */
   readonly isTls: boolean
   /** The value of `Proxy-Authorization`. */
   readonly authorization: Redacted.Redacted | undefined
 }
 
-/** The proxy to a host, without brackets; `undefined` when it is reached directly. */
+/** The proxy to a host (without brackets); `undefined` for a direct connection. */
 export type Route = (hostname: string, port: number) => Proxy | undefined
 
-/** Reads the environment where it is told to. Throws for a URL that is none of a proxy. */
+/** Selects proxies by a setting. Throws if a URL is not that of a proxy. */
 export const route = (setting: ProxySetting = "environment"): Effect.Effect<Route, TransportMisconfigured> => {
   if (setting === "environment") return fromEnvironment
   if (setting === false) return Effect.succeed(() => undefined)
@@ -45,7 +46,7 @@ export const route = (setting: ProxySetting = "environment"): Effect.Effect<Rout
     throw new Error("Proxy: a URL with a user or password in it must be Redacted")
   }
   const proxy = read(url)
-  if (proxy === undefined) throw new Error("Proxy: must be an http or https URL of a host and no path")
+  if (proxy === undefined) throw new Error("Proxy: must be an http or https URL without path, query or fragment")
   return Effect.succeed(exceptHere(() => proxy))
 }
 
@@ -58,7 +59,7 @@ const fromEnvironment: Effect.Effect<Route, TransportMisconfigured> = Effect.gen
   const proxy = read(URL.parse(text.includes("://") ? text : `http://${text}`))
   if (proxy === undefined) {
     return yield* new TransportMisconfigured({
-      message: `${name} must be an http or https URL of a host and no path, or not be set`
+      message: `${name} must be an http or https URL without path, query or fragment, or unset`
     })
   }
   const [, exceptions] = (yield* firstOf("no_proxy", "NO_PROXY")) ?? []
@@ -94,7 +95,7 @@ const read = (url: URL | null): Proxy | undefined => {
   }
 }
 
-/** What is no percent-encoding stands for itself. */
+/** Decodes percent-encoding; a malformed text stays as it is. */
 const decoded = (text: string): string => Result.getOrElse(Result.try(() => decodeURIComponent(text)), () => text)
 
 const exceptionsIn = (text: string): (hostname: string, port: number) => boolean => {
@@ -106,7 +107,7 @@ const exceptionsIn = (text: string): (hostname: string, port: number) => boolean
 }
 
 const exception = (entry: string): (host: string, port: number) => boolean => {
-  // A port stands behind a name, an IPv4 address, or brackets; an IPv6 address without them has none.
+  // A port follows a name, an IPv4 address or brackets; an IPv6 address without brackets has no port.
   const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(entry) ??
     [undefined, undefined, entry]
   const isPort = (at: number) => port === undefined || Number(port) === at

@@ -1,11 +1,11 @@
 /**
- * Redirects, for vendors that need them: as many as the request allows, under the rules of the first request at every
- * hop, and nothing secret ever crosses an origin.
+ * Follows redirects, up to the request's limit. Every hop obeys the rules of the first request, and no secret crosses
+ * to another origin.
  *
- * Methods and bodies go as RFC 9110, section 15.4, says and as every client does it: 303 turns what is no HEAD into a
- * GET, 301 and 302 turn a POST into one, 307 and 308 repeat the request as it was. To another origin goes only a GET or
- * a HEAD, with no header but those that say what is understood; a request that would take a body or a write elsewhere
- * is refused.
+ * Methods and bodies follow RFC 9110, section 15.4, and the habits of all clients. 303 turns every request but a HEAD
+ * into a GET; 301 and 302 turn a POST into one. 307 and 308 repeat the request unchanged. Another origin gets only a
+ * GET or a HEAD, with content negotiation and `User-Agent` as its only headers. A redirect that would send a body or a
+ * write to another origin is refused.
  */
 import { ConnectFailed, InvalidResponse, type Reason, Timeout } from "../Reason.ts"
 import type { Fate } from "../Safety.ts"
@@ -20,17 +20,17 @@ export const following = (send: Send): Send => (request, receiver) => {
   return () => chain.cancel()
 }
 
-/** A request and those that it is redirected to, as one. */
+/** A request and its redirects, as one. */
 class Chain implements Receiver {
   private readonly send: Send
   private readonly receiver: Receiver
   private request: TransportRequest
   private cancelHop: () => void = () => {}
-  /** Where the answer that is being read redirects to. */
+  /** The target of the redirect whose body is being read. */
   private next: TransportRequest | InvalidResponse | undefined = undefined
   private hops = 0
   private isOver = false
-  /** What became of the requests that were answered with a redirect. */
+  /** The fate of the requests that were answered with a redirect. */
   private fate: Fate = "NotSent"
 
   constructor(send: Send, request: TransportRequest, receiver: Receiver) {
@@ -60,9 +60,9 @@ class Chain implements Receiver {
     } else if (typeof location === "string") {
       this.next = redirected(this.request, status, location)
     } else {
-      this.next = new InvalidResponse(status, "redirected to several places")
+      this.next = new InvalidResponse(status, "redirected to several URLs")
     }
-    // A repetition was asked for, so this time nothing was done; any other redirect may follow a deed.
+    // 307 and 308 ask for a repetition, so nothing was done yet; any other redirect may follow a completed write.
     if (this.fate !== "Unknown") this.fate = status === 307 || status === 308 ? "Rejected" : "Unknown"
     if (this.next instanceof InvalidResponse) {
       const reason = this.next
@@ -82,7 +82,7 @@ class Chain implements Receiver {
     if (next === undefined) return this.receiver.onEnd(body)
     this.next = undefined
     this.request = next as TransportRequest
-    // The connection that has brought the redirect is free one turn later, and is the one to follow it.
+    // The connection that delivered the redirect is free one turn later, and can be reused.
     const turn = setImmediate(() => this.start())
     this.cancelHop = () => clearImmediate(turn)
   }
@@ -92,7 +92,7 @@ class Chain implements Receiver {
   }
 }
 
-/** What fails after a redirect may have been done before it. */
+/** A failure after a redirect: the request before it may have had an effect. */
 const afterRedirect = (reason: Reason, fate: Fate): Reason => {
   switch (reason._tag) {
     case "ConnectFailed":
@@ -100,11 +100,11 @@ const afterRedirect = (reason: Reason, fate: Fate): Reason => {
     case "Timeout":
       return reason.fate === "NotSent" ? new Timeout(reason.phase, reason.limitMillis, fate) : reason
     case "InvalidRequest":
-      return new InvalidResponse(undefined, `redirected to where nothing can be sent: ${reason.issue}`)
+      return new InvalidResponse(undefined, `the redirect cannot be followed: ${reason.issue}`)
     case "InvalidResponse":
     case "ResponseTooLarge":
     case "ConnectionLost":
-    // A transport gives no others.
+    // The transport gives no other reasons.
     case "CircuitOpen":
     case "RateLimitExceeded":
     case "BulkheadFull":
@@ -122,16 +122,16 @@ const afterRedirect = (reason: Reason, fate: Fate): Reason => {
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** The request that a redirect asks for, or why it is not made. No place is named: a vendor may have put a secret in it. */
+/** The request that a redirect asks for, or why it is not made. The target is not named: it may hold a secret. */
 const redirected = (
   request: TransportRequest,
   status: number,
   location: string
 ): TransportRequest | InvalidResponse => {
   const url = URL.parse(location, request.origin + request.path)
-  if (url === null) return new InvalidResponse(status, "redirected to what is no URL")
+  if (url === null) return new InvalidResponse(status, "redirected to an invalid URL")
   if (url.protocol !== "https:" && !(url.protocol === "http:" && request.origin.startsWith("http:"))) {
-    return new InvalidResponse(status, "redirected to what is not https")
+    return new InvalidResponse(status, "redirected to a URL that is not https")
   }
   if (HttpUrl.hasUserInfo(url)) {
     return new InvalidResponse(status, "redirected to a URL with user info")
@@ -159,7 +159,7 @@ const redirected = (
   }
 }
 
-/** What another origin may hear: what is understood, and who asks. */
+/** The headers that another origin may see: content negotiation and `User-Agent`. */
 const harmless: ReadonlySet<string> = new Set(["accept", "accept-encoding", "accept-language", "user-agent"])
 
 const only = (headers: ReadonlyArray<string>, mayPass: (name: string) => boolean): ReadonlyArray<string> =>

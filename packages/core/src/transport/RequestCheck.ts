@@ -1,13 +1,13 @@
 /**
- * What is refused before anything is sent: whatever a server, or a proxy on the way, could read as something other than
- * was meant. A line break in a value starts a header of its own, a header about framing a request of its own.
+ * Rejects requests that a server, or a proxy on the way, could read differently from their meaning. A line break in a
+ * value starts another header, and a header about framing starts another request.
  */
 import { InvalidRequest } from "../Reason.ts"
 import * as Headers from "./Headers.ts"
 import type { MessageLimits } from "./MessageLimits.ts"
 import type { Send, TransportRequest } from "./Transport.ts"
 
-/** Lets pass only what can be sent as it is meant; the receiver of anything else hears an `InvalidRequest`. */
+/** Passes valid requests on to `send`; the receiver of any other request gets an `InvalidRequest`. */
 export const checked = (limits: MessageLimits, send: Send): Send => (request, receiver) => {
   const invalid = check(request, limits)
   if (invalid === undefined) return send(request, receiver)
@@ -20,14 +20,14 @@ export const checked = (limits: MessageLimits, send: Send): Send => (request, re
   }
 }
 
-/** What is wrong with a request; it names the place, and never the value. */
+/** The flaw of a request; it names the place, never the value. */
 export const check = (request: TransportRequest, limits: MessageLimits): InvalidRequest | undefined => {
   const { body, headers, method, origin, path } = request
-  if (!Headers.isToken(method) || method === "CONNECT") return new InvalidRequest("the method is none that can be sent")
+  if (!Headers.isToken(method) || method === "CONNECT") return new InvalidRequest("invalid method")
   if (body !== undefined && body.length > 0 && bodiless.has(method)) {
-    return new InvalidRequest(`a ${method} has no body`)
+    return new InvalidRequest(`a ${method} must not have a body`)
   }
-  if (!target.test(path)) return new InvalidRequest("the path holds characters that have to be encoded")
+  if (!target.test(path)) return new InvalidRequest("the path holds characters that must be encoded")
   if (origin.length + path.length > limits.maxUrlLength) {
     return new InvalidRequest(`the URL is longer than ${limits.maxUrlLength} characters`)
   }
@@ -41,17 +41,17 @@ const checkHeaders = (headers: ReadonlyArray<string>, limits: MessageLimits): In
     const name = headers[i]!
     const value = headers[i + 1]
     const kind = kindOf(name)
-    if (kind === notToken) return new InvalidRequest("the name of a header is none that can be sent")
-    if (kind === framing) return new InvalidRequest(`the header ${name} is not for the caller to set`)
+    if (kind === notToken) return new InvalidRequest("invalid header name")
+    if (kind === framing) return new InvalidRequest(`the header ${name} must not be set by the caller`)
     if (value === undefined) return new InvalidRequest(`the header ${name} has no value`)
     if (!Headers.isFieldValue(value)) {
       return new InvalidRequest(`the header ${name} holds characters that cannot be sent`)
     }
     if (kind > framing) {
-      if ((singular & kind) !== 0) return new InvalidRequest(`the header ${name} is there twice`)
+      if ((singular & kind) !== 0) return new InvalidRequest(`the header ${name} is set twice`)
       singular |= kind
     }
-    // As it is written: name, colon, space, value, line break.
+    // As written: name, colon, space, value, line break.
     bytes += name.length + value.length + 4
   }
   return bytes > limits.maxRequestHeaderBytes
@@ -62,10 +62,10 @@ const checkHeaders = (headers: ReadonlyArray<string>, limits: MessageLimits): In
 /** A path and a query, without a fragment. */
 const target = /^\/[\x21\x22\x24-\x7e]*$/
 
-/** A server that expects no body takes its bytes for the next request. */
+/** A server that expects no body reads its bytes as the next request. */
 const bodiless: ReadonlySet<string> = new Set(["GET", "HEAD", "TRACE"])
 
-/** What says where a message ends, where it goes and what becomes of its connection (RFC 9110, section 7.6.1). */
+/** Headers that control the end of a message, its target or its connection (RFC 9110, section 7.6.1). */
 const framingNames: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
@@ -80,13 +80,13 @@ const framingNames: ReadonlySet<string> = new Set([
   "upgrade"
 ])
 
-// Beyond `framing`, a kind is a bit of its own: a header of which two would contradict each other.
+// Kinds above `framing` are bits, one for each header that must not appear twice.
 const ordinary = 0
 const notToken = 1
 const framing = 2
 const singularNames: ReadonlyMap<string, number> = new Map([["authorization", 4], ["content-type", 8]])
 
-/** Names are few, and asked for with every request. */
+/** Caches the kinds of names: there are few names, and every request uses them. */
 const kinds = new Map<string, number>()
 const maxKinds = 1_000
 

@@ -1,7 +1,7 @@
 /**
- * Names into addresses that may be connected to. Every address that a name has is checked, and one that is forbidden
- * refuses the name: an answer of good and bad addresses is how DNS rebinding looks. What was checked is what is connected
- * to; between the two nobody asks again.
+ * Resolves names to addresses that the guard allows. Every address of a name is checked, and a single forbidden one
+ * refuses the name: a mix of good and bad addresses is the mark of DNS rebinding. Connections use the addresses that
+ * were checked, without a second lookup.
  */
 import * as Cache from "effect/Cache"
 import type * as Duration from "effect/Duration"
@@ -13,32 +13,32 @@ import { ConnectFailed } from "../Reason.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
 import { isLocalName } from "./Loopback.ts"
 
-/** Asks for the addresses of a name. */
+/** Looks up the addresses of a name. */
 export type Lookup = (name: string) => Effect.Effect<ReadonlyArray<string>, unknown>
 
 export interface ResolverOptions {
   /**
-   * How long the addresses of a name are used before it is asked for again; longer than 0. What was not found or not
-   * allowed is asked for every time. @default 30 seconds (ours: the system's resolver does not say how long they hold)
+   * How long the addresses of a name are reused; longer than 0. Failed and refused lookups are not cached.
+   * @default 30 seconds, because the system's resolver does not report a lifetime
    */
   readonly timeToLive?: Duration.Input | undefined
-  /** Names that are remembered, a whole number of at least 1; the oldest is forgotten. @default 1_000 (ours) */
+  /** Names in the cache, a whole number of at least 1; the oldest is evicted. @default 1_000 */
   readonly names?: number | undefined
-  /** How long the system is waited for; longer than 0. @default 10 seconds (ours) */
+  /** The time limit of a lookup; longer than 0. @default 10 seconds */
   readonly timeout?: Duration.Input | undefined
   /**
-   * Who is asked instead of the system; for tests.
+   * The lookup to use instead of the system's; for tests.
    * @default the system's resolver, and both loopback addresses for `localhost` and names below it
    */
   readonly lookup?: Lookup | undefined
 }
 
 export interface Resolver {
-  /** The addresses of a name, none of them forbidden, at least one. Those who ask at once share the answer. */
+  /** The addresses of a name: at least one, and none forbidden. Concurrent calls share one lookup. */
   addresses(name: string): Effect.Effect<ReadonlyArray<string>, ConnectFailed>
 }
 
-/** Throws when an option is out of its range. */
+/** Makes a resolver. Throws if an option is out of its range. */
 export const make = (guard: AddressGuard, options: ResolverOptions = {}): Effect.Effect<Resolver> => {
   const timeToLive = Range.duration("Resolver: timeToLive", options.timeToLive ?? "30 seconds")
   const timeout = Range.duration("Resolver: timeout", options.timeout ?? "10 seconds")

@@ -1,14 +1,14 @@
 /**
- * `Retry-After` (RFC 9110, section 10.2.3): how long a server asks its callers to stay away.
+ * `Retry-After` (RFC 9110, section 10.2.3): how long a server asks its callers to wait.
  */
 import { header } from "./Headers.ts"
 import * as HttpDate from "./HttpDate.ts"
 import type { ResponseHeaders } from "./Transport.ts"
 
 /**
- * The pause that a response asks for, in milliseconds; `undefined` where it asks for none that can be read. A date is
- * read against the response's own `Date`, so that a wrong clock on either side does not matter, and against our clock
- * where there is none. Decimals are accepted beside the whole seconds of the RFC.
+ * The requested wait in milliseconds; `undefined` if the header is absent or invalid. A date is compared with the
+ * response's own `Date`, so a wrong clock on either side does not matter. Without a `Date`, it is compared with our
+ * clock. Decimals are accepted besides the whole seconds of the RFC.
  */
 export const millis = (headers: ResponseHeaders, wallClockMillis: number): number | undefined => {
   const value = header(headers, "retry-after")?.trim() ?? ""

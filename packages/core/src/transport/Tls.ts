@@ -1,7 +1,7 @@
 /**
- * Whom the transport believes to be the vendor, and as whom it speaks to it. Certificates are always verified, and nothing
- * before TLS 1.2 is spoken; neither can be switched off, here or by the environment. Revocation is not looked up: Node has no
- * means of its own for it, and pins are the answer to an authority that certifies whom it should not.
+ * TLS settings: which server certificates to trust, and which client certificate to present. Certificates are always
+ * verified, and TLS 1.2 is the lowest version; neither can be switched off, here or by the environment. Revocation is
+ * not checked, because Node has no means for it. Pins protect against an authority that issues wrong certificates.
  *
  * @example
  * ```ts
@@ -27,43 +27,44 @@ import {
 import { ConnectFailed } from "../Reason.ts"
 import { NoConnection } from "./NoConnection.ts"
 
-/** What the transport shows to a vendor that wants to know who calls. */
+/** The certificate that the transport presents to vendors that ask for one. */
 export interface ClientCertificate {
-  /** The certificate, and behind it those that vouch for it, as PEM. */
+  /** The certificate, followed by its intermediates, as PEM. */
   readonly certificate: string
   /** Its private key, as PEM. */
   readonly key: Redacted.Redacted
-  /** What the key is encrypted with. @default it is not */
+  /** The passphrase of the key. @default the key is not encrypted */
   readonly passphrase?: Redacted.Redacted | undefined
 }
 
 export interface TlsOptions {
-  /** The lowest version that is spoken. @default TLSv1.2 */
+  /** The lowest TLS version. @default TLSv1.2 */
   readonly minVersion?: "TLSv1.2" | "TLSv1.3" | undefined
-  /** Certificates of authorities that are trusted besides Node's own roots, each as PEM. @default none */
+  /** Certificates of authorities to trust besides Node's own roots, each as PEM. @default none */
   readonly ca?: ReadonlyArray<string> | undefined
-  /** Whether Node's own roots are trusted; without them there must be a `ca`. @default true */
+  /** Whether to trust Node's own roots; without them `ca` is required. @default true */
   readonly defaultRoots?: boolean | undefined
-  /** What is shown to vendors that ask for a certificate. @default none */
+  /** The client certificate, for vendors that ask for one. @default none */
   readonly client?: ClientCertificate | undefined
   /**
-   * Public keys, at least two of them, as `sha256/` and the base64 of the SHA-256 of the key (its SubjectPublicKeyInfo,
-   * RFC 7469). One must be among those that vouch for the vendor's certificate or its own; another is the backup, for the
-   * day on which the first is lost. They hold for every host of the transport: a vendor with pins has its own. Sessions are
-   * then not resumed, for a resumed one shows no certificate. @default none
+   * Pinned public keys, at least two, each as `sha256/` and the base64 of the SHA-256 of the key (its
+   * SubjectPublicKeyInfo, RFC 7469). The vendor's certificate, or one that certifies it, must have one of these keys. A
+   * second one is the backup in case the first key is lost. Pins apply to every host of the transport, so a vendor with
+   * pins needs its own transport. Sessions are then not resumed, because a resumed session shows no certificate.
+   * @default none
    */
   readonly pins?: ReadonlyArray<string> | undefined
 }
 
 export interface Tls {
-  /** For connections to a vendor. */
+  /** Options of connections to a vendor. */
   readonly vendor: ConnectionOptions
-  /** For connections to a proxy: the same trust, without pins and client certificate. */
+  /** Options of connections to a proxy: the same trust, without pins and client certificate. */
   readonly proxy: ConnectionOptions
   readonly resumesSessions: boolean
 }
 
-/** Throws for pins that are none or too few, for PEM that is none, and for a key that is not the certificate's. */
+/** Throws for invalid or too few pins, for invalid PEM, and for a key that does not belong to the certificate. */
 export const make = (options: TlsOptions = {}): Tls => {
   const { ca = [], client, defaultRoots = true, minVersion = "TLSv1.2" } = options
   if (minVersion !== "TLSv1.2" && minVersion !== "TLSv1.3") {
@@ -75,7 +76,7 @@ export const make = (options: TlsOptions = {}): Tls => {
 
   const trust: SecureContextOptions = {
     minVersion,
-    // Keys too weak to be trusted: nothing below 112 bits of security, as OpenSSL's level 2 has it.
+    // Rejects keys below 112 bits of security, as OpenSSL's level 2 defines it.
     ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=2`,
     ...(ca.length === 0 ? undefined : { ca: defaultRoots ? [...getCACertificates("default"), ...ca] : [...ca] })
   }
@@ -84,7 +85,7 @@ export const make = (options: TlsOptions = {}): Tls => {
     key: Redacted.value(client.key),
     ...(client.passphrase === undefined ? undefined : { passphrase: Redacted.value(client.passphrase) })
   }
-  // Said at every connection: what is not said is taken from NODE_TLS_REJECT_UNAUTHORIZED, whenever it may be set.
+  // Set on every connection: Node would otherwise read NODE_TLS_REJECT_UNAUTHORIZED, which may be set at any time.
   const always = { rejectUnauthorized: true, minDHSize: 2_048 }
   return {
     vendor: {
@@ -121,7 +122,7 @@ const readPem = <A>(rule: string, read: () => A): A => {
   try {
     return read()
   } catch {
-    // What OpenSSL says may hold what it was given.
+    // OpenSSL's message may quote its input.
     throw new Error(`Tls: ${rule}`)
   }
 }
@@ -131,8 +132,8 @@ const checkWithPins = (pins: ReadonlySet<string>) => (host: string, shown: PeerC
     (isPinned(pins, shown) ? undefined : new NoConnection(new ConnectFailed("Pin")))
 
 /**
- * Goes up from the vendor's own certificate, only by signatures that hold: who sends a pinned certificate along without
- * having been certified by it, is not pinned.
+ * Climbs from the vendor's own certificate, only along valid signatures. A pinned certificate that is merely sent along
+ * does not count, unless it certifies the one below it.
  */
 const isPinned = (pins: ReadonlySet<string>, shown: PeerCertificate): boolean => {
   let certificate = new X509Certificate(shown.raw)

@@ -1,6 +1,6 @@
 /**
- * The socket, as the rest of the house sees it: one request, one whole answer or one reason, cancellable at any moment.
- * It knows nothing of vendors, policies or schemas.
+ * The transport interface: one request, one complete response or one reason, cancellable at any time. It knows nothing
+ * of vendors, policies or schemas.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -8,7 +8,7 @@ import type { Reason } from "../Reason.ts"
 
 export { header } from "./Headers.ts"
 
-/** A request, ready to be written. */
+/** A request, ready to be sent. */
 export interface TransportRequest {
   readonly method: string
   /** Scheme, host and port. */
@@ -18,37 +18,37 @@ export interface TransportRequest {
   /** Names and values in turn. */
   readonly headers: ReadonlyArray<string>
   readonly body: string | Uint8Array | undefined
-  /** How long a new connection may take to come about, in milliseconds. */
+  /** The limit for a new connection, in milliseconds. */
   readonly connectTimeoutMillis: number
-  /** The largest body that is read, as it travels and as it is unpacked. */
+  /** The largest body in bytes, both as received and decompressed. */
   readonly maxBodyBytes: number
-  /** How many redirects are followed; 0 for none. */
+  /** The most redirects followed; 0 for none. */
   readonly maxRedirects: number
 }
 
-/** Header names in lower case; a name that came several times has several values. */
+/** Header names in lower case; a repeated header has several values. */
 export type ResponseHeaders = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
 /**
- * Hears what becomes of a request: `onSent`, `onHeaders`, `onProgress` for each piece of the body and `onEnd` in this
- * order, or `onError` after any of them.
+ * Receives the progress of a request: `onSent`, `onHeaders`, `onProgress` for each piece of the body and `onEnd` in
+ * this order, or `onError` after any of them.
  */
 export interface Receiver {
-  /** There is a connection, and the first byte is about to leave. Not told again when a redirect is followed. */
+  /** A connection is ready, and the first byte is about to be sent. Not repeated for a redirect that is followed. */
   onSent(): void
-  /** Status and headers of the answer have come; not of a redirect that is followed. */
+  /** Status and headers of the response have arrived. Not called for a redirect that is followed. */
   onHeaders(status: number, headers: ResponseHeaders): void
-  /** A piece of the body has come. */
+  /** A piece of the body has arrived. */
   onProgress(): void
-  /** The body is whole. */
+  /** The body is complete. */
   onEnd(body: Uint8Array): void
-  /** There will be no answer. */
+  /** The request has failed; no response follows. */
   onError(reason: Reason): void
 }
 
 /**
- * Starts a request. The receiver is never called before `send` has returned, and never after the returned function has
- * been called, which ends the request and gives back its socket.
+ * Starts a request and returns a function that cancels it and releases its socket. The receiver is never called before
+ * `send` has returned, and never after the request was cancelled.
  */
 export type Send = (request: TransportRequest, receiver: Receiver) => () => void
 
@@ -56,7 +56,7 @@ export class Transport
   extends Context.Service<Transport, { readonly send: Send }>()("breakwater/transport/Transport")
 {}
 
-/** The environment does not let the transport be what it promises, or it cannot be understood; no value is shown. */
+/** Unsafe or invalid settings in the environment. The message shows no value. */
 export class TransportMisconfigured extends Data.TaggedError("TransportMisconfigured")<{
   readonly message: string
 }> {}

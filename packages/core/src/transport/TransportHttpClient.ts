@@ -1,8 +1,10 @@
 /**
- * Effect's `HttpClient` over our transport, so that anything written for it runs on the hardened socket: bounded in time
- * and size, checked before it is sent, unpacked under a limit, cancelled at once.
+ * Effect's `HttpClient` over our transport, so that code written for it runs on the hardened socket. Requests are
+ * checked before they are sent, bounded in time and size, and cancelled at once; responses are decompressed under a
+ * limit.
  *
- * It has none of a vendor's policies, and reads an answer as a whole. For a third party of yours, declare a `Vendor`.
+ * It applies no vendor policies and buffers the whole response. To guard a third party, declare a `Vendor` instead.
+ * Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -41,28 +43,25 @@ import * as Timeline from "../Timeline.ts"
 import * as HttpUrl from "./HttpUrl.ts"
 import { type Receiver, type ResponseHeaders, Transport } from "./Transport.ts"
 
-/** Every time is longer than 0 and finite. */
+/** Options of the client. Every duration must be longer than 0 and finite. */
 export interface TransportHttpClientOptions {
-  /** The whole request, to the end of the answer's body. @default "8 seconds" (ours) */
+  /** The limit of the whole request, to the end of the response's body. @default "8 seconds" */
   readonly timeout?: Duration.Input | undefined
-  /** Until there is a connection; at most the whole. @default "1 second" (ours) */
+  /** The limit for a new connection; at most `timeout`. @default "1 second" */
   readonly connectTimeout?: Duration.Input | undefined
-  /** From the first byte sent to the first header received; at most the whole. @default the whole */
+  /** The limit from the first byte sent to the first header received; at most `timeout`. @default `timeout` */
   readonly headersTimeout?: Duration.Input | undefined
-  /** Between two pieces of the body; at most the whole. @default the whole */
+  /** The longest pause between two pieces of the body; at most `timeout`. @default `timeout` */
   readonly bodyIdleTimeout?: Duration.Input | undefined
-  /** The largest body that is sent, in bytes, at least 1; a stream is collected up to it. @default 8 MiB (ours) */
+  /** The largest request body in bytes, at least 1; a stream is buffered up to this size. @default 8 MiB */
   readonly maxRequestSize?: ByteSize.Input | undefined
-  /**
-   * The largest body that is read, in bytes, at least 1. Effect's `MaxBodySize` goes before it where it is less.
-   * @default 8 MiB (ours)
-   */
+  /** The largest response body in bytes, at least 1. A smaller `MaxBodySize` of Effect overrides it. @default 8 MiB */
   readonly maxResponseSize?: ByteSize.Input | undefined
-  /** How many redirects are followed; a whole number from 0 to 10. @default 0 */
+  /** The most redirects followed; a whole number from 0 to 10. @default 0 */
   readonly maxRedirects?: number | undefined
 }
 
-/** The client. Dies when an option is out of its range. */
+/** The client. Dies if an option is out of its range. */
 export const layer = (
   options: TransportHttpClientOptions = {}
 ): Layer.Layer<HttpClient.HttpClient, never, Transport> =>
@@ -124,7 +123,7 @@ const limitsOf = (options: TransportHttpClientOptions): Limits => {
 
 // ------------------------------------------------------------------------------------------------------- the request
 
-/** A body as it is sent, and the headers that came about with it. */
+/** An encoded body, and the headers that go with it. */
 interface Content {
   readonly headers: ReadonlyArray<string>
   readonly body: string | Uint8Array | undefined
@@ -156,7 +155,7 @@ const contentOf = (
   }
 }
 
-/** The length is the transport's to write. */
+/** Headers without `content-length`, which the transport writes itself. */
 const headersOf = (request: HttpClientRequest.HttpClientRequest): ReadonlyArray<string> => {
   const headers: Array<string> = []
   for (const [name, value] of Object.entries(request.headers)) {
@@ -177,7 +176,7 @@ const bounded = (
 
 type WebBody = ConstructorParameters<typeof Response>[0]
 
-/** What the platform knows how to encode: forms with files, blobs, search parameters, streams. */
+/** Bodies that the platform encodes: forms with files, blobs, search parameters, streams. */
 const webBody = (
   request: HttpClientRequest.HttpClientRequest,
   init: WebBody,
@@ -255,7 +254,7 @@ const exchange = (
     return Effect.sync(() => call.cancel())
   })
 
-/** One request, with its clock. */
+/** One request, with its timers. */
 class ClientExchange implements Receiver {
   private readonly request: HttpClientRequest.HttpClientRequest
   private readonly limits: Limits
@@ -361,7 +360,7 @@ class ClientExchange implements Receiver {
     )
   }
 
-  /** An answer that cannot be read is one nevertheless, with a status; where there is none, the transport has failed. */
+  /** Maps a reason to an error: unreadable bodies keep their status, anything else is an error of the transport. */
   private error(reason: Reason): Failed {
     switch (reason._tag) {
       case "InvalidRequest":
@@ -381,7 +380,7 @@ class ClientExchange implements Receiver {
       case "Timeout":
       case "ConnectFailed":
       case "ConnectionLost":
-      // A transport gives no others.
+      // The transport gives no other reasons.
       case "CircuitOpen":
       case "RateLimitExceeded":
       case "BulkheadFull":
@@ -398,7 +397,7 @@ class ClientExchange implements Receiver {
   }
 }
 
-/** With these, `Response` refuses any body, be it empty (Fetch, "null body status"). */
+/** Statuses with which `Response` rejects any body, even an empty one (Fetch, "null body status"). */
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304])
 
 const transportError = (request: HttpClientRequest.HttpClientRequest, reason: Reason): Failed =>

@@ -1,7 +1,8 @@
 /**
- * The transport over undici: one dispatch per request, the body in one buffer, every socket given back when it is over.
- * It connects only where it may (`AddressGuard`), only to whom it trusts (`Tls`), and without TLS to this machine alone, when
- * told that it may. Rules that are meant for one vendor belong to a transport of that vendor's own.
+ * The transport over undici: one dispatch per request, the body in one buffer, every socket released at the end. It
+ * connects only to allowed addresses (`AddressGuard`) and to trusted servers (`Tls`). Connections without TLS need the
+ * option `loopback`, and reach this machine alone. Rules for one vendor belong in a transport of that vendor's own.
+ * Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -18,7 +19,7 @@
  * const steal = Effect.flatMap(Acme, ({ secrets }) => Effect.flip(secrets.steal()))
  * const layer = Acme.layer.pipe(Layer.provide(UndiciTransport.layer({ allow: ["10.1.0.0/16"] })))
  * const { reason } = await Effect.runPromise(Effect.provide(steal, layer))
- * console.log(reason.message) // => the vendor's address is none that may be connected to
+ * console.log(reason.message) // => the vendor's address is not allowed: private, loopback or reserved
  * ```
  */
 import * as Effect from "effect/Effect"
@@ -38,26 +39,27 @@ import { UndiciExchange } from "./UndiciTransport/UndiciExchange.ts"
 export interface UndiciTransportOptions
   extends AgentOptions, AddressGuard.AddressGuardOptions, MessageLimits.MessageOptions
 {
-  /** Whom it trusts, and as whom it is known. @default Node's roots, TLS 1.2 and later, no client certificate, no pins */
+  /** TLS settings. @default Node's roots, TLS 1.2 and later, no client certificate, no pins */
   readonly tls?: Tls.TlsOptions | undefined
   /**
-   * The proxy through which hosts are reached. Its own address is not guarded, being the operator's word; that of a vendor
-   * that is written as an address is, and names are resolved by the proxy, out of our sight. @default "environment"
+   * The proxy to vendors. Its own address is not guarded, because the operator has chosen it. A vendor's literal
+   * address is still guarded, but the proxy resolves names, and their addresses are not checked.
+   * @default "environment"
    */
   readonly proxy?: Proxy.ProxySetting | undefined
-  /** How names are resolved. @default by the system, remembered for 30 seconds */
+  /** Name resolution. @default the system's resolver, with a cache of 30 seconds */
   readonly dns?: Resolver.ResolverOptions | undefined
 }
 
 /**
- * The transport; its sockets are closed with its scope. Dies when an option is out of its range. Fails when the environment
- * switches the verification of certificates off (`NODE_TLS_REJECT_UNAUTHORIZED=0`), or names a proxy that is none.
+ * The transport; its sockets are closed with its scope. Dies if an option is out of its range. Fails if the environment
+ * disables certificate verification (`NODE_TLS_REJECT_UNAUTHORIZED=0`) or has an invalid proxy URL.
  */
 export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transport, TransportMisconfigured> =>
   Layer.effect(
     Transport,
     Effect.gen(function*() {
-      // Node looks at the process alone, whatever the configuration says.
+      // Node reads this variable from the process, not from the configuration.
       if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") return yield* unverified()
       const guard = AddressGuard.make(options)
       const parts = {
@@ -79,13 +81,13 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
         exchange.start(agents.for(request.connectTimeoutMillis))
         return () => exchange.cancel()
       }
-      // Every hop of a redirect is checked like the first.
+      // Every hop of a redirect is checked like the first request.
       return Transport.of({ send: Redirect.following(RequestCheck.checked(limits, send)) })
     })
   )
 
 const unverified = () =>
   new TransportMisconfigured({
-    message: "NODE_TLS_REJECT_UNAUTHORIZED=0 would have certificates go unverified. Remove it from the environment; "
-      + "for a private certificate authority there is the option `tls.ca`"
+    message: "NODE_TLS_REJECT_UNAUTHORIZED=0 disables certificate verification. Remove it from the environment; "
+      + "for a private certificate authority use the option `tls.ca`"
   })

@@ -1,4 +1,4 @@
-/** The socket, hardened. The only entry point that loads undici. `@breakwater/core/transport`. */
+/** The hardened transport; the only entry point that loads undici. `@breakwater/core/transport`. */
 export * as AddressGuard from "./AddressGuard.ts"
 export * as Tls from "./Tls.ts"
 export * as Transport from "./Transport.ts"

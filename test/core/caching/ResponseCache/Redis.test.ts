@@ -6,7 +6,7 @@ import * as RealRedis from "../../../processes/RealRedis.ts"
 
 describe.runIf(RealRedis.isInstalled)("three processes that share a cache in Redis", () => {
   it.live(
-    "make one call together, for ten thousand callers of a cold key; and go on when Redis is killed",
+    "make one call for ten thousand callers of a cold key, and continue when Redis is killed",
     () =>
       Effect.gen(function*() {
         const vendor = yield* serve(() => json({ rate: 1.0842 }))
@@ -18,7 +18,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a cache in Red
         assert.deepStrictEqual(cold.map(({ counts }) => counts), [1, 2, 3].map(() => ({ Answered: 3_334 })))
         assert.strictEqual(cold.reduce((sum, { statistics }) => sum + (statistics?.shared ?? 0), 0), 2)
 
-        // What one knows the others need not ask for.
+        // The others need not fetch an answer that one has.
         yield* fleet[0]!.calls("rate", 1, "EURGBP")
         yield* fleet[1]!.calls("rate", 1, "EURGBP")
         assert.strictEqual(vendor.seen.length, 2)

@@ -44,7 +44,7 @@ const codec: ResponseCache.Codec<number> = {
   }
 }
 
-/** A process: a cache of its own before the store they share. */
+/** A process: its own cache in front of the shared store. */
 const process = (
   store: Store | undefined,
   options: Partial<ResponseCache.ResponseCacheOptions> = {},
@@ -71,7 +71,7 @@ const vendor = () => {
   return { state, load }
 }
 
-/** Waits on virtual time, and says what came: the value, where from, how old in seconds; or why nothing. */
+/** Waits on virtual time, and returns the value, its provenance and its age in seconds, or the failure. */
 const ask = (
   cache: ResponseCache.ResponseCache<number, VendorError>,
   load: () => Effect.Effect<ResponseCache.Loaded<number>, VendorError>,
@@ -88,7 +88,7 @@ const ask = (
   })
 
 describe("a cache that processes share", () => {
-  it.effect("gives what another process has fetched, as old as it is", () =>
+  it.effect("returns an answer that another process fetched, with its true age", () =>
     Effect.gen(function*() {
       const { store } = sharedStore()
       const { load, state } = vendor()
@@ -99,7 +99,7 @@ describe("a cache that processes share", () => {
       assert.strictEqual(yield* ask(second, load), "1 Cached 62")
       assert.strictEqual(state.calls, 1)
       assert.deepStrictEqual([second.statistics.shared, second.statistics.loads], [1, 0])
-      // Its time is up as soon as it is in the process that fetched it.
+      // It expires at the same time as in the process that fetched it.
       yield* TestClock.adjust("4 minutes")
       assert.strictEqual(yield* ask(second, load), "2 Fresh 0")
     }))
@@ -117,7 +117,7 @@ describe("a cache that processes share", () => {
       assert.strictEqual(state.calls, 1)
     }))
 
-  it.effect("lets the next process call when the first has failed, and when it has gone", () =>
+  it.effect("lets the next process call when the first has failed, and when it has died", () =>
     Effect.gen(function*() {
       const { store } = sharedStore()
       const [failing, slow, third] = [vendor(), vendor(), vendor()]
@@ -131,7 +131,7 @@ describe("a cache that processes share", () => {
       yield* TestClock.adjust("200 millis")
       assert.isTrue(Exit.isFailure(yield* Fiber.join(lost)))
       assert.strictEqual(yield* Fiber.join(found), 1)
-      // Who leads and never comes back is not waited for.
+      // A leader that never finishes is not waited for.
       second.clear()
       first.clear()
       yield* store.remove("acme/rate/1/EUR").pipe(Effect.ignore)
@@ -145,7 +145,7 @@ describe("a cache that processes share", () => {
       yield* Fiber.interrupt(gone)
     }))
 
-  it.effect("does not give what is too old for whoever asks, and takes it when the vendor is down", () =>
+  it.effect("does not return an answer too old for its caller, and uses it when the vendor is down", () =>
     Effect.gen(function*() {
       const { store } = sharedStore()
       const { load, state } = vendor()
@@ -159,7 +159,7 @@ describe("a cache that processes share", () => {
       assert.strictEqual(yield* ask(third, load, "1 minute"), "nothing")
     }))
 
-  it.effect("gives everybody who waits together what each of them takes", () =>
+  it.effect("gives each caller of a shared load an answer it accepts", () =>
     Effect.gen(function*() {
       const { state: storeState, store } = sharedStore()
       const { load } = vendor()
@@ -174,7 +174,7 @@ describe("a cache that processes share", () => {
       assert.deepStrictEqual(yield* Fiber.join(strict), { value: 2, provenance: { _tag: "Fresh" } })
     }))
 
-  it.effect("asks the vendor whether what another process has fetched still holds", () =>
+  it.effect("revalidates an answer that another process fetched", () =>
     Effect.gen(function*() {
       const { store } = sharedStore()
       const { load } = vendor()
@@ -192,7 +192,7 @@ describe("a cache that processes share", () => {
       assert.deepStrictEqual(known, [`"1"`])
     }))
 
-  it.effect("does not read what is of another version, or no answer at all", () =>
+  it.effect("ignores entries of another version, and invalid ones", () =>
     Effect.gen(function*() {
       const { state, store } = sharedStore()
       const { load } = vendor()
@@ -206,7 +206,7 @@ describe("a cache that processes share", () => {
       }
     }))
 
-  it.effect("does not call when the process that led has finished just before, nor make its answer younger", () =>
+  it.effect("does not call when the leader has just finished, nor make its answer younger", () =>
     Effect.gen(function*() {
       const { state, store } = sharedStore()
       const { load, state: vendorState } = vendor()
@@ -223,7 +223,7 @@ describe("a cache that processes share", () => {
       assert.deepStrictEqual([...state.entries], written)
     }))
 
-  it.effect("fetches anew ahead of time although its own answer is in the store", () =>
+  it.effect("refreshes early although its own answer is in the store", () =>
     Effect.gen(function*() {
       const { store } = sharedStore()
       const { load } = vendor()
@@ -234,14 +234,14 @@ describe("a cache that processes share", () => {
       assert.strictEqual(yield* ask(cache, load), "2 Cached 1")
     }))
 
-  it.effect("shares nothing that may not be remembered", () =>
+  it.effect("shares no answer that may not be cached", () =>
     Effect.gen(function*() {
       const { state, store } = sharedStore()
       yield* ask(yield* process(store), () => Effect.succeed({ value: 1, isKept: false }))
       assert.strictEqual(state.entries.size, 0)
     }))
 
-  it.effect("forgets for all when it is told to", () =>
+  it.effect("invalidates an answer for all processes", () =>
     Effect.gen(function*() {
       const { state, store } = sharedStore()
       const { load } = vendor()
@@ -260,7 +260,7 @@ describe("a cache that processes share", () => {
       ["slow", (state: ReturnType<typeof sharedStore>["state"]) => void (state.takes = 10_000)]
     ] as const
   ) {
-    it.effect(`passes over a store that is ${how}, says so once, and comes back to it`, () => {
+    it.effect(`bypasses a store that is ${how}, logs it once, and uses it again later`, () => {
       const lines: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => {
         lines.push(`${logLevel} ${String(message)}`)
@@ -273,18 +273,18 @@ describe("a cache that processes share", () => {
         for (let call = 1; call <= 20; call++) assert.strictEqual(yield* ask(cache, load), `${call} Fresh 0`)
         const { bypassed } = cache.statistics
         assert.isAtLeast(bypassed, 20)
-        assert.deepStrictEqual(lines, ["Warn the shared cache of acme/rate/1 is slow or down, and passed over"])
+        assert.deepStrictEqual(lines, ["Warn the shared cache of acme/rate/1 is slow or down; it is bypassed"])
         state.isDown = false
         state.takes = 0
         yield* TestClock.adjust("5 seconds")
         yield* ask(cache, load)
         assert.strictEqual(cache.statistics.bypassed, bypassed)
-        assert.deepStrictEqual(lines.slice(1), ["Info the shared cache of acme/rate/1 is there again"])
+        assert.deepStrictEqual(lines.slice(1), ["Info the shared cache of acme/rate/1 works again"])
       }).pipe(Effect.provide(Logger.layer([logger])))
     })
   }
 
-  it.effect("costs a caller no more than its timeout, once in its pause", () =>
+  it.effect("costs a caller at most the store's timeout, once per pause", () =>
     Effect.gen(function*() {
       const { state, store } = sharedStore()
       const { load } = vendor()

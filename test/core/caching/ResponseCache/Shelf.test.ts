@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"
 
-/** SIEVE as figure 2 of the paper has it, over a plain list with the newest first. */
+/** SIEVE as in figure 2 of the paper, over a plain list with the newest first. */
 class NaiveSieve {
   private list: Array<{ key: string; size: number; isVisited: boolean }> = []
   private hand: string | undefined = undefined
@@ -61,7 +61,7 @@ const Step = Schema.Union([
 
 describe("Shelf", () => {
   it.prop(
-    "keeps and forgets what a plain list under SIEVE keeps and forgets, within its bounds",
+    "keeps and evicts the same as a plain list under SIEVE, within its bounds",
     {
       maxEntries: intBetween(1, 8),
       maxSize: intBetween(1, 30),
@@ -98,7 +98,7 @@ describe("Shelf", () => {
     { arbitrary: { runs: 500 } }
   )
 
-  it("looks at 64 entries for an eviction at most, though all have been asked for", () => {
+  it("looks at no more than 64 entries per eviction, even if all were used", () => {
     const evicted: Array<string> = []
     const shelf = new Shelf<string, never>(1_000, 1, ({ key }) => evicted.push(key))
     for (let i = 0; i < 1_000; i++) shelf.put(entry(`${i}`))
@@ -107,8 +107,8 @@ describe("Shelf", () => {
     assert.deepStrictEqual(evicted, ["64"])
   })
 
-  it("is empty when it was cleared, and begins anew", () => {
-    const shelf = new Shelf<string, never>(2, 10, () => assert.fail("nothing has to go"))
+  it("is empty after it is cleared, and works again", () => {
+    const shelf = new Shelf<string, never>(2, 10, () => assert.fail("nothing is evicted"))
     shelf.put(entry("a", 5))
     shelf.clear()
     assert.deepStrictEqual([shelf.count, shelf.size, shelf.get("a")], [0, 0, undefined])

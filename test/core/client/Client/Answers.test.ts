@@ -31,7 +31,7 @@ const ping = ({ ping }: Acme) => ping()
 
 type Call = (client: Acme) => Effect.Effect<unknown, unknown>
 
-/** What is never to be seen again: every value of a body or a header is made of it. */
+/** A marker that must never reappear: every value of a body or a header is made of it. */
 const marked = `marked-${randomUUID()}`
 
 const bytes = (...parts: ReadonlyArray<string | number>): Uint8Array =>
@@ -42,7 +42,7 @@ describe("the client of a contract", () => {
     ["the answer of one status", create, json(anvil, 201), anvil],
     ["the answer of another status", create, json({ receipt: "r1" }, 202), { receipt: "r1" }],
     ["only the fields that are declared", find, json({ ...anvil, secret: 1 }), anvil],
-    ["JSON whatever its content type says", find, { body: JSON.stringify(anvil) }, anvil],
+    ["JSON under any content type", find, { body: JSON.stringify(anvil) }, anvil],
     ["JSON behind a byte order mark", find, { body: bytes(0xef, 0xbb, 0xbf, JSON.stringify(anvil)) }, anvil],
     ["text", label, { headers: { "content-type": "text/plain" }, body: "Ambß, 7 €" }, "Ambß, 7 €"],
     ["empty text", label, {}, ""],
@@ -82,13 +82,13 @@ describe("the client of a contract", () => {
       new InvalidResponse(200, "Expected a JSON body", `<not json, ${7 + marked.length} bytes, application/json>`)
     ],
     [
-      "a page",
+      "an HTML page",
       find,
       { headers: { "content-type": "text/html; charset=utf-8" }, body: `<!doctype html><title>${marked}</title>` },
       new InvalidResponse(200, "Expected a JSON body", `<html, ${30 + marked.length} bytes, text/html>`)
     ],
     [
-      "a content type that is the vendor's own words",
+      "a content type in the vendor's own words",
       find,
       { headers: { "content-type": `oops: ${marked}` }, body: marked },
       new InvalidResponse(200, "Expected a JSON body", `<not json, ${marked.length} bytes, no content type>`)
@@ -100,7 +100,7 @@ describe("the client of a contract", () => {
       new InvalidResponse(200, "Expected a JSON body", "<empty, 0 bytes, application/json>")
     ],
     [
-      "bytes that are no UTF-8",
+      "bytes that are not UTF-8",
       find,
       { body: bytes(`{"id":"${marked}`, 0xff, "\",\"price\":7}") },
       new InvalidResponse(200, "Expected a JSON body", `<not json, ${20 + marked.length} bytes, no content type>`)
@@ -141,7 +141,7 @@ describe("the client of a contract", () => {
       )
     ],
     [
-      "a value under a key that is data itself",
+      "a value under a key that is itself data",
       find,
       json({ ...anvil, stock: { [`${marked}@acme.example`]: marked } }),
       new InvalidResponse(
@@ -175,13 +175,13 @@ describe("the client of a contract", () => {
       new InvalidResponse(201, "status 201 is not part of the contract")
     ],
     [
-      "no content, where there was to be some",
+      "no content where some is declared",
       find,
       { status: 204 },
       new InvalidResponse(204, "status 204 is not part of the contract")
     ],
     [
-      "content, where there was to be none",
+      "content where none is declared",
       remove,
       json({ id: marked }),
       new InvalidResponse(200, "status 200 is not part of the contract")
@@ -193,13 +193,13 @@ describe("the client of a contract", () => {
       new InvalidResponse(302, "status 302 is not part of the contract")
     ],
     [
-      "a redirect for ever, which it does not follow",
+      "a permanent redirect, which it does not follow",
       create,
       { status: 308, headers: { location: `/items/${marked}` } },
       new InvalidResponse(308, "status 308 is not part of the contract")
     ]
   ])(
-    "trusts no answer with %s, and says what was wrong without a word of it",
+    "rejects an answer with %s, and says what is wrong without quoting it",
     ([, call, reply, reason]) =>
       Effect.gen(function*() {
         const { client, server } = yield* play(() => reply)
@@ -225,18 +225,18 @@ describe("the client of a contract", () => {
     ["an undeclared refusal", ping, json({ [marked]: marked }, 404), new RequestRejected(404)],
     ["a refusal of the credential", ping, json({ [marked]: marked }, 401), new Unauthorized(401)],
     [
-      "a failure that no retry mends",
+      "a failure that is not retried",
       ping,
       json({ [marked]: marked }, 501),
       new Unavailable(501, { isRetryable: false })
     ],
     [
-      "a limit, longer than there is time for",
+      "a rate limit that lasts longer than the deadline",
       ping,
       json({ [marked]: marked }, 429, { "retry-after": "60" }),
       new RateLimited(429, { retryAfterMillis: 60_000 })
     ]
-  ])("goes by the status of %s", ([, call, reply, reason]) =>
+  ])("uses the status of %s", ([, call, reply, reason]) =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => reply)
       const error = yield* Effect.flip(call(client))
@@ -266,7 +266,7 @@ describe("the client of a contract", () => {
 })
 
 describe("a declaration that says more about answers than their status", () => {
-  it.live("makes a failure of an answer that says so in its body, and is asked before the contract", () =>
+  it.live("turns an answer into a failure by its body, and runs before the contract", () =>
     Effect.gen(function*() {
       const asked: Array<readonly [string, Pick<Answer, "status" | "json" | "retryAfterMillis">]> = []
       const { client, server } = yield* play(
@@ -286,7 +286,7 @@ describe("a declaration that says more about answers than their status", () => {
       ])
     }).pipe(overTheWire))
 
-  it.live("fails with what it says, once its retries are used up", () =>
+  it.live("fails with its reason, once the retries are used up", () =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: false }), {
         policy: { retry: { retries: 1, base: 0 } },
@@ -299,7 +299,7 @@ describe("a declaration that says more about answers than their status", () => {
       assert.strictEqual(server.seen.length, 2)
     }).pipe(overTheWire))
 
-  it.live("sees no JSON where there is none", () =>
+  it.live("gets no JSON from a body that is not JSON", () =>
     Effect.gen(function*() {
       const seen: Array<unknown> = []
       const { client } = yield* play(() => ({ body: "ding" }), {
@@ -312,7 +312,7 @@ describe("a declaration that says more about answers than their status", () => {
       assert.deepStrictEqual(seen, [undefined, undefined])
     }).pipe(overTheWire))
 
-  it.live("is broken when it throws: the call dies with that, once, and everything is given back", () =>
+  it.live("kills its call when it throws: one defect, and everything is released", () =>
     Effect.gen(function*() {
       const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
       const broken = new TypeError("undefined is not a failure")

@@ -12,13 +12,13 @@ import * as MemoryTracer from "../../../watches/MemoryTracer.ts"
 
 const bearer: Auth = { _tag: "Bearer" }
 
-/** Credentials that do what a test says, from the second reading on: the first is that of the client's making. */
+/** Scripted credentials, from the second reading on: making the client takes the first. */
 const credentials = (
   read: (request: CredentialRequest, index: number) => ReturnType<typeof Credentials.Service.read>
 ) => {
   const requests: Array<CredentialRequest> = []
   return {
-    /** The readings for calls. */
+    /** The number of readings for calls. */
     requests,
     layer: Layer.effect(
       Credentials,
@@ -37,7 +37,7 @@ const credentials = (
 }
 
 const secret = (index: number): string => `secret-${index}-${run}`
-/** No secret of a test is one of anybody's. */
+/** A secret that exists only in these tests. */
 const run = randomUUID()
 
 const authorizations = (seen: ReadonlyArray<{ header(name: string): string | undefined }>) =>
@@ -53,7 +53,7 @@ describe("a client's credential", () => {
       "authorization",
       `Basic ${Buffer.from(`shöp:${secret(0)}`, "utf8").toString("base64")}`
     ]
-  ])("travels %s", ([, auth, header, value]) =>
+  ])("is sent %s", ([, auth, header, value]) =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }), { auth })
       yield* client.ping()
@@ -61,7 +61,7 @@ describe("a client's credential", () => {
       assert.strictEqual(JSON.stringify(server.seen[0]!.headers).split(value).length, 2)
     }).pipe(Effect.provide(credentials(() => Effect.succeed(Redacted.make(secret(0)))).layer), overTheWire))
 
-  it.live("travels not at all where the vendor wants none", () => {
+  it.live("is not sent to a vendor without authentication", () => {
     const { layer, requests } = credentials(() => Effect.succeed(Redacted.make(secret(0))))
     return Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }))
@@ -71,7 +71,7 @@ describe("a client's credential", () => {
     }).pipe(Effect.provide(layer), overTheWire)
   })
 
-  it.live("is read anew for every attempt", () => {
+  it.live("is read for every attempt", () => {
     const { layer, requests } = credentials((_, index) => Effect.succeed(Redacted.make(secret(index))))
     return Effect.gen(function*() {
       const { client, server } = yield* play((_, index) => index < 2 ? { status: 503 } : json({ ok: true }), {
@@ -94,7 +94,7 @@ describe("a client's credential", () => {
     }).pipe(Effect.provide(layer), overTheWire)
   })
 
-  it.live("may take its time to come", () =>
+  it.live("may arrive after a delay", () =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }), { auth: bearer })
       yield* client.ping()
@@ -106,7 +106,7 @@ describe("a client's credential", () => {
       overTheWire
     ))
 
-  it.live("may have to be asked for by a call of its own", () => {
+  it.live("may need a call of its own", () => {
     const { layer } = credentials(() => Effect.suspend(() => token))
     let token: ReturnType<typeof Credentials.Service.read> = Effect.die("nobody to ask")
     return Effect.gen(function*() {
@@ -123,7 +123,7 @@ describe("a client's credential", () => {
       ["at once", Effect.fail(new CredentialUnavailable("ACME_API_KEY"))],
       ["after a while", Effect.fail(new CredentialUnavailable("ACME_API_KEY")).pipe(Effect.delay(1))]
     ] as const
-  )("is not there, which is known %s: nothing is sent, and nobody tries again", ([, read]) => {
+  )("is missing, which is known %s: nothing is sent or retried", ([, read]) => {
     const { layer, requests } = credentials(() => read)
     return Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }), { auth: bearer })
@@ -136,7 +136,7 @@ describe("a client's credential", () => {
     }).pipe(Effect.provide(layer), overTheWire)
   })
 
-  it.live("is not there for one key: the environment names what is missing", () =>
+  it.live("is missing for one key: the error names the variable", () =>
     Effect.gen(function*() {
       const { client } = yield* play(() => json({ ok: true }), { auth: bearer })
       const error = yield* Effect.flip(client.ping(undefined, { key: "eu-west" }))
@@ -156,7 +156,7 @@ describe("a client's credential", () => {
         (exit: Exit.Exit<unknown, unknown>) => Exit.hasDies(exit)
       ]
     ] as const
-  )("cannot be read, since whoever reads it %s: so is the call, and everything is given back", ([, read, isSo]) => {
+  )("cannot be read, because its reading %s: so is the call, and everything is released", ([, read, isSo]) => {
     const bulkhead = Bulkhead.make({ limit: 1, queue: 0 })
     return Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }), { auth: bearer, policy: { bulkhead } })
@@ -167,7 +167,7 @@ describe("a client's credential", () => {
     }).pipe(Effect.provide(credentials(() => read).layer), overTheWire)
   })
 
-  /** A reading that never ends, and tells when it began and that it was interrupted. */
+  /** A reading that never ends, and records its start and its interruption. */
   const endless = Effect.gen(function*() {
     const begun = yield* Deferred.make<void>()
     const interrupted = yield* Deferred.make<void>()
@@ -182,7 +182,7 @@ describe("a client's credential", () => {
     }
   })
 
-  it.live("is no longer waited for when the caller leaves", () =>
+  it.live("is no longer waited for when the caller is interrupted", () =>
     Effect.gen(function*() {
       const { begun, interrupted, layer } = yield* endless
       yield* Effect.gen(function*() {
@@ -195,7 +195,7 @@ describe("a client's credential", () => {
       }).pipe(Effect.provide(layer))
     }).pipe(overTheWire))
 
-  it.live("is not waited for longer than for a connection", () =>
+  it.live("is waited for no longer than a connection", () =>
     Effect.gen(function*() {
       const { interrupted, layer } = yield* endless
       yield* Effect.gen(function*() {
@@ -214,7 +214,7 @@ describe("a client's credential", () => {
 
 describe("a client's secret", () => {
   const value = secret(42)
-  /** All shapes in which it travels. */
+  /** All forms in which it is sent. */
   const shapes = [value, Buffer.from(`shop:${value}`).toString("base64"), encodeURIComponent(value)]
 
   const assertAbsent = (text: string, where: string) => {
@@ -224,7 +224,7 @@ describe("a client's secret", () => {
   it.live.each<readonly [string, Script, reason: string | undefined]>([
     ["a success", () => json({ ok: true }), undefined],
     ["a refusal", () => ({ status: 401 }), "Unauthorized"],
-    // A vendor that repeats what it was sent.
+    // A vendor that repeats the request.
     ["an answer that repeats it", ({ headers }) => json(Object.fromEntries(headers)), "InvalidResponse"],
     ["a page that repeats it", ({ headers }) => ({ body: `<html>${JSON.stringify(headers)}` }), "InvalidResponse"],
     [
@@ -235,7 +235,7 @@ describe("a client's secret", () => {
     ["an outage", () => ({ status: 503 }), "Unavailable"],
     ["a connection that is lost", () => "reset", "ConnectionLost"],
     ["an answer that never comes", () => "silence", "Timeout"]
-  ])("is nowhere to be seen after %s: not in the error, the cause, the spans, the metrics", ([, script, reason]) => {
+  ])("is not visible after %s: not in the error, the cause, the spans or the metrics", ([, script, reason]) => {
     const { layer: tracing, spans } = MemoryTracer.make()
     return Effect.gen(function*() {
       for (const auth of [bearer, { _tag: "Header", name: "X-Api-Key" }, { _tag: "Basic", user: "shop" }] as const) {
@@ -259,7 +259,7 @@ describe("a client's secret", () => {
         }
         assertAbsent(inspect(exit, { depth: 20, showHidden: true }), "inspect of the exit")
         assertAbsent(JSON.stringify(exit), "JSON of the exit")
-        // With a client in hand one can look around.
+        // A client can be inspected.
         assertAbsent(inspect(client, { depth: 20, showHidden: true }), "the client")
       }
       assert.isNotEmpty(spans)
@@ -276,7 +276,7 @@ describe("a client's secret", () => {
     )
   })
 
-  it.live("is nowhere to be seen when it cannot travel: a line break came along from a file", () =>
+  it.live("is not shown when it cannot be sent, such as with a line break from a file", () =>
     Effect.gen(function*() {
       const { client, server } = yield* play(() => json({ ok: true }), { auth: bearer })
       const exit = yield* Effect.exit(client.ping())

@@ -32,24 +32,24 @@ const Api = HttpApi.make("acme").add(
   )
 )
 
-/** No secret of a test is one of anybody's. */
+/** A secret that exists only in these tests. */
 const run = randomUUID()
 const secret = (name: string): string => `${name}-${run}`
 
-/** A vendor that accepts some secrets, and a source that gives one for each key; a test changes both. */
+/** A vendor that accepts some secrets, and a source with one per key; tests change both. */
 const world = () => {
   const state = {
     accepted: new Set([secret("first")]),
-    /** What an unaccepted one is answered. */
+    /** The response to a secret that is not accepted. */
     refusal: 401,
-    /** How long an answer takes. */
+    /** The delay of a response. */
     takes: Duration.millis(1),
-    /** The secret that gets none. */
+    /** The secret that gets no response. */
     silent: "",
     secrets: new Map([["", secret("first")]]),
-    /** What the source gives who was refused, where that is not what it gives everybody. */
+    /** The secret that the source returns after a refusal, if it differs from the usual one. */
     renewal: undefined as ReturnType<typeof Credential.Credentials.Service.read> | undefined,
-    /** What was sent, by its secret. */
+    /** The secrets of the requests sent. */
     sent: [] as Array<string>,
     requests: [] as Array<{ readonly headers: string; readonly body: unknown }>,
     refused: [] as Array<string>
@@ -93,7 +93,7 @@ const make = (changes: Partial<Declaration<typeof Api>> = {}) =>
     ...changes
   })
 
-/** Waits on virtual time for what has been begun, and says what came of it. */
+/** Runs effects to their end on virtual time, and returns their exits. */
 const outcome = <A, E>(
   effect: Effect.Effect<A, E>,
   duration: Duration.Input = "10 millis"
@@ -136,7 +136,7 @@ describe("a secret that the vendor refuses", () => {
       assert.match(state.requests[0]!.headers, /Idempotency-Key/)
     })))
 
-  it.effect("is dead when its successor is refused as well: nothing is sent with that any more", () =>
+  it.effect("is dead when its successor is refused as well: nothing more is sent with that", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       state.renewal = Effect.succeed(Redacted.make(secret("second")))
@@ -147,7 +147,7 @@ describe("a secret that the vendor refuses", () => {
       assert.strictEqual(state.sent.length, 2)
     })))
 
-  it.effect("is dead as well when the only other one is", () =>
+  it.effect("is dead when the only other one is dead too", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       state.renewal = Effect.succeed(Redacted.make(secret("second")))
@@ -168,7 +168,7 @@ describe("a secret that the vendor refuses", () => {
       assert.strictEqual(state.sent.length, 2)
     })))
 
-  it.effect("is not dead for a slip of the vendor's", () =>
+  it.effect("is not dead after a single slip of the vendor's", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       for (let slip = 0; slip < 5; slip++) {
         state.accepted = new Set()
@@ -178,7 +178,7 @@ describe("a secret that the vendor refuses", () => {
       }
     })))
 
-  it.effect("is not dead for what befell another one before", () =>
+  it.effect("is not dead because of an earlier refusal of another one", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       assert.deepStrictEqual(yield* outcome(client.ping()), new Unauthorized(401))
@@ -188,7 +188,7 @@ describe("a secret that the vendor refuses", () => {
       }
     })))
 
-  it.effect("is dead under its own key, beside others that are", () =>
+  it.effect("is dead under its own key, beside dead secrets of other keys", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       for (const key of ["eu", "us"]) {
@@ -201,7 +201,7 @@ describe("a secret that the vendor refuses", () => {
       }
     })))
 
-  it.effect("is tried by one call now and then, and by all as soon as it is accepted again", () =>
+  it.effect("is probed by one call now and then, and used by all once it is accepted again", () =>
     scenario(
       Effect.fnUntraced(function*({ client, state }) {
         state.accepted = new Set()
@@ -228,7 +228,7 @@ describe("a secret that the vendor refuses", () => {
       { refusedFor: "5 seconds" }
     ))
 
-  it.effect("is forgotten when the source has another one", () =>
+  it.effect("is forgotten when the source has a different one", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       yield* outcome(client.ping())
@@ -256,7 +256,7 @@ describe("a secret that the vendor refuses", () => {
       assert.isEmpty(state.refused)
     })))
 
-  it.effect("counts although its source cannot be asked for another", () =>
+  it.effect("counts as refused although its source is down", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       state.renewal = Effect.fail(new CredentialUnavailable("ACME_API_KEY", "Unreachable"))
@@ -265,7 +265,7 @@ describe("a secret that the vendor refuses", () => {
       assert.instanceOf(yield* outcome(client.ping()), CredentialUnavailable)
     })))
 
-  it.effect("is not waited for longer than for a connection: nothing has happened then", () =>
+  it.effect("is renewed within the connect timeout, or the call fails as not sent", () =>
     scenario(
       Effect.fnUntraced(function*({ client, state }) {
         let isInterrupted = false
@@ -280,7 +280,7 @@ describe("a secret that the vendor refuses", () => {
       { policy: { retry: false, connectTimeout: "50 millis" } }
     ))
 
-  it.effect("has a successor that comes too late: nothing is sent with it", () =>
+  it.effect("has a successor that arrives too late: nothing is sent with it", () =>
     scenario(
       Effect.fnUntraced(function*({ client, state }) {
         state.accepted = new Set()
@@ -293,7 +293,7 @@ describe("a secret that the vendor refuses", () => {
       { policy: { retry: false, connectTimeout: "50 millis" } }
     ))
 
-  it.effect("has a successor that gets no answer: what is told of the attempt is that", () =>
+  it.effect("has a successor without a response: the attempt reports that", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       state.silent = secret("second")
@@ -303,7 +303,7 @@ describe("a secret that the vendor refuses", () => {
       assert.deepStrictEqual(attempts.map(({ attributes }) => attributes?.["error.type"]), ["Timeout"])
     })))
 
-  it.effect("is not waited for by a caller who has left", () =>
+  it.effect("is not renewed for a caller that was interrupted", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       let isInterrupted = false
       state.accepted = new Set()
@@ -316,7 +316,7 @@ describe("a secret that the vendor refuses", () => {
       assert.strictEqual(state.sent.length, 1)
     })))
 
-  it.effect("is not used by a call that was waiting for its turn when it was taken back", () =>
+  it.effect("is not used by a call that was queued when it was revoked", () =>
     scenario(
       Effect.fnUntraced(function*({ client, state }) {
         assert.strictEqual(yield* outcome(client.ping()), "answered")
@@ -331,7 +331,7 @@ describe("a secret that the vendor refuses", () => {
       { policy: { retry: false, rateLimit: { limit: 1, window: "500 millis", queue: 1 } } }
     ))
 
-  it.effect("is told of: one error when it is dead, one line when there is one that works, a gauge and a count", () => {
+  it.effect("is reported: one error when it is dead, one line when a secret works again, a gauge and a counter", () => {
     const lines: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => {
       lines.push(`${logLevel} ${String(message)}`)
@@ -345,14 +345,14 @@ describe("a secret that the vendor refuses", () => {
       state.accepted = new Set()
       for (let call = 0; call < 5; call++) yield* outcome(client.ping())
       assert.deepStrictEqual(lines, [
-        "Error the vendor does not accept the credential ACME_API_KEY any more: calls are not sent"
+        "Error the vendor no longer accepts the credential ACME_API_KEY: calls with it are not sent"
       ])
       assert.strictEqual((yield* shown(Telemetry.credentialDead))?.value, 1)
       assert.strictEqual((yield* shown(Telemetry.credentialRefusals))?.count, 2)
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(yield* outcome(client.ping()), new Unauthorized(401))
       assert.strictEqual(lines.length, 1)
-      // Whoever holds the client can look around in it.
+      // A client can be inspected.
       assert.notInclude(inspect(client, { depth: 20, showHidden: true }), run)
       state.secrets.set("", secret("second"))
       state.accepted = new Set([secret("second")])
@@ -360,7 +360,7 @@ describe("a secret that the vendor refuses", () => {
       yield* outcome(client.ping())
       assert.deepStrictEqual(lines.slice(1), ["Info the vendor accepts the credential ACME_API_KEY again"])
       assert.strictEqual((yield* shown(Telemetry.credentialDead))?.value, 0)
-      // A slip is nothing to tell.
+      // A single slip is not logged.
       state.accepted = new Set()
       yield* outcome(client.ping())
       state.accepted = new Set([secret("second")])
@@ -370,7 +370,7 @@ describe("a secret that the vendor refuses", () => {
   })
 
   it.effect.prop(
-    "is nobody else's trouble: a tenant with a good key is served whatever becomes of the others'",
+    "does not affect other tenants: a tenant with a valid key is served",
     {
       script: Schema.Array(Schema.Struct({
         tenant: intBetween(0, 3),
@@ -399,7 +399,7 @@ describe("a secret that the vendor refuses", () => {
             }
           }
         }),
-        // One at a time and two a window: what a refused tenant takes is its own.
+        // One at a time and two per window: a refused tenant uses only its own permits.
         {
           policy: {
             retry: false,
@@ -412,7 +412,7 @@ describe("a secret that the vendor refuses", () => {
 })
 
 describe("a resent request", () => {
-  it.live("is given up with its caller", () => {
+  it.live("is cancelled with its caller", () => {
     let reads = 0
     const credentials = Layer.succeed(Credential.Credentials, {
       read: () => Effect.sync(() => Redacted.make(secret(String(reads++))))
@@ -461,15 +461,15 @@ describe("a key that is rotated under 200 calls in flight", () => {
     }
   }
 
-  it.live.each([true, false])("fails no call, from a source that is near, with an overlap: %s", (overlap) => {
+  it.live.each([true, false])("fails no call, from a local source, with an overlap: %s", (overlap) => {
     const { first, rotate, second, source: near } = source("near")
     const credentials = Layer.succeed(Credential.Credentials, Credential.fromSource(near))
     return Rotation.underLoad({ credentials, first, second, rotate, overlap })
   })
 
-  it.live.each([true, false])("fails no call, from a source that is kept, with an overlap: %s", (overlap) => {
+  it.live.each([true, false])("fails no call, from a cached source, with an overlap: %s", (overlap) => {
     const { first, rotate, second, source: far } = source("far")
-    // Without an overlap it is the refusal that makes the keeper look; with one it is the age.
+    // Without an overlap the refusal triggers the refresh; with one, the secret's age does.
     const credentials = RefreshingCredentials.layer(Effect.succeed(far), overlap ? { maxAge: "10 millis" } : {})
     return Rotation.underLoad({ credentials, first, second, rotate, overlap })
   })

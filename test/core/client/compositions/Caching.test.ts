@@ -31,12 +31,12 @@ const Api = HttpApi.make("acme").add(
 
 type Play = (request: TransportRequest, index: number) => FakeTransport.Play
 
-/** A client whose `rate` is cached, before a vendor that plays a script; rates grow by one with each request. */
+/** A client whose `rate` is cached, and a scripted vendor; rates grow by one with each request. */
 const scenario = (
   cache: CacheOptions,
   use: (scene: {
     readonly client: Effect.Success<ReturnType<typeof make>>
-    /** Asks on virtual time, taking stale answers; `undefined` of `day` and the like is nothing. */
+    /** Calls on virtual time, accepting stale answers; an `undefined` parameter is left out. */
     readonly ask: (pair?: string, key?: string) => Effect.Effect<Provenance.Sourced<unknown>, unknown>
     readonly seen: ReadonlyArray<TransportRequest>
   }) => Effect.Effect<void, unknown>,
@@ -82,7 +82,7 @@ const headerOf = ({ headers }: TransportRequest, name: string): string | undefin
 }
 
 describe("an operation with a cache", () => {
-  it.effect("answers the same question once within its time, and says how old the answer is", () =>
+  it.effect("serves a fresh answer to the same request, and states its age", () =>
     scenario(minute, ({ ask, seen }) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* ask(), { value: { rate: 0 }, provenance: { _tag: "Fresh" } })
@@ -94,7 +94,7 @@ describe("an operation with a cache", () => {
         assert.strictEqual(seen.length, 2)
       })))
 
-  it.effect("tells questions apart by path, query, header and the caller's key", () =>
+  it.effect("distinguishes requests by path, query, header and the caller's key", () =>
     scenario(minute, ({ client, seen }) =>
       Effect.gen(function*() {
         const inputs = [
@@ -114,7 +114,7 @@ describe("an operation with a cache", () => {
         assert.strictEqual(seen.length, inputs.length)
       })))
 
-  it.effect("makes one attempt for ten thousand who ask at once", () =>
+  it.effect("makes one attempt for ten thousand concurrent callers", () =>
     scenario(minute, ({ client, seen }) =>
       Effect.gen(function*() {
         const rate = client.rate({ params: { pair: "EURUSD" }, query: {}, headers: {} })
@@ -126,7 +126,7 @@ describe("an operation with a cache", () => {
         assert.strictEqual(seen.length, 1)
       })))
 
-  it.effect("gives what is past its time while the vendor is down, to whoever takes it, up to its largest age", () =>
+  it.effect("serves a stale answer while the vendor is down, to callers that accept it, up to its largest age", () =>
     scenario(
       { ...minute, staleIfError: "1 hour" },
       ({ ask, client }) =>
@@ -137,7 +137,7 @@ describe("an operation with a cache", () => {
           assert.deepStrictEqual(value, { rate: 0 })
           assert.strictEqual(provenance._tag === "Stale" ? provenance.because : "", "Unavailable")
           assert.isAtLeast(Duration.toMinutes(Provenance.age(provenance)), 10)
-          // A price is not made of it.
+          // A price does not accept it.
           const price = yield* Effect.forkChild(
             Effect.exit(client.rate({ params: { pair: "EURUSD" }, query: {}, headers: {} }))
           )
@@ -149,7 +149,7 @@ describe("an operation with a cache", () => {
       (_, index) => index === 0 ? { status: 200, json: { rate: 0 } } : { status: 503 }
     ))
 
-  it.effect("asks with the vendor's validator, and believes a 304", () =>
+  it.effect("revalidates with the vendor's validator, and accepts a 304", () =>
     scenario(
       minute,
       ({ ask, seen }) =>
@@ -168,14 +168,14 @@ describe("an operation with a cache", () => {
           : { status: 200, headers: { etag: `"v${index}"` }, json: { rate: index } }
     ))
 
-  it.effect("does not take a 304 for an answer that nobody has asked about", () =>
+  it.effect("does not accept a 304 for a request without a validator", () =>
     scenario(minute, ({ ask }) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(ask())
         assert.include(String(error), "status 304 is not part of the contract")
       }), () => ({ status: 304 })))
 
-  it.effect("keeps as long as the vendor says, where it is to obey it", () =>
+  it.effect("stores an answer for as long as the vendor says, if it is told to obey it", () =>
     scenario(
       { ...minute, obeyVendor: true },
       ({ ask, seen }) =>
@@ -187,7 +187,7 @@ describe("an operation with a cache", () => {
           yield* TestClock.adjust("1 second")
           yield* ask()
           assert.strictEqual(seen.length, 2)
-          // The second may not be kept at all, nor the first any longer.
+          // The second must not be stored at all, nor the first any longer.
           yield* ask()
           assert.strictEqual(seen.length, 3)
         }),
@@ -198,7 +198,7 @@ describe("an operation with a cache", () => {
       })
     ))
 
-  it.effect("does not care what the vendor says about keeping it, unless it is to", () =>
+  it.effect("ignores the vendor's caching headers by default", () =>
     scenario(minute, ({ ask, seen }) =>
       Effect.gen(function*() {
         yield* ask()
@@ -207,7 +207,7 @@ describe("an operation with a cache", () => {
         assert.strictEqual(seen.length, 1)
       }), () => ({ status: 200, headers: { "cache-control": "no-store" }, json: { rate: 1 } })))
 
-  it.effect("gives nothing that the vendor forbids to keep, nor what that has replaced, when it is down", () =>
+  it.effect("serves neither an answer with no-store nor its predecessor when the vendor is down", () =>
     scenario(
       { ...minute, obeyVendor: true, staleIfError: "1 hour" },
       ({ ask, seen }) =>
@@ -228,7 +228,7 @@ describe("an operation with a cache", () => {
           }
     ))
 
-  it.effect("keeps until the next one is published, where the answer tells", () =>
+  it.effect("stores an answer until the next one is published, if the answer says when", () =>
     scenario(
       { ...minute, life: ({ rate }: typeof Rate.Type, now) => now > 0 ? rate * 1_000 : undefined },
       ({ ask, seen }) =>
@@ -245,7 +245,7 @@ describe("an operation with a cache", () => {
       () => ({ status: 200, json: { rate: 5 } })
     ))
 
-  it.effect("forgets by tag, and everything", () =>
+  it.effect("invalidates by tag, and clears everything", () =>
     scenario(
       { ...minute, tags: ({ rate }: typeof Rate.Type) => [rate % 2 === 0 ? "even" : "odd"] },
       ({ ask, client, seen }) =>
@@ -263,7 +263,7 @@ describe("an operation with a cache", () => {
         })
     ))
 
-  it.effect("remembers an error that is an answer for its own short time", () =>
+  it.effect("caches a declared error for its own short time", () =>
     scenario(
       { ...minute, negative: "10 seconds" },
       ({ ask, seen }) =>
@@ -277,7 +277,7 @@ describe("an operation with a cache", () => {
       () => ({ status: 404, json: { unknown: "pair" } })
     ))
 
-  it.effect("is no evidence and costs nothing when it answers: only what is sent is", () =>
+  it.effect("gives no evidence and costs nothing on a hit: only requests that are sent do", () =>
     scenario(minute, ({ ask, client }) =>
       Effect.gen(function*() {
         for (let call = 0; call < 10; call++) yield* ask()
@@ -299,7 +299,7 @@ describe("an operation with a cache", () => {
         assert.deepStrictEqual(counts.filter((count) => count > 0), [1])
       })))
 
-  it.effect("says in a span where an answer comes from that no call was made for", () => {
+  it.effect("records in a span the provenance of an answer without a call", () => {
     const tracer = MemoryTracer.make()
     return scenario(
       { ...minute, staleIfError: "1 hour" },
@@ -320,7 +320,7 @@ describe("an operation with a cache", () => {
     ).pipe(Effect.provide(tracer.layer))
   })
 
-  it.effect("has a policy that can be changed by whoever operates it, where there is such an operation", () =>
+  it.effect("has a policy that an operator can override, if the operation exists", () =>
     Effect.gen(function*() {
       assert.throws(
         () => Vendor.make({ name: "acme", api: Api, baseUrl: "https://acme.example" }, { rates: {} }),
@@ -369,7 +369,7 @@ describe("the freshness that headers state (RFC 9111)", () => {
     [{ expires: new Date(now + 30_000).toUTCString() }, 30_000, true],
     [{ expires: "0", date }, 0, true],
     [{ expires: new Date(now + 30_000).toUTCString(), "cache-control": "max-age=5", date }, 5_000, true]
-  ])("%j: %s ms, kept: %s", (headers, millis, isKept) => {
+  ])("%j: %s ms, stored: %s", (headers, millis, isKept) => {
     assert.deepStrictEqual(freshnessOf(headers, now), { millis, isKept })
   })
 })

@@ -11,7 +11,7 @@ import { TestClock } from "effect/testing"
 import * as FakeTransport from "../../../fakes/Transport.ts"
 import * as MemoryTracer from "../../../watches/MemoryTracer.ts"
 
-/** What the check of an operation does with each answer; a test may change it. */
+/** The operation's check; a test may replace it. */
 type Decide = (
   value: { readonly of: string },
   input: { readonly params: { readonly id: string } }
@@ -20,7 +20,7 @@ type Decide = (
 const ofAnother = new InvalidResponse(200, "the answer is about another item")
 const isAboutIt: Decide = ({ of }, { params }) => of === params.id ? undefined : ofAnother
 
-/** A vendor whose answers are checked, and what was sent to it. */
+/** A vendor whose answers are checked, and the requests sent to it. */
 const checked = (
   decide: Decide,
   script: (index: number, headers: ReadonlyArray<string>) => FakeTransport.Play | undefined,
@@ -48,7 +48,7 @@ const checked = (
     return { sent, find: (id: string) => client.find({ params: { id } }), client }
   })
 
-/** Lets virtual time pass until an effect has ended. */
+/** Advances virtual time until an effect has ended. */
 const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect)
@@ -63,7 +63,7 @@ const answer = (of: string, headers: Record<string, string> = {}): FakeTransport
 })
 
 describe("Operation.check", () => {
-  it.effect("lets an answer through that it finds nothing wrong with", () =>
+  it.effect("accepts an answer", () =>
     Effect.gen(function*() {
       const { find } = yield* checked(isAboutIt, () => answer("anvil"))
       assert.deepStrictEqual(yield* soon(find("anvil")), { of: "anvil" })
@@ -77,13 +77,13 @@ describe("Operation.check", () => {
       if (isVendorError(error)) assert.deepInclude(error, { operation: "find", reason: ofAnother, attempts: 1 })
     }))
 
-  it.effect("is not asked about a declared error", () =>
+  it.effect("does not run for a declared error", () =>
     Effect.gen(function*() {
       const { find } = yield* checked(() => ofAnother, () => ({ status: 404, json: { missing: "anvil" } }))
       assert.deepStrictEqual(yield* soon(Effect.flip(find("anvil"))), { missing: "anvil" })
     }))
 
-  it.effect("is heard by the breaker", () =>
+  it.effect("counts for the breaker", () =>
     Effect.gen(function*() {
       const breaker = Breaker.make({ trip: { _tag: "Consecutive", failures: 2 }, openFor: "1 minute" })
       const { find, sent } = yield* checked(isAboutIt, () => answer("hammer"), { breaker })
@@ -91,7 +91,7 @@ describe("Operation.check", () => {
       assert.strictEqual(sent.length, 2)
     }))
 
-  it.effect("keeps an answer out of the cache, and out of the hands of those who wait for the same one", () =>
+  it.effect("keeps an answer from the cache, and from other callers of the same request", () =>
     Effect.gen(function*() {
       const { client, find, sent } = yield* checked(
         isAboutIt,
@@ -107,7 +107,7 @@ describe("Operation.check", () => {
       assert.strictEqual(sent.length, 2)
     }))
 
-  it.effect("leaves the answer that is known when its successor is refused, and is not asked again by a 304", () =>
+  it.effect("leaves the cached answer when its successor is refused, and does not run again on a 304", () =>
     Effect.gen(function*() {
       let asked = 0
       const plays = [answer("anvil", { etag: "one" }), answer("hammer"), { status: 304 } as const]
@@ -127,7 +127,7 @@ describe("Operation.check", () => {
       assert.include(sent[2]!, "if-none-match")
     }))
 
-  it.effect("is obeyed by the retry: a reason that passes is tried again", () =>
+  it.effect("counts for the retry: a transient reason is tried again", () =>
     Effect.gen(function*() {
       const { find, sent } = yield* checked(
         ({ of }) => of === "later" ? new Unavailable(200, { retryAfterMillis: 5_000 }) : undefined,
@@ -141,7 +141,7 @@ describe("Operation.check", () => {
       assert.strictEqual(sent.length, 2)
     }))
 
-  it.effect("is obeyed by the credential: a key that the body refuses is renewed once", () =>
+  it.effect("counts for the credential: a key that the body refuses is renewed once", () =>
     Effect.gen(function*() {
       const keys = ["old", "new"]
       const credentials: Credential.Credentials = {
@@ -158,7 +158,7 @@ describe("Operation.check", () => {
       assert.deepStrictEqual(found, { of: "anvil" })
     }))
 
-  it.effect("harms its own call alone when it throws: a defect, and everything is given back", () =>
+  it.effect("affects only its own call when it throws: a defect, and everything is released", () =>
     Effect.gen(function*() {
       let isBroken = true
       const { find } = yield* checked(
@@ -175,7 +175,7 @@ describe("Operation.check", () => {
       assert.deepStrictEqual(yield* soon(find("anvil")), { of: "anvil" })
     }))
 
-  it.effect("is told by the span of the attempt", () =>
+  it.effect("is recorded in the span of the attempt", () =>
     Effect.gen(function*() {
       const tracer = MemoryTracer.make()
       const { find } = yield* checked(isAboutIt, () => answer("hammer"), { retry: false })

@@ -37,7 +37,7 @@ const elapse = <A, E, R>(effect: Effect.Effect<A, E, R>, duration: Duration.Inpu
     return yield* Fiber.join(fiber)
   })
 
-/** Runs a scenario with metrics of its own, against a vendor that answers as `answer` says. */
+/** Runs a scenario with its own metrics, against a vendor scripted by `answer`. */
 const alone = <A, E, R>(answer: Parameters<typeof FakeTransport.layer>[0], effect: Effect.Effect<A, E, R>) =>
   effect.pipe(
     Effect.provide(FakeTransport.layer(answer)),
@@ -135,7 +135,7 @@ describe("the gauges of a client", () => {
       })
     ))
 
-  it.effect("count who waits for a rate limit under every key, and show the throttle of the worst one", () =>
+  it.effect("count the calls that wait for a rate limit under all keys, and show the throttle of the worst one", () =>
     alone(
       () => ({ status: 503 }),
       Effect.gen(function*() {
@@ -149,13 +149,13 @@ describe("the gauges of a client", () => {
         yield* TestClock.adjust(1)
         assert.deepStrictEqual(only(yield* series, "breakwater.ratelimit", "breakwater.throttle"), {
           "breakwater.ratelimit.waiting vendor=acme": 3,
-          // One call of each key has been turned away: (1 - 0) / (1 + 1).
+          // One call of each key was rejected: (1 - 0) / (1 + 1).
           "breakwater.throttle.probability vendor=acme": 0.5
         })
       })
     ))
 
-  it.effect("count who waits for a rate limit under the keys that it makes itself", () =>
+  it.effect("count the calls that wait for a rate limit under its own keys", () =>
     alone(
       () => bell,
       Effect.gen(function*() {
@@ -173,7 +173,7 @@ describe("the gauges of a client", () => {
 })
 
 describe("the series of several clients", () => {
-  it.effect("add up, and of states the worst is shown, until one of them is closed", () =>
+  it.effect("add up, and show the worst of their states, until one of them is closed", () =>
     alone(
       () => ({ after: "1 second", status: 503 }),
       Effect.gen(function*() {
@@ -199,7 +199,7 @@ describe("the series of several clients", () => {
       })
     ))
 
-  it.effect("count a gate once that they have in common", () =>
+  it.effect("count a shared gate once", () =>
     alone(
       () => ({ after: "1 second", ...bell }),
       Effect.gen(function*() {
@@ -233,7 +233,7 @@ describe("the series of several clients", () => {
       })
     ))
 
-  it.effect("keep what they have counted, for an exporter that comes by later, and count on from there", () =>
+  it.effect("keep their counts for a later exporter, and continue from there", () =>
     alone(
       () => bell,
       Effect.gen(function*() {
@@ -257,7 +257,7 @@ describe("the series of several clients", () => {
 })
 
 describe("the series of a client that has done nothing", () => {
-  it.effect("are there at 0, so that the first of each kind can be seen", () =>
+  it.effect("start at 0, so that the first event of each kind is visible", () =>
     alone(
       () => bell,
       Effect.gen(function*() {

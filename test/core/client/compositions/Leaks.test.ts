@@ -35,9 +35,9 @@ const acmeWith = (policy: Policy.Policy) =>
     policy: { retry: { base: 0, retries: 1 }, ...policy }
   })
 
-/** Cuts off what does not end by itself. */
+/** Ends calls that would not end by themselves. */
 const quick = acmeWith({ deadline: "700 millis", attemptTimeout: "300 millis" })
-/** Its timers, should one be left behind, outlive the test. */
+/** Long enough that a leaked timer outlives the test. */
 const patient = acmeWith({ deadline: "5 minutes", attemptTimeout: "2 minutes", connectTimeout: "2 minutes" })
 
 const faults: ReadonlyArray<readonly [Simulator.Fault, client: typeof quick, reason: string]> = [
@@ -56,7 +56,7 @@ const faults: ReadonlyArray<readonly [Simulator.Fault, client: typeof quick, rea
 
 describe("a call to a vendor that misbehaves", () => {
   it.live.each(faults)(
-    "leaves no socket, timer or fibre behind: %j",
+    "leaves no socket, timer or fiber behind: %j",
     ([fault, makeClient, reason]) =>
       Effect.gen(function*() {
         const before = yield* held
@@ -72,7 +72,7 @@ describe("a call to a vendor that misbehaves", () => {
           const error = yield* Effect.flip(client.item())
           assert.isTrue(isVendorError(error))
           assert.strictEqual(error.reason._tag, reason)
-          // The quick one's deadline, and as much again for a busy machine.
+          // The short deadline, doubled for a busy machine.
           assert.isBelow(performance.now() - from, 1_400)
           yield* noMoreThan(healthy)
           yield* acme.setFault(undefined)

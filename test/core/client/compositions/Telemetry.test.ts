@@ -25,7 +25,7 @@ const Api = HttpApi.make("acme").add(
     }),
     HttpApiEndpoint.post("order", "/orders", { success: HttpApiSchema.NoContent })
       .annotate(Operation.Safety, "Unsafe")
-      // What is slow hangs on the attempt's timeout: this operation has a breaker of its own.
+      // This operation has its own breaker, and a slow call lasts until the attempt's timeout.
       .annotate(Operation.Policy, { attemptTimeout: "8 seconds", deadline: "20 seconds" })
   )
 )
@@ -44,7 +44,7 @@ const anvil = { status: 200, json: { name: "anvil" } }
 const find = (client: Effect.Success<ReturnType<typeof make>>) =>
   client.items.find({ params: { id: "anvil" }, query: {}, headers: {} })
 
-/** Waits on virtual time for what has been begun. */
+/** Runs effects to their end on virtual time. */
 const elapse = <A, E, R>(effect: Effect.Effect<A, E, R>, duration: Duration.Input = "1 minute") =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(effect)
@@ -71,7 +71,7 @@ describe("the spans of a call", () => {
     "breakwater.operation": "items.find"
   }
 
-  /** A span as an exporter sees it. Times are milliseconds since the test began. */
+  /** A span as an exporter receives it. Times are milliseconds since the start of the test. */
   const seen = ({ attributes, kind, name, parent, status }: Tracer.NativeSpan) => ({
     name,
     kind,
@@ -82,7 +82,7 @@ describe("the spans of a call", () => {
     exit: status._tag === "Ended" ? status.exit._tag : undefined
   })
 
-  it.effect("are one for the operation, and one for each attempt, with what OpenTelemetry wants to know of each", () =>
+  it.effect("are one for the operation and one per attempt, with the attributes of OpenTelemetry", () =>
     traced(({ spans }) =>
       Effect.gen(function*() {
         const client = yield* make({ retry: { base: 0 } })
@@ -152,14 +152,14 @@ describe("the spans of a call", () => {
     ["an answer that does not fit", { status: 200, json: {} }, "InvalidResponse", 200, "InvalidResponse"],
     ["a redirect", { status: 302 }, "InvalidResponse", 302, "InvalidResponse"],
     [
-      "a connection that does not come about",
+      "a failed connection",
       { reason: new ConnectFailed("Tls") },
       "ConnectFailed",
       undefined,
       "ConnectFailed"
     ],
     ["no answer at all", undefined, "Timeout", undefined, "Timeout"]
-  ])("say what was wrong with %s", ([, play, error, status, outcome]) =>
+  ])("record the failure of %s", ([, play, error, status, outcome]) =>
     traced(({ spans }) =>
       Effect.gen(function*() {
         const client = yield* make({ retry: false })
@@ -175,7 +175,7 @@ describe("the spans of a call", () => {
       }).pipe(Effect.provide(FakeTransport.layer(() => play)), freshRegistry)
     ))
 
-  it.effect("say that the caller left, or that something of ours is broken", () =>
+  it.effect("tell an interrupted caller from a defect", () =>
     traced(({ spans }) =>
       Effect.gen(function*() {
         const client = yield* make()
@@ -195,7 +195,7 @@ describe("the spans of a call", () => {
       }).pipe(Effect.provide(FakeTransport.layer((_, index) => index === 0 ? undefined : anvil)), freshRegistry)
     ))
 
-  it.effect("are none for attempts that our own gates refuse", () =>
+  it.effect("do not exist for attempts that our own gates refuse", () =>
     traced(({ spans }) =>
       Effect.gen(function*() {
         const client = yield* make({ rateLimit: { limit: 1, window: "1 hour", queue: 0 } })
@@ -208,7 +208,7 @@ describe("the spans of a call", () => {
       }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry)
     ))
 
-  it.effect("are as much sampled as what they are part of", () =>
+  it.effect("are sampled like their parent", () =>
     traced(({ spans }) =>
       Effect.gen(function*() {
         const client = yield* make()
@@ -225,7 +225,7 @@ describe("the spans of a call", () => {
       }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry)
     ))
 
-  it.effect("are not made when nobody has installed a tracer, or it is switched off", () =>
+  it.effect("are not made without a tracer, or when tracing is disabled", () =>
     Effect.gen(function*() {
       const native = yield* Effect.acquireRelease(
         Effect.sync(() => vi.spyOn(Tracer.nativeTracer, "span")),
@@ -237,14 +237,14 @@ describe("the spans of a call", () => {
       yield* elapse(find(client).pipe(Effect.withTracerEnabled(false))).pipe(Effect.provide(tracer.layer))
       assert.strictEqual(native.mock.calls.length, 0)
       assert.deepStrictEqual(tracer.spans, [])
-      // The spy sees: a span of Effect's own is made by the native tracer.
+      // The spy works: Effect's own span comes from the native tracer.
       yield* Effect.void.pipe(Effect.withSpan("own"))
       assert.strictEqual(native.mock.calls.length, 1)
     }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry))
 })
 
 describe("the metrics of calls", () => {
-  it.effect("have the labels that the table says, and no other", () =>
+  it.effect("have exactly the labels of the table", () =>
     Effect.gen(function*() {
       const client = yield* make({
         rateLimit: { limit: 1 },
@@ -261,7 +261,7 @@ describe("the metrics of calls", () => {
       for (const { attributes = {}, description, id } of snapshot) {
         const { help, labels } = rows.get(id) ?? assert.fail(`no row for ${id}`)
         assert.strictEqual(description, help)
-        // A call without an answer has no status, and one without a failure no kind of error.
+        // A call without a response has no status, and a success has no kind of error.
         const optional = ["http.response.status_code", "error.type"]
         assert.sameMembers(
           Object.keys(attributes),
@@ -271,7 +271,7 @@ describe("the metrics of calls", () => {
       }
     }).pipe(Effect.provide(FakeTransport.layer(() => anvil)), freshRegistry))
 
-  it.effect("count what each key has used, and a flood of keys together", () =>
+  it.effect("count the use of each key, and that of a flood of keys together", () =>
     Effect.gen(function*() {
       const client = yield* make({ rateLimit: { limit: 2, window: "1 hour", queue: 0 } })
       const call = (key: string) =>
@@ -325,12 +325,12 @@ describe("the metrics of calls", () => {
       )
       return found[0] ?? assert.fail(`no histogram ${name}`)
     }
-    /** Without the series that have counted nothing. */
+    /** Leaves out the series at zero. */
     const counted = (name: string) => shown(name).filter(([, value]) => value !== 0)
     return { all: snapshots, counted, histogram, shown }
   })
 
-  it.effect("show what an adaptive limit has learnt, and what a throttle refuses", () =>
+  it.effect("show the value of an adaptive limit, and the refusals of a throttle", () =>
     Effect.gen(function*() {
       const admit = () => freePermit
       const only = (n: number) => (key: string) => key === "acme" ? n : Number.NaN
@@ -367,7 +367,7 @@ describe("the metrics of calls", () => {
   }
   const own = { vendor: "acme", operation: "items.find" }
 
-  it.effect("count attempts by status and kind of error, operations by what they came to, and retries", () =>
+  it.effect("count attempts by status and kind of error, operations by outcome, and retries", () =>
     Effect.gen(function*() {
       const client = yield* make({ retry: { retries: 1, base: 0 }, breaker: false, retryBudget: false })
       for (let i = 0; i < 6; i++) yield* elapse(Effect.exit(find(client)))
@@ -443,7 +443,7 @@ describe("the metrics of calls", () => {
       freshRegistry
     ))
 
-  it.effect("count what is exactly at a boundary below it, and what is beyond the last only in the total", () =>
+  it.effect("count a value at a boundary in the bucket below, and one beyond the last only in the total", () =>
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
       const meter = Telemetry.operationMeter(context, {
@@ -462,7 +462,7 @@ describe("the metrics of calls", () => {
       assert.deepStrictEqual({ count, min, max }, { count: 4, min: 0.005, max: 10.001 })
     }).pipe(freshRegistry))
 
-  it.effect("count each attempt by its status and its error, whatever the one before it came to", () =>
+  it.effect("count each attempt by its own status and error", () =>
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
       const labels = { vendor: "acme", operation: "ping", method: "GET", address: "acme.example", port: 443 }
@@ -499,12 +499,12 @@ describe("the metrics of calls", () => {
         breaker: { trip: { _tag: "Consecutive", failures: 2 }, openFor: "1 hour" },
         retry: false
       })
-      // The second finds no room, while the first is running.
+      // The second is refused while the first is running.
       const both = Effect.all([Effect.exit(find(client)), Effect.exit(find(client))], { concurrency: "unbounded" })
       yield* elapse(both, "1 second")
       // This opens the breaker.
       yield* elapse(Effect.exit(find(client)), "1 second")
-      // These find it open, and give their permits of the rate limit back.
+      // These find it open, and return their permits to the rate limit.
       for (let i = 0; i < 2; i++) yield* elapse(Effect.exit(find(client)), "1 second")
       const { counted } = yield* metrics
       assert.deepStrictEqual(counted(Telemetry.refusals), [
@@ -566,7 +566,7 @@ describe("the metrics of calls", () => {
       }).pipe(Effect.provide(FakeTransport.layer(() => isUp ? anvil : { status: 503 })))
     }).pipe(freshRegistry))
 
-  it.effect("show who runs and who waits, and what is left for retries", () =>
+  it.effect("show running and waiting calls, and the rest of the retry budget", () =>
     Effect.gen(function*() {
       const client = yield* make({
         bulkhead: { limit: 2, queue: 5, maxWait: "1 minute" },
@@ -587,10 +587,10 @@ describe("the metrics of calls", () => {
       assert.deepStrictEqual(yield* gauges, [0, 0, 0, 3])
       const fibers = yield* Effect.replicateEffect(Effect.forkChild(find(client)), 5)
       yield* TestClock.adjust(0)
-      // One on the wire, one waits for a permit, three for a place. A full budget earns nothing.
+      // One is in flight, one waits for a permit, three for the bulkhead. A full budget earns nothing.
       assert.deepStrictEqual(yield* gauges, [2, 3, 1, 3])
       yield* TestClock.adjust("5 seconds")
-      // The first attempt has failed, and its retry is paid for and waits for a permit.
+      // The first attempt has failed; its retry is paid for and waits for a permit.
       assert.deepStrictEqual(yield* gauges, [2, 3, 2, 2])
       yield* TestClock.adjust("5 minutes")
       for (const fiber of fibers) {
@@ -606,7 +606,7 @@ describe("the metrics of calls", () => {
       freshRegistry
     ))
 
-  it.effect("are shared by two clients of one vendor, so that neither hides what the other counts", () =>
+  it.effect("are shared by two clients of one vendor, so neither hides the other's counts", () =>
     Effect.gen(function*() {
       const policy: Policy.Policy = {
         retry: { retries: 1, base: 0 },
@@ -627,7 +627,7 @@ describe("the metrics of calls", () => {
       assert.deepStrictEqual(counted(Telemetry.breakerTransitions), [[{ ...own, to: "Open" }, 2]])
     }).pipe(Effect.provide(FakeTransport.layer(() => ({ status: 503 }))), freshRegistry))
 
-  it.effect("of one registry are not those of another", () =>
+  it.effect("of different registries are independent", () =>
     Effect.gen(function*() {
       const counts = Effect.gen(function*() {
         yield* elapse(find(yield* make()))
@@ -638,7 +638,7 @@ describe("the metrics of calls", () => {
       assert.deepStrictEqual(yield* freshRegistry(counts), [1])
     }).pipe(Effect.provide(FakeTransport.layer(() => anvil))))
 
-  it.effect("tell callers that left, and what of ours is broken, from declared errors", () =>
+  it.effect("distinguish interrupted callers and defects from declared errors", () =>
     Effect.gen(function*() {
       const exits: ReadonlyArray<readonly [string, Effect.Effect<never, never>]> = [
         ["interrupted", Effect.interrupt],
@@ -678,7 +678,7 @@ describe("the metrics of calls", () => {
 
   const isDie = (reason: Cause.Reason<unknown>) => reason._tag === "Die"
 
-  it.effect("and the spans hold nothing of a request but its template", () => {
+  it.effect("and the spans hold nothing of a request's path but its template", () => {
     const marked = `marked-${randomUUID()}`
     const tracer = MemoryTracer.make()
     return Effect.gen(function*() {

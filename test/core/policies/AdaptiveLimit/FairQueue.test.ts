@@ -19,7 +19,7 @@ const Step = Schema.Struct({
 
 describe("FairQueue", () => {
   it.prop(
-    "serves the lines in turn, and each in the order of arrival, whoever leaves in between, like lists of lists",
+    "serves the lines in turn, each in the order of arrival, like lists of lists, for any leaving in between",
     { script: Schema.Array(Step) },
     ({ script }) => {
       const queue = new FairQueue<Guest>()
@@ -47,7 +47,7 @@ describe("FairQueue", () => {
             if (guest === undefined) break
             queue.remove(guest)
             for (const { guests } of lines) if (guests.includes(guest)) guests.splice(guests.indexOf(guest), 1)
-            // Who has left cannot leave again.
+            // A waiter that has left cannot leave again.
             queue.remove(guest)
             break
           }

@@ -1,4 +1,4 @@
-/** What each limit makes of a vendor that is sent twice what it can do, in virtual time, from the second minute on. */
+/** Results of each limit against a vendor under twice its capacity, in virtual time, from the second minute on. */
 import * as AdaptiveLimit from "@breakwater/core/policies/AdaptiveLimit"
 import { assert, describe, it } from "@effect/vitest"
 import { type Overload, overload, type Second } from "../../../fakes/OverloadedVendor.ts"
@@ -34,16 +34,16 @@ const play = (
     seconds,
     limit: settled.map(({ limit }) => limit).toSorted((a, b) => a - b)[settled.length / 2]!,
     largest: Math.max(...settled.map(({ limit }) => limit)),
-    /** The share of what the vendor could do at best. */
+    /** The share of the vendor's best throughput. */
     goodput: mean(({ answered }) => answered) / (capacity * 1_000 / serviceMillis),
-    /** How many times longer an answer took than it would have at rest. */
+    /** The answer time as a multiple of that at rest. */
     slowness: mean(({ rttMillis }) => rttMillis) / serviceMillis
   }
 }
 
-describe("Vegas, before a vendor that lets calls wait", () => {
+describe("Vegas, with a vendor that queues calls", () => {
   for (const capacity of [10, 25, 50]) {
-    it(`settles within alpha and beta of its capacity of ${capacity}, for 97 % of what it can do`, () => {
+    it(`settles within alpha and beta of its capacity of ${capacity}, at 97 % of its throughput`, () => {
       const { goodput, largest, limit, slowness } = play({ _tag: "Vegas" }, { capacity })
       assert.isAtLeast(limit, capacity + 2)
       assert.isAtMost(limit, capacity + 7)
@@ -54,12 +54,12 @@ describe("Vegas, before a vendor that lets calls wait", () => {
   }
 })
 
-describe("Gradient, before a vendor that lets calls wait", () => {
+describe("Gradient, with a vendor that queues calls", () => {
   for (const capacity of [25, 50]) {
     for (const [name, service] of [["even", even], ["uneven", uneven]] as const) {
-      it(`settles within its tolerance of a capacity of ${capacity} with ${name} calls, for 98 % of what it can do`, () => {
+      it(`settles within its tolerance of a capacity of ${capacity} with ${name} calls, at 98 % of its throughput`, () => {
         const { goodput, largest, limit, slowness } = play({ _tag: "Gradient" }, { capacity, serviceMillis: service })
-        // At equilibrium it asks for 1.5 / (1 - 4 / limit) times the time at rest.
+        // At equilibrium an answer takes 1.5 / (1 - 4 / limit) times the time at rest.
         assert.isAtLeast(limit, capacity)
         assert.isAtMost(limit, 1.5 * capacity + 8)
         assert.isAtMost(largest, 1.7 * capacity + 8)
@@ -76,7 +76,7 @@ describe("Gradient, before a vendor that lets calls wait", () => {
     assert.isAtMost(at(700, 900), at(200, 400) + 3)
   })
 
-  it("follows the vendor when it can do less, and when it can do more again", () => {
+  it("follows the vendor when its capacity falls, and when it rises again", () => {
     const { seconds } = play(
       { _tag: "Gradient" },
       { capacity: 50, seconds: 480 },
@@ -90,9 +90,9 @@ describe("Gradient, before a vendor that lets calls wait", () => {
   })
 })
 
-describe("before a vendor that turns away what is too much", () => {
+describe("with a vendor that rejects excess calls", () => {
   for (const _tag of ["Gradient", "Vegas", "Aimd"] as const) {
-    it(`${_tag} settles at what it takes on, 50 and 5 in its queue, for 96 % of what it can do`, () => {
+    it(`${_tag} settles at its capacity, 50 and 5 in its queue, at 96 % of its throughput`, () => {
       const { goodput, limit, slowness } = play({ _tag }, { capacity: 50, queue: 5 })
       assert.isAtLeast(limit, 45)
       assert.isAtMost(limit, 60)
@@ -102,9 +102,9 @@ describe("before a vendor that turns away what is too much", () => {
   }
 })
 
-describe("before a vendor that is not overloaded", () => {
+describe("with a vendor that is not overloaded", () => {
   for (const _tag of ["Gradient", "Vegas", "Aimd"] as const) {
-    it(`${_tag} refuses nothing, and lets all through without delay`, () => {
+    it(`${_tag} refuses nothing, and admits every call without delay`, () => {
       const { goodput, seconds, slowness } = play({ _tag }, { capacity: 50, rate: 150, seconds: 120 })
       assert.strictEqual(seconds.slice(5).reduce((sum, { refused }) => sum + refused, 0), 0)
       assert.approximately(goodput, 0.3, 0.03)

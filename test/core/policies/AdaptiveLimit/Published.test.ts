@@ -1,7 +1,7 @@
 /**
- * The steps of each algorithm as they are published: the numbers of the tests of Netflix's concurrency-limits
- * (AIMDLimitTest, VegasLimitTest, ExpAvgMeasurementTest), of other ports of it where Netflix has none (GreptimeDB's
- * LimitTest for Gradient2), and the formulas of its sources worked out by hand.
+ * The published steps of each algorithm. They are the numbers in the tests of Netflix's concurrency-limits
+ * (AIMDLimitTest, VegasLimitTest, ExpAvgMeasurementTest) and in those of a port where Netflix has none (GreptimeDB's
+ * LimitTest for Gradient2). The rest are the formulas of its sources, worked out by hand.
  */
 import { Aimd } from "@breakwater/core/policies/AdaptiveLimit/Aimd"
 import { Average, Gradient, type GradientSettings } from "@breakwater/core/policies/AdaptiveLimit/Gradient"
@@ -34,11 +34,11 @@ describe("AIMDLimitTest of Netflix's concurrency-limits", () => {
 
   it("increaseOnSuccess: 20 becomes 21", () => assert.strictEqual(after(aimd(20), 1, 10, false), 21))
   it("decreaseOnDrops: 30 becomes 27", () => assert.strictEqual(after(aimd(30), 0, 0, true), 27))
-  it("decreaseOnTimeoutExceeded: 30 becomes 27 for more than the timeout, and not for the timeout itself", () => {
+  it("decreaseOnTimeoutExceeded: 30 becomes 27 above the timeout, and not at the timeout itself", () => {
     assert.strictEqual(after(aimd(30), 5_001, 0, false), 27)
     assert.strictEqual(after(aimd(30), 5_000, 0, false), 30)
   })
-  it("successOverflow: 21 stays 21 where that is the most", () =>
+  it("successOverflow: 21 stays 21 when that is the maximum", () =>
     assert.strictEqual(after(aimd(21, { max: 21, min: 0 }), 1, 10, false), 21))
   it("does not grow while less than half of it is in use", () => {
     assert.strictEqual(after(aimd(20), 1, 9, false), 20)
@@ -88,7 +88,7 @@ describe("VegasLimitTest of Netflix's concurrency-limits", () => {
     assert.deepStrictEqual([round(10, 10), round(14, 14)], [10, 10])
   })
   it("grows by one while the queue is between the threshold and alpha", () => {
-    // 10 × (1 - 10 / 12) is 1.67: two of ours wait.
+    // 10 × (1 - 10 / 12) is 1.67: two of our calls wait.
     const round = rounds(small())
     assert.deepStrictEqual([round(10, 10), round(12, 10)], [10, 11])
   })
@@ -98,7 +98,7 @@ describe("VegasLimitTest of Netflix's concurrency-limits", () => {
     const shrinking = rounds(vegas(512, 1_024))
     assert.deepStrictEqual([shrinking(10, 512), shrinking(50, 513)], [512, 510])
   })
-  it("shrinks for drops, and does not take the time until one for that of an answer", () => {
+  it("shrinks on drops, and does not count the time until a drop as an answer time", () => {
     const learner = small()
     const round = rounds(learner)
     assert.deepStrictEqual([round(10, 10), round(1, 10, true), round(14, 10)], [10, 9, 9])
@@ -120,22 +120,22 @@ describe("VegasLimitTest of Netflix's concurrency-limits", () => {
     }
     const settled = limits.slice(20).filter((limit, i, all) => limit * 2 > all[Math.max(0, i - 1)]! && limit > 40)
     assert.isAbove(settled.length, 300)
-    // One more or less is what one step makes of it.
+    // One step changes it by one.
     assert.isAtLeast(Math.min(...settled), 50 + 3 - 1)
     assert.isAtMost(Math.max(...settled), 50 + 6 + 1)
   })
 
-  it("measures the vendor at rest for one round in 15 to 30, at half its limit, and learns that it has become slower", () => {
+  it("measures the vendor at rest for one round in 15 to 30, at half its limit, and learns that it got slower", () => {
     const learner = small()
     const round = rounds(learner)
     round(10, 10)
-    // Twice as slow, at any load: for a while that looks like a queue of five, which is neither too few nor too many.
+    // Twice as slow, at any load: at first that looks like a queue of five, which is neither too few nor too many.
     const limits = Array.from({ length: 25 }, () => round(20, learner.limit))
     const resting = limits.indexOf(5)
     assert.isAtLeast(resting, 15 - 3)
     assert.isAtMost(resting, 30)
     assert.deepStrictEqual(limits.slice(0, resting).filter((limit) => limit !== 10), [])
-    // Known for what it is, it is no queue.
+    // Once measured, it is no longer taken for a queue.
     assert.deepStrictEqual(limits.slice(resting + 1, resting + 3), [10, 16])
   })
 })
@@ -155,7 +155,7 @@ describe("Gradient2Limit of Netflix's concurrency-limits", () => {
       longWindow: 100,
       queueSize: 16
     })
-  /** Every call is a window of its own. */
+  /** Every call is its own window. */
   const single = (learner: Gradient) => {
     let now = 0
     return (rttMillis: number, inflight: number, dropped = false) => {
@@ -175,27 +175,27 @@ describe("Gradient2Limit of Netflix's concurrency-limits", () => {
     const call = single(greptime())
     assert.deepStrictEqual([call(10, 512), call(10, 513)], [515, 518])
   })
-  it("LimitTest of GreptimeDB's port: 515, 508 where an answer takes five times as long", () => {
+  it("LimitTest of GreptimeDB's port: 515, 508 when an answer takes five times as long", () => {
     const call = single(greptime())
     assert.deepStrictEqual([call(10, 512), call(50, 513)], [515, 508])
   })
-  it("never shrinks by more than half before smoothing, a tenth after, and takes bad windows for that", () => {
+  it("never shrinks by more than half before smoothing, a tenth after, and shrinks that much for bad windows", () => {
     const slow = single(new Gradient({ initial: 100, min: 1, max: 200 }, { ...published, queueSize: 0 }))
     for (let i = 0; i < 20; i++) slow(10, 100)
     assert.deepStrictEqual([slow(10, 100), slow(100_000, 100)], [100, 90])
     const dropping = single(new Gradient({ initial: 100, min: 1, max: 200 }, { ...published, queueSize: 0 }))
     assert.deepStrictEqual([dropping(10, 100), dropping(1, 100, true)], [100, 90])
   })
-  it("takes no drop for an answer that took as long", () => {
+  it("does not count the time of a drop as an answer time", () => {
     const learner = new Gradient({ initial: 50, min: 1, max: 200 }, { ...published, minimumCalls: 20 })
     for (let i = 0; i < 20 * 20; i++) {
       const dropped = i % 20 === 0
       learner.update({ startedAt: 0, rttMillis: dropped && i > 200 ? 1_000 : 10, inflight: 50, dropped }, random)
     }
-    // Twenty windows of a fifth of four each.
+    // Twenty windows, each adding a fifth of four.
     assert.strictEqual(learner.limit, 66)
   })
-  it("looks at nothing before a window is long enough and has calls enough, as WindowedLimit", () => {
+  it("waits until a window is long enough and has enough calls, as WindowedLimit does", () => {
     const grows = (every: number) => {
       const learner = new Gradient({ initial: 20, min: 1, max: 200 }, {
         ...published,
@@ -209,7 +209,7 @@ describe("Gradient2Limit of Netflix's concurrency-limits", () => {
       }
       return Infinity
     }
-    // At one call a second the tenth ends it, at a hundred a second the one that ends 1000 ms after the first.
+    // At one call a second the tenth call ends it; at a hundred a second, the call that ends 1000 ms after the first.
     assert.deepStrictEqual([grows(1_000), grows(10)], [10, 101])
   })
 

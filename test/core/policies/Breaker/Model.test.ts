@@ -12,15 +12,15 @@ const How = Schema.Union([
 ])
 
 const Step = Schema.Struct({
-  /** Quarters of a millisecond since the step before. */
+  /** Quarters of a millisecond since the previous step. */
   after: Schema.Union([intBetween(0, 40), intBetween(0, 4_000), Schema.Literals([0, 4_000, 40_000, 400_000])]),
   key: Schema.Literals(["", "", "tenant"]),
   act: Schema.Union([
-    /** So many calls begin. */
+    /** This many calls begin. */
     Schema.TaggedStruct("begin", { count: intBetween(1, 6) }),
-    /** One of the running calls, counted round, ends. */
+    /** One of the running calls ends; the index wraps around. */
     Schema.TaggedStruct("end", { which: intBetween(0, 11), how: How }),
-    /** So many calls are made, one after another. */
+    /** This many calls are made, one after another. */
     Schema.TaggedStruct("whole", { count: intBetween(1, 8), how: How })
   ])
 })
@@ -28,8 +28,8 @@ const Script = Schema.Array(Step).check(Schema.isMinLength(20))
 const long = { arbitrary: { runs: 300, size: 80 } }
 
 /**
- * The breaker as one would explain it: lists of what happened, counted from scratch. An era is a closed time, or one
- * attempt at one stage of half-open; what a call came to counts only in the era it was admitted in.
+ * A naive model of the breaker: lists of events, counted from scratch. An era is one closed period, or one try at one
+ * stage of half-open. The outcome of a call counts only in the era that admitted it.
  */
 class NaiveBreaker {
   readonly settings: Settings
@@ -42,7 +42,7 @@ class NaiveBreaker {
     this.settings = settings
   }
 
-  /** The era the call is admitted in, or the milliseconds to stay away. */
+  /** The era that admits the call, or the milliseconds to wait. */
   ask(now: number): Era | number {
     if (this.openUntil !== undefined) {
       if (now < this.openUntil) return this.openUntil - now
@@ -141,7 +141,7 @@ type Era =
   | { readonly _tag: "Closed"; readonly results: Array<Result> }
   | { readonly _tag: "Stage"; readonly stage: number; readonly probes: Array<Probe> }
 
-/** Plays a script, and tells what is running at its end. */
+/** Plays a script, and returns the calls running at its end. */
 const play = (
   breaker: Breaker.Breaker,
   script: typeof Script.Type,
@@ -183,7 +183,7 @@ const circuitOf: Record<string, string> = { "": "acme/charge", tenant: "acme/cha
 
 describe("Breaker agrees with a naive model", () => {
   it.prop(
-    "on every admission, refusal, state and transition, for any script of calls and endings under two keys",
+    "on every admission, refusal, state and transition, for any script of calls and endings with two keys",
     { settings: Settings, script: Script },
     ({ script, settings }) => {
       const breaker = Breaker.make({ slowCall, ...settings })
@@ -225,14 +225,14 @@ describe("Breaker agrees with a naive model", () => {
   )
 })
 
-describe("Breaker, whatever happens,", () => {
+describe("Breaker, in any course of events,", () => {
   it.prop(
     "never has more calls running in half-open than its widest stage allows",
     { settings: Settings, script: Script },
     ({ script, settings }) => {
       const breaker = Breaker.make({ slowCall, ...settings, probeTimeout: "1 day" })
       const probes: Record<string, number> = { "": 0, tenant: 0 }
-      // What was running before the breaker opened is no probe.
+      // Calls that were running before the breaker opened are not probes.
       const opening: Record<string, number> = { "": 0, tenant: 0 }
       breaker.onTransition(({ from, key }) => {
         const short = key === "acme/charge" ? "" : "tenant"
@@ -263,14 +263,14 @@ describe("Breaker, whatever happens,", () => {
   )
 
   it.prop(
-    "is never stuck: calls that never end cost it a probe's timeout at most, and a healthy vendor closes it",
+    "is never stuck: calls that never end cost it at most a probe's timeout, and a healthy vendor closes it",
     { settings: Settings, script: Script },
     ({ script, settings }) => {
       const breaker = Breaker.make({ slowCall, ...settings })
       const { now } = play(breaker, script, {})
       const call = fakeCall({ now: now + 90_000 + settings.maxOpenFor })
-      // Answers that fill a window of earlier failures may open it once; half-open gives up one stage of lost probes;
-      // everything after that is answered.
+      // Answers that fill a window of earlier failures may open it once, and half-open gives up one stage of lost
+      // probes. Everything after that is answered.
       const enough = 10 + settings.probes.reduce((all, stage) => all + stage, 0) * 2
       for (let i = 0; i < enough; i++) {
         const admission = breaker.admit(call) as Permit | Refusal

@@ -7,7 +7,7 @@ import { intBetween, Settings } from "../../../drivers/BreakerSettings.ts"
 import { consecutive, drive, type Ending, ending } from "../../../drivers/DrivenBreaker.ts"
 
 describe("Breaker over a restart", () => {
-  /** What a process sees: the wall clock of all, and a monotonic clock that began when it pleased. */
+  /** The clocks of a process: the common wall clock, and its own monotonic clock with an arbitrary origin. */
   const inProcess = (beganAtMillis: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.flatMap(Clock.clockWith(Effect.succeed), (clock) =>
       Effect.provideService(
@@ -23,7 +23,7 @@ describe("Breaker over a restart", () => {
   const asJson = (snapshots: ReadonlyArray<Breaker.Snapshot>) =>
     JSON.parse(JSON.stringify(snapshots)) as ReadonlyArray<Breaker.Snapshot>
 
-  /** Runs one process to its snapshot, lets a while pass, and runs another with it. */
+  /** Runs one process to its snapshot, waits a while, and runs another with it. */
   const restart = Effect.fnUntraced(function*(options: Breaker.BreakerOptions, ...endings: ReadonlyArray<Ending>) {
     yield* TestClock.setTime(1_700_000_000_000)
     const oldProcess = inProcess(1_699_000_000_000)
@@ -42,7 +42,7 @@ describe("Breaker over a restart", () => {
     return { before, takeOver }
   })
 
-  it.effect("an open breaker stays open for the rest of its time, and grows on from there", () =>
+  it.effect("an open breaker stays open for the rest of its time, and continues to grow from there", () =>
     Effect.gen(function*() {
       const { before, takeOver } = yield* restart({ trip: consecutive(1) }, "failure")
       before.call.now += 5_000
@@ -56,7 +56,7 @@ describe("Breaker over a restart", () => {
       assert.strictEqual(refusal().retryAfterMillis, 20_000)
     }))
 
-  it.effect("a closed breaker keeps what it has counted, in every kind of window", () =>
+  it.effect("a closed breaker keeps its counts, in every kind of window", () =>
     Effect.gen(function*() {
       const trips: ReadonlyArray<Breaker.Trip> = [
         consecutive(4),
@@ -72,7 +72,7 @@ describe("Breaker over a restart", () => {
       }
     }))
 
-  it.effect("a time window goes on forgetting what it took over", () =>
+  it.effect("a restored time window still drops old calls", () =>
     Effect.gen(function*() {
       const { takeOver } = yield* restart({ trip: { _tag: "TimeWindow", minimumCalls: 3 } }, "failure", "failure")
       const { call, make, state } = yield* takeOver
@@ -98,7 +98,7 @@ describe("Breaker over a restart", () => {
       assert.strictEqual(state(), "Closed")
     }))
 
-  it.effect("every key comes back as it was", () =>
+  it.effect("every key is restored as it was", () =>
     Effect.gen(function*() {
       const { before, takeOver } = yield* restart({ trip: consecutive(1) }, "answer")
       before.call.key = "tenant"
@@ -109,7 +109,7 @@ describe("Breaker over a restart", () => {
       assert.strictEqual(breaker.state("acme/charge/tenant", call.now), "Open")
     }))
 
-  it.effect("an open breaker that takes over a closed state is closed", () =>
+  it.effect("an open breaker that restores a closed state is closed", () =>
     Effect.gen(function*() {
       const { before } = yield* restart({ trip: consecutive(1) }, "answer")
       const closed = yield* before.breaker.snapshot
@@ -119,7 +119,7 @@ describe("Breaker over a restart", () => {
       assert.strictEqual(before.breaker.state("acme/charge", before.call.now), "Closed")
     }))
 
-  it.effect("an open breaker is announced when it is taken over, once", () =>
+  it.effect("the restoring of an open breaker is reported once", () =>
     Effect.gen(function*() {
       const breaker = Breaker.make()
       const heard: Array<Breaker.Transition> = []
@@ -140,7 +140,7 @@ describe("Breaker over a restart", () => {
   const Garbage = intBetween(0, garbage.length - 1)
 
   it.effect.prop(
-    "garbage numbers in a snapshot keep it open for an hour at most, and then it opens and closes as ever",
+    "garbage numbers in a snapshot keep it open for an hour at most, and then it works normally",
     {
       settings: Settings,
       state: Schema.Literals(["Closed", "Open", "HalfOpen"]),
@@ -166,7 +166,7 @@ describe("Breaker over a restart", () => {
       for (const number of [taken!.openUntil, taken!.openings, ...taken!.window]) assert.isTrue(Number.isFinite(number))
       call.now = (yield* Timeline.now) + hour
       admit().cancel(call)
-      // The vendor is down: it opens, for as long as it may.
+      // The vendor is down: it opens, for the permitted time.
       for (let i = 0; currentState() !== "Open"; i++) {
         assert.isBelow(i, 20)
         make("failure")

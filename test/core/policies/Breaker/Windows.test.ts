@@ -7,7 +7,7 @@ import { Schema } from "effect"
 
 const intBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
-/** A share of k calls of n, as somebody would write it: 0.07, 0.55, 1. */
+/** A share of k calls of n, as a person would write it: 0.07, 0.55, 1. */
 const Percent = intBetween(1, 100)
 
 const rates = { minimumCalls: intBetween(1, 6), failurePercent: Percent, slowPercent: Percent }
@@ -22,7 +22,7 @@ const TimeSettings = Schema.TaggedStruct("TimeWindow", {
 
 type Settings = typeof ConsecutiveSettings.Type | typeof CountSettings.Type | typeof TimeSettings.Type
 
-/** In sevenths of a millisecond, so that times have fractions; now and then an hour and a bit. */
+/** In sevenths of a millisecond, so that times have fractions; sometimes a little over an hour. */
 const Gap = Schema.Union([intBetween(0, 300), intBetween(0, 7_000), Schema.Literals([0, 7_000, 14_000, 7 * 3_600_123])])
 const gapMillis = (gap: number) => gap / 7
 
@@ -64,7 +64,7 @@ const makeWindow = (settings: Settings): Window => {
   }
 }
 
-/** What the naive window remembers, out of every event there ever was. */
+/** The naive window, which remembers every event. */
 const remembered = (settings: Settings, events: ReadonlyArray<Event>, now: number): ReadonlyArray<Event> => {
   switch (settings._tag) {
     case "Consecutive":
@@ -78,7 +78,7 @@ const remembered = (settings: Settings, events: ReadonlyArray<Event>, now: numbe
   }
 }
 
-/** Counted from scratch at each question, and compared in whole numbers only. */
+/** Counted from scratch at each call, and compared in whole numbers only. */
 const countFromScratch = (settings: Settings, events: ReadonlyArray<Event>, now: number): Counts => {
   const inWindow = remembered(settings, events, now)
   const calls = inWindow.length
@@ -104,13 +104,13 @@ const apply = (window: Window, kind: typeof Step.Type["kind"], now: number) => {
   else if (kind !== "read") window.record(now, kind.endsWith("failure"), kind.startsWith("slow"))
 }
 
-/** Monotonic time has an arbitrary origin: the first question may come at any time, and before 0. */
+/** Monotonic time has an arbitrary origin: the first call may come at any time, also before 0. */
 const Origin = Schema.Literals([0, 3, 1_234.567, 86_400_000, 1e9 + 0.25, -5_000.5])
 
 const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typeof TimeSettings) => {
   describe(Settings.fields._tag.schema.literal, () => {
     it.prop(
-      "counts the same when it is laid aside at any time, however often",
+      "counts the same when it is packed and unpacked at any times",
       { settings: Settings, origin: Origin, script: Script },
       ({ origin, script, settings }) => {
         let window = makeWindow(settings)
@@ -154,7 +154,7 @@ const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typ
     )
 
     it.prop(
-      "loaded into a fresh window, a dump gives the same counts now and ever after",
+      "gives the same counts, now and later, when a dump is loaded into a new window",
       { settings: Settings, origin: Origin, before: Script, afterwards: Script },
       ({ afterwards, before, origin, settings }) => {
         const window = makeWindow(settings)
@@ -188,7 +188,7 @@ const never: Thresholds = { minimumCalls: Infinity, failureRate: 1, slowCallRate
 
 describe("TimeWindow", () => {
   it.prop(
-    "holds every call of its span less one bucket, and none that is older than its span",
+    "holds every call of its span less one bucket, and no call older than its span",
     {
       settings: TimeSettings,
       origin: Origin,
@@ -203,7 +203,7 @@ describe("TimeWindow", () => {
         times.push(now)
         window.record(now, false, false)
         const youngerThan = (millis: number) => times.filter((at) => now - at < millis).length
-        // A time that is a sum of fractions is a little off.
+        // A time that is a sum of fractions is slightly off.
         assert.isAtLeast(window.calls(now), youngerThan(windowMillis - windowMillis / buckets - 1e-3))
         assert.isAtMost(window.calls(now), youngerThan(windowMillis + 1e-3))
       }
@@ -211,7 +211,7 @@ describe("TimeWindow", () => {
     long
   )
 
-  it("is empty after an idle hour, whoever asks first: a read, a question, a dump or a record", () => {
+  it("is empty after an idle hour, for any first access: a read, a check, a dump or a record", () => {
     const filled = () => {
       const window = new TimeWindow(30_000, 10, { minimumCalls: 20, failureRate: 0.5, slowCallRate: 0.5 })
       for (let i = 0; i < 19; i++) window.record(i, true, true)
@@ -227,14 +227,14 @@ describe("TimeWindow", () => {
     assert.deepStrictEqual(ask(window, later), { calls: 1, failures: 1, slowCalls: 1, isTripped: false })
   })
 
-  it("treats a dump that cannot be one of its own as empty, and counts on as ever", () => {
+  it("treats a dump that cannot be its own as empty, and continues to count", () => {
     const contents: Record<string, ReadonlyArray<number>> = {
       "too short": [1, 1, 1],
       "too long": Array.from({ length: 18 }, () => 1),
       "more failures than calls": [0, 20, 0, ...Array.from({ length: 12 }, () => 0)],
       "more slow calls than calls": [0, 0, 20, ...Array.from({ length: 12 }, () => 0)],
       "more calls than can be counted": [...Array.from({ length: 12 }, () => 0), 2 ** 32 - 1, 2 ** 32 - 1, 0],
-      "yet more of them": [2 ** 32 + 1, 2 ** 32 + 1, 0, ...Array.from({ length: 12 }, () => 0)]
+      "even more calls than can be counted": [2 ** 32 + 1, 2 ** 32 + 1, 0, ...Array.from({ length: 12 }, () => 0)]
     }
     for (const [what, content] of Object.entries(contents)) {
       const window = new TimeWindow(5_000, 5, never)
@@ -258,7 +258,7 @@ it("Consecutive and CountWindow treat a dump of another kind of window as empty"
   assert.strictEqual(count.calls(), 0)
 })
 
-it("a window opens at exactly the share it was given, for every whole percentage of a hundred calls", () => {
+it("a window trips at exactly the given share, for every whole percentage of a hundred calls", () => {
   for (let percent = 1; percent <= 100; percent++) {
     for (const kind of ["failed", "slow"] as const) {
       const thresholds = { minimumCalls: 100, failureRate: 1, slowCallRate: 1 }
@@ -274,7 +274,7 @@ it("a window opens at exactly the share it was given, for every whole percentage
   }
 })
 
-/** The published vectors of resilience4j 2: what is recorded after how long, and the counts that follow. */
+/** The published vectors of resilience4j 2: the recorded calls with their delays, and the counts that follow. */
 type Recorded = "S" | "ERR" | "SLOW_S" | "SLOW_ERR" | "read"
 type Row = readonly [
   afterMillis: number,
@@ -350,7 +350,7 @@ describe("the windows count as resilience4j's do", () => {
     ])
   })
 
-  it("in that a read alone lets old calls go (SlidingTimeWindowMetricsTest.shouldClearSlidingTimeWindowMetrics)", () => {
+  it("in that a read alone drops old calls (SlidingTimeWindowMetricsTest.shouldClearSlidingTimeWindowMetrics)", () => {
     replay(new TimeWindow(5_000, 5, never), [
       [0, "ERR", { total: 1, ok: 0, failed: 1 }],
       [100, "S", { total: 2, ok: 1, failed: 1 }],
@@ -363,10 +363,10 @@ describe("the windows count as resilience4j's do", () => {
   })
 })
 
-describe("a window that is laid aside", () => {
+describe("a packed window", () => {
   const thresholds = { minimumCalls: 1_000_000, failureRate: 1, slowCallRate: 1 }
 
-  it("writes down a hundred thousand calls in a bucket, and is not laid aside with more than it can write", () => {
+  it("packs a hundred thousand calls in a bucket, and refuses to pack more than fit", () => {
     const window = new TimeWindow(1_000, 10, thresholds)
     for (let i = 0; i < 131_071; i++) window.record(i < 100 ? 0 : 950, i % 2 === 0, i % 3 === 0)
     const again = new TimeWindow(1_000, 10, thresholds)
@@ -377,7 +377,7 @@ describe("a window that is laid aside", () => {
     assert.isUndefined(window.pack())
   })
 
-  it("writes down the last hundred calls in their order", () => {
+  it("packs the last hundred calls in their order", () => {
     const window = new CountWindow(100, thresholds)
     const again = new CountWindow(100, thresholds)
     for (let i = 0; i < 150; i++) window.record(0, i % 3 === 0, i % 7 === 0)
@@ -386,7 +386,7 @@ describe("a window that is laid aside", () => {
     assert.isBelow(window.pack().length, 6)
   })
 
-  it("takes two numbers for a call, and none for none", () => {
+  it("takes two numbers for one call, and no numbers for no calls", () => {
     const window = new TimeWindow(1_000, 10, thresholds)
     assert.deepStrictEqual(window.pack(), [])
     window.record(5_050, true, false)

@@ -1,6 +1,6 @@
 /**
- * A rate limit that is driven by hand and by arbitrary scripts, and beside it the ledger that somebody would keep on
- * paper: who was granted what and when, who waits, until when the vendor wants to hear nothing.
+ * A rate limit driven by hand and by arbitrary scripts, and beside it a naive ledger: the grants with their times, the
+ * waiting calls, and the end of the vendor's pause.
  */
 import type { Permit, Wait } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
@@ -25,7 +25,7 @@ type Settings = typeof Settings.Type
 
 const Key = Schema.Literals(["", "a", "b"])
 const Gap = Schema.Union([intBetween(0, 40), intBetween(0, 4_000), Schema.Literals([0, 1_750, 7_000, 500_000])])
-/** One of the callers it fits, counted round. */
+/** The index of a matching caller, wrapped around. */
 const Which = intBetween(0, 11)
 
 const steps = [
@@ -35,9 +35,9 @@ const steps = [
     times: intBetween(1, 5),
     patience: Schema.Union([Schema.Undefined, Gap])
   }),
-  /** Time passes, and every waiter claims what is due, at the moment it was told. */
+  /** Time passes, and every waiter claims its permit at the time it was told. */
   Schema.TaggedStruct("advance", { gap: Gap }),
-  /** Time passes, and nobody comes to claim. */
+  /** Time passes, and no waiter claims. */
   Schema.TaggedStruct("oversleep", { gap: Gap }),
   Schema.TaggedStruct("claim", { which: Which }),
   Schema.TaggedStruct("cancel wait", { which: Which }),
@@ -52,9 +52,9 @@ const settle = Schema.TaggedStruct("settle", {
   ])
 })
 
-/** What callers do of themselves. */
+/** The steps that callers make on their own. */
 export const Script = Schema.Array(Schema.Union([...steps, cancelPermit]))
-/** What callers do, and what the vendor answers. */
+/** The steps of callers, and the responses of the vendor. */
 export const AnsweredScript = Schema.Array(Schema.Union([...steps, settle]))
 type Step = typeof Script.Type[number] | typeof AnsweredScript.Type[number]
 
@@ -64,17 +64,17 @@ export interface Caller {
   readonly call: FakeCall
   admitted: Permit | Wait
   stage: "waiting" | "running" | "over"
-  /** When it was told to claim; `undefined` before it is at the head of the queue. */
+  /** The time when it was told to claim; `undefined` before it is at the head of the queue. */
   due: number | undefined
   grantedAt: number
 }
 
-/** Something was taken, or the vendor said how much is left. */
+/** Permits taken, or an allowance reported by the vendor. */
 type Entry =
   | { readonly at: number; readonly weight: number; readonly caller: Caller | undefined }
   | { readonly at: number; readonly remaining: number }
 
-/** A nanosecond, in milliseconds: what the rounding of a sum of times may come to. */
+/** A nanosecond, in milliseconds: a bound on the rounding error of a sum of times. */
 const nanosecond = 1e-6
 /** The resolution of the rate limit, in milliseconds. */
 const microsecond = 1e-3
@@ -83,13 +83,13 @@ const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 
 
 export class DrivenRateLimit {
   readonly gate: RateLimit.RateLimit
-  /** All who were not refused, in the order of arrival. */
+  /** All callers that were not refused, in the order of arrival. */
   readonly callers: Array<Caller> = []
-  /** All who were granted what they came for, in the order of granting. */
+  /** All callers that got their permits, in the order of granting. */
   readonly granted: Array<Caller> = []
   now = 1e6
   private readonly settings: Settings
-  /** Whether what the ledger says is exact; a permit given back late is a matter of judgement for a token bucket. */
+  /** Whether the ledger is exact; a permit given back late is a matter of judgement for a token bucket. */
   private readonly isExact: boolean
   private readonly capacity: number
   private readonly interval: number
@@ -101,7 +101,7 @@ export class DrivenRateLimit {
     this.isExact = mode === "exact"
     this.capacity = settings.algorithm === "TokenBucket" ? settings.burst : settings.limit
     this.interval = settings.window / settings.limit
-    // Idle keys are forgotten as soon as may be, and nobody should notice.
+    // Idle keys are evicted as soon as possible, and no caller should notice.
     this.gate = RateLimit.make({ ...settings, idle: 1 })
   }
 
@@ -114,14 +114,14 @@ export class DrivenRateLimit {
     return entries
   }
 
-  // ------------------------------------------------------------------------------------------- what the ledger says
+  // -------------------------------------------------------------------------------------------------------- the ledger
 
-  /** Milliseconds until so many permits are due. */
+  /** Milliseconds until this many permits are due. */
   private delay(key: string, weight: number): number {
     const pause = (this.pausedUntil.get(key) ?? -Infinity) - this.now
     return Math.max(pause, this.settings.algorithm === "TokenBucket" ? this.bucket(key, weight) : this.log(key, weight))
   }
-  /** Milliseconds until so many permits were due, if all who wait came to their turn. */
+  /** Milliseconds until this many permits would be due after all waiting calls are served. */
   private estimate(key: string, weight: number): number {
     const total = sum(this.in("waiting", key).map((caller) => caller.call.cost)) + weight
     const beyond = Math.max(0, total - this.capacity)
@@ -142,7 +142,7 @@ export class DrivenRateLimit {
     const soonest = [this.now, ...candidates.filter((at) => at > this.now + nanosecond)].toSorted((a, b) => a - b)
     return soonest.find((at) => this.used(key, at) + weight <= this.capacity)! - this.now
   }
-  /** What counts in the window that ends at a time. */
+  /** The costs in the window that ends at a time. */
   private used(key: string, until: number): number {
     return sum(
       this.ledger(key)
@@ -151,7 +151,7 @@ export class DrivenRateLimit {
     )
   }
 
-  /** Whether a permit is due just now, give or take what the rounding of a sum of times comes to. */
+  /** Whether a permit is due at this time, within the rounding error of a sum of times. */
   private isWithinRounding(key: string): boolean {
     return this.settings.algorithm === "SlidingWindow" && this.ledger(key).some((entry) => {
       const missing = Math.abs(entry.at + this.settings.window - this.now)
@@ -159,7 +159,7 @@ export class DrivenRateLimit {
     })
   }
 
-  /** Holds a grant to the law of the algorithm, counting all that were granted before and not given back. */
+  /** Checks a grant against the law of the algorithm, counting all earlier grants that were not given back. */
   private assertLawful(key: string): void {
     if (this.settings.algorithm === "SlidingWindow") return assert.isAtMost(this.used(key, this.now), this.capacity)
     let granted = 0
@@ -171,7 +171,7 @@ export class DrivenRateLimit {
     }
   }
 
-  // ------------------------------------------------------------------------------------------------- what callers do
+  // -------------------------------------------------------------------------------------------------- steps of callers
 
   arrive(key: string, weight = 1, patience = Infinity): Caller | RateLimitExceeded {
     const call = fakeCall({ key, cost: weight, now: this.now, deadline: this.now + patience })
@@ -180,7 +180,7 @@ export class DrivenRateLimit {
     const delay = estimate === undefined ? undefined : this.delay(key, weight)
     const admission = this.gate.admit(call)
 
-    // Nobody overtakes a queue, whatever is due.
+    // No call overtakes the queue, even if its permit is due.
     if (queue.length > 0) assert.notStrictEqual(admission._tag, "Permit")
     if (queue.length >= this.settings.queue) assert.notStrictEqual(admission._tag, "Wait")
     if (estimate === undefined) assert.strictEqual(admission._tag, "Refusal")
@@ -189,7 +189,7 @@ export class DrivenRateLimit {
       const isBusy = queue.length > 0 || delay !== 0
       const isFull = queue.length >= this.settings.queue || estimate > limit
       const isClear = !isBusy || queue.length >= this.settings.queue || Math.abs(estimate - limit) > nanosecond
-      // Where rounding decides, either is right.
+      // If rounding decides, either result is right.
       if (isClear && !this.isWithinRounding(key)) {
         assert.strictEqual(admission._tag, !isBusy ? "Permit" : isFull ? "Refusal" : "Wait")
       }
@@ -343,7 +343,7 @@ export class DrivenRateLimit {
     }
   }
 
-  /** The queues are as long as they should be, and the first in each, and no other, was told when to come. */
+  /** The queues have the right length, and only the first call in each was told when to claim. */
   check(): void {
     for (const [key, name] of [["", "acme"], ["a", "acme/a"], ["b", "acme/b"]] as const) {
       const [first, ...others] = this.in("waiting", key)
@@ -354,7 +354,7 @@ export class DrivenRateLimit {
       assert.isAtMost(told, this.isExact ? this.delay(key, first.call.cost) + microsecond : Infinity)
     }
   }
-  /** As long as the vendor says nothing new, what the first was told is not only not too late, but exact. */
+  /** Until the vendor's next news, the time told to the first call is exact, not only early enough. */
   checkPunctual(): void {
     for (const key of ["", "a", "b"]) {
       const first = this.in("waiting", key)[0]

@@ -14,7 +14,7 @@ const Step = Schema.Struct({
 const suite = (name: string, make: () => Meter) =>
   describe(name, () => {
     it.prop(
-      "measures the same when it is laid aside while no permit is out, however often",
+      "measures the same when it is packed and unpacked while no permit is in use",
       { script: Schema.Array(Step) },
       ({ script }) => {
         const stayed = make()

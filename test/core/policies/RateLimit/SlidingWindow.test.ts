@@ -5,7 +5,7 @@ import { intBetween } from "../../../drivers/IntBetween.ts"
 
 describe("SlidingWindow", () => {
   it.prop(
-    "tells for every weight when it is due as a list of all that was taken would, however long",
+    "returns the same delay for every cost as a plain list of all taken permits, of any length",
     { script: Schema.Array(Schema.Struct({ gap: intBetween(0, 30), weight: intBetween(1, 3) })) },
     ({ script }) => {
       const log = new SlidingWindow(40, 100)
@@ -28,7 +28,7 @@ describe("SlidingWindow", () => {
     { arbitrary: { runs: 30, size: 60 } }
   )
 
-  it("keeps nothing of what was given back at once or weighs nothing, so that no flood of such calls can fill it", () => {
+  it("keeps no entry for calls given back at once or without cost, so that a flood of them cannot fill it", () => {
     const log = new SlidingWindow(10, 60_000)
     const sizes = () => Object.values(log).filter((part) => part instanceof Float64Array).map((part) => part.length)
     const before = sizes()

@@ -2,12 +2,12 @@ import { TokenBucket } from "@breakwater/core/policies/RateLimit/TokenBucket"
 import { assert, describe, it } from "@effect/vitest"
 
 describe("TokenBucket", () => {
-  it("takes back no more than it could have held, and is never the emptier for it", () => {
+  it("gets back no more than it could have held, and never loses by it", () => {
     const bucket = new TokenBucket(1, 1_000, 2)
     bucket.take(0, 1)
     bucket.take(900, 1)
     bucket.giveBack(0, 1)
-    // Had the first never been taken, the second would have left 1 permit, and 1.1 by now.
+    // Without the first call, the second would have left 1 permit, and 1.1 by now.
     assert.strictEqual(bucket.delay(1_000, 1), 0)
     assert.approximately(bucket.delay(1_000, 2), 900, 1e-9)
     bucket.take(5_000, 1)

@@ -12,7 +12,7 @@ const keys = {
 const place = { region: "us-east-1", service: "service", at: Date.parse("2015-08-30T12:36:00Z") }
 const host = "example.amazonaws.com"
 
-/** The session token of the vectors: an example of AWS's own documentation. */
+/** The session token of the vectors, an example from AWS's own documentation. */
 const sessionToken = [
   "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSE",
   "I/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0r",
@@ -57,13 +57,13 @@ describe("a signature for AWS", () => {
         "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b"
       ]
     ] as const
-  )("is the published one: %s", (_, method, headers, body, signature) => {
+  )("equals the published one: %s", (_, method, headers, body, signature) => {
     const signed = sign({ method, host, headers, body }, keys, place)
     assert.strictEqual(/Signature=(.*)$/.exec(signed["authorization"]!)?.[1], signature)
     assert.strictEqual(signed["x-amz-date"], "20150830T123600Z")
   })
 
-  it("is the published one with the token of a session: post-sts-header-before", () => {
+  it("equals the published one with a session token: post-sts-header-before", () => {
     const session = { ...keys, sessionToken: Redacted.make(sessionToken) }
     const signed = sign({ method: "POST", host, headers: {}, body: "" }, session, place)
     assert.strictEqual(
@@ -85,7 +85,7 @@ describe("a signature for AWS", () => {
   })
 
   it.effect.prop(
-    "is what AWS's own library makes of any request",
+    "equals the signature of AWS's own library for any request",
     [Case],
     ([{ at, body, secret, token, value }]) =>
       Effect.gen(function*() {

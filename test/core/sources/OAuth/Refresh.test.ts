@@ -11,18 +11,18 @@ import { until } from "../../../watches/Until.ts"
 const hubspot = { vendor: "hubspot", key: "" }
 const valueOf = (secret: Secret | undefined) => Redacted.value(secret!.value)
 
-/** A server, by the clock of the test, that takes a refresh token once; tokens are numbered. */
+/** A server, on the test's clock, that accepts each refresh token once; tokens are numbered. */
 const world = (saysItsLife = true) => {
   const state = {
-    /** The refresh token that it would take. */
+    /** The refresh token that it accepts. */
     next: "refresh 0",
     spent: [] as Array<string>,
-    /** How long it takes. */
+    /** The delay of a response. */
     takes: 0 as Duration.Input,
-    /** What becomes of the next requests: it says that it is down, or that it does not know the client. */
+    /** The failures of the next requests: the server is down, or does not know the client. */
     trouble: [] as Array<"down" | "stranger" | undefined>,
     rotates: true,
-    /** A refresh token was used twice. */
+    /** Whether a refresh token was used twice. */
     isAlarmed: false
   }
   const client = HttpClient.make((request) =>
@@ -72,7 +72,7 @@ const begun = () => OAuth.TokenStore.memory(Redacted.make("refresh 0"))
 const refreshTokenOf = ({ load }: OAuth.TokenStore.TokenStore) =>
   Effect.map(load, (kept) => Redacted.value(kept!.tokens.refreshToken))
 
-/** A store that fails as often as it is told, before or after it has written. */
+/** A store that fails a number of times, before or after writing. */
 const failing = (store: OAuth.TokenStore.TokenStore) => {
   const state = { failures: 0, when: "before" as "before" | "after" }
   const broken = Effect.fail({ _tag: "SourceUnavailable", source: "oauth", issue: "the disk is full" } as const)
@@ -89,7 +89,7 @@ const failing = (store: OAuth.TokenStore.TokenStore) => {
 }
 
 describe("a refresh token", () => {
-  it.effect("is spent again for whoever asks in the second half of its token's life, and never before", () =>
+  it.effect("is spent again by a request in the second half of its token's lifetime, and never before", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const made = yield* source(begun())
@@ -102,7 +102,7 @@ describe("a refresh token", () => {
       assert.deepStrictEqual(state.spent, ["refresh 0", "refresh 1"])
     }))
 
-  it.effect("is used again where the server does not rotate it", () =>
+  it.effect("is reused if the server does not rotate it", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       state.rotates = false
@@ -114,7 +114,7 @@ describe("a refresh token", () => {
       assert.strictEqual(yield* refreshTokenOf(store), "refresh 0")
     }))
 
-  it.effect("is left alone while somebody spends it, who gives what is still good meanwhile", () =>
+  it.effect("is left alone while another process spends it, and the valid access token is used meanwhile", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -134,7 +134,7 @@ describe("a refresh token", () => {
       assert.lengthOf(state.spent, 2)
     }))
 
-  it.effect("is taken over from a process that died while it spent it, once its time is over", () =>
+  it.effect("is taken over from a process that died while spending it, once its claim has expired", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -147,7 +147,7 @@ describe("a refresh token", () => {
       assert.strictEqual(valueOf(yield* Fiber.join(asking)), "access-1")
     }))
 
-  it.effect("is not waited for without end", () =>
+  it.effect("is not waited for forever", () =>
     Effect.gen(function*() {
       const { source } = world()
       const store = begun()
@@ -162,7 +162,7 @@ describe("a refresh token", () => {
       assert.strictEqual((yield* Fiber.join(asking)).issue, "another process is using the refresh token")
     }))
 
-  it.effect("is not spent again while its token, which has no end, is not refused", () =>
+  it.effect("is not spent again while its token without an expiry is not refused", () =>
     Effect.gen(function*() {
       const { source, state } = world(false)
       const made = yield* source(begun())
@@ -174,7 +174,7 @@ describe("a refresh token", () => {
       assert.lengthOf(state.spent, 2)
     }))
 
-  it.effect("is not waited for longer than the endpoint is, also when nobody can interrupt it", () =>
+  it.effect("is waited for no longer than the endpoint, even when uninterruptible", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -182,11 +182,11 @@ describe("a refresh token", () => {
       const made = yield* source(store)
       const asking = yield* Effect.forkChild(Effect.flip(made.fetch(hubspot)), { startImmediately: true })
       yield* TestClock.adjust("5 seconds")
-      assert.strictEqual((yield* Fiber.join(asking)).issue, "no answer within 5000 ms")
+      assert.strictEqual((yield* Fiber.join(asking)).issue, "no response within 5000 ms")
       assert.isUndefined((yield* store.load)!.tokens.claim)
     }))
 
-  it.effect("is waited for when there is nothing good meanwhile", () =>
+  it.effect("is waited for if there is no valid access token meanwhile", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -202,7 +202,7 @@ describe("a refresh token", () => {
     }))
 
   it.effect.each(["down", "stranger"] as const)(
-    "is free again after a failure that says nothing of it: %s",
+    "is released after a failure that does not concern it: %s",
     (trouble) =>
       Effect.gen(function*() {
         const { source, state } = world()
@@ -216,7 +216,7 @@ describe("a refresh token", () => {
   )
 
   it.effect.each([["before", "one store"], ["after", "one store"], ["before", "a store for each key"]] as const)(
-    "gives no access token that could not be stored with it, and stores it later (fails %s writing, %s)",
+    "yields no access token until both are stored, and stores them later (fails %s writing, %s)",
     ([when, stores]) =>
       Effect.gen(function*() {
         const { source, state } = world()
@@ -240,7 +240,7 @@ describe("a refresh token", () => {
       })
   )
 
-  it.effect("is stored by a second attempt when the store fails for a moment", () =>
+  it.effect("is stored by a second attempt if the store fails briefly", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const broken = failing(begun())
@@ -252,7 +252,7 @@ describe("a refresh token", () => {
       assert.lengthOf(state.spent, 1)
     }))
 
-  it.effect("that the server refuses is not shown to it again, until somebody signs in", () =>
+  it.effect("that the server refuses is not used again until somebody signs in", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -267,7 +267,7 @@ describe("a refresh token", () => {
       assert.strictEqual(valueOf(yield* made.fetch(hubspot)), "access-1")
     }))
 
-  it.effect("is there, or somebody must sign in", () =>
+  it.effect("must exist, or somebody must sign in", () =>
     Effect.gen(function*() {
       const { source } = world()
       assert.deepInclude(yield* Effect.flip((yield* source(OAuth.TokenStore.memory())).fetch(hubspot)), {
@@ -276,13 +276,13 @@ describe("a refresh token", () => {
       })
     }))
 
-  it.effect("is followed by a seed that was not there before, and by no older one", () =>
+  it.effect("is replaced by a new seed, but not by an older one", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = OAuth.TokenStore.memory()
       const old = yield* source(store, "refresh 0")
       const first = yield* old.fetch(hubspot)
-      // A process with another seed goes on with what is stored, which is good.
+      // A process with another seed continues with the stored token, which is valid.
       const young = yield* source(store, "a new sign-in")
       assert.strictEqual(valueOf(yield* young.fetch(hubspot)), valueOf(first))
       state.next = "a new sign-in"
@@ -295,11 +295,11 @@ describe("a refresh token", () => {
       assert.notInclude(inspect(yield* store.load, { depth: 9 }), "a new sign-in")
     }))
 
-  it.effect("that another one has spent is no reason to give up: theirs is read", () =>
+  it.effect("that another process has spent is replaced by the one it has stored", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
-      // Somebody takes over while we ask, since our claim is over.
+      // Another process takes over during the request, since our claim has expired.
       const slow: OAuth.TokenStore.TokenStore = {
         load: store.load,
         compareAndSet: (revision, tokens) =>
@@ -317,7 +317,7 @@ describe("a refresh token", () => {
       assert.strictEqual(yield* refreshTokenOf(store), "theirs")
     }))
 
-  it.effect("that was spent is not lost when another one claims it before ours is stored", () =>
+  it.effect("that was spent is not lost if another process claims it before ours is stored", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -339,7 +339,7 @@ describe("a refresh token", () => {
       assert.lengthOf(state.spent, 1)
     }))
 
-  it.effect("is stored although a slow write of the one before it ends in between", () =>
+  it.effect("is stored even if a slow write of its predecessor ends in between", () =>
     Effect.gen(function*() {
       const { source, state } = world()
       const store = begun()
@@ -381,7 +381,7 @@ describe("a refresh token", () => {
   })
 
   it.effect.prop(
-    "is never spent twice, whoever asks, whatever is down, and nobody has to sign in again (law)",
+    "is never spent twice, under any calls and outages, and no new sign-in is needed (law)",
     [Schema.Array(Act).check(Schema.isMaxLength(20))],
     ([acts]) =>
       Effect.gen(function*() {
@@ -394,7 +394,7 @@ describe("a refresh token", () => {
         const asking: Array<Fiber.Fiber<unknown, unknown>> = []
         for (const { fate, refuses, storeFails, waits, who } of acts) {
           if (fate === "down") state.trouble.push("down")
-          // The store is up again before the claim of who could not write ends.
+          // The store is up again before the claim of the failed writer expires.
           broken.state.failures = storeFails
           const ask = Effect.tap(sources[who]!.fetch(hubspot, refuses ? last : undefined), (secret) =>
             Effect.sync(() => {

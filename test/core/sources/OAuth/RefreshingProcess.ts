@@ -1,6 +1,6 @@
 /**
- * A process that uses a refresh token, by configuration from its environment: as soon as it is told to begin it asks for
- * an access token as often as it is told, refusing the one that it has each time, and prints what it was given.
+ * A process that uses a refresh token, configured by its environment. On the signal to begin, it asks repeatedly for
+ * an access token, refusing the current one each time, and prints the tokens it received.
  */
 import { OAuth } from "@breakwater/core/sources"
 import { Effect, Redacted } from "effect"

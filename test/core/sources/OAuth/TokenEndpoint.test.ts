@@ -11,7 +11,7 @@ const secret = randomUUID()
 
 type Answer = (request: HttpClientRequest.HttpClientRequest) => Response | undefined
 
-/** The source with a server that answers so; with none, it never does. */
+/** A source with a scripted server; without a script, it never responds. */
 const source = (answer: Answer, options: Partial<OAuth.OAuthOptions> = {}) => {
   const asked: Array<URLSearchParams> = []
   const client = HttpClient.make((request) => {
@@ -33,23 +33,23 @@ const json = (body: unknown, status = 200) => () => Response.json(body, { status
 const token = { access_token: "t.o-k_e~n+/=", token_type: "bearer", expires_in: 3_600 }
 const without = (name: keyof typeof token) => Object.fromEntries(Object.entries(token).filter(([key]) => key !== name))
 
-/** 64 KiB at a time, for ever. */
+/** 64 KiB at a time, forever. */
 const endless = () =>
   new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(0x20)) })
 
-const notDescribed = "its answer is not what RFC 6749 describes"
+const notDescribed = "its response does not match RFC 6749"
 
 describe("a token endpoint", () => {
   it.effect.each<[what: string, expiresIn: unknown, life: number | undefined]>([
     ["an hour, less half a minute", 3_600, 3_570_000],
-    ["an hour as a text", "3600", 3_570_000],
+    ["an hour as a string", "3600", 3_570_000],
     ["ten seconds, less a tenth", 10, 9_000],
     ["a part of a second", 0.5, 450],
     ["longer than a century", 1e300, 3_155_760_000_000 - 30_000],
-    ["a text of many digits", "9999999999", 3_155_760_000_000 - 30_000],
+    ["a string of many digits", "9999999999", 3_155_760_000_000 - 30_000],
     ["null", null, undefined],
     ["nothing", undefined, undefined]
-  ])("gives a token that is good for what it says: %s", ([, expires_in, life]) =>
+  ])("issues a token with the stated lifetime: %s", ([, expires_in, life]) =>
     Effect.gen(function*() {
       yield* TestClock.setTime(1_700_000_000_000)
       const { asked, source: made } = yield* source(json({ ...token, expires_in }))
@@ -61,39 +61,39 @@ describe("a token endpoint", () => {
 
   it.effect.each<[what: string, options: Partial<OAuth.OAuthOptions>, expiresIn: number | undefined, life: number]>([
     ["a margin", { margin: "5 minutes" }, 3_600, 3_300_000],
-    ["a margin of more than half its life", { margin: "5 minutes" }, 60, 30_000],
+    ["a margin of more than half of its lifetime", { margin: "5 minutes" }, 60, 30_000],
     ["no margin", { margin: 0 }, 60, 60_000],
-    ["a life that the server does not say", { expiresIn: "10 minutes" }, undefined, 570_000],
-    ["a life that the server says", { expiresIn: "10 minutes" }, 60, 54_000]
-  ])("takes it to be good for what it is told: %s", ([, options, expires_in, life]) =>
+    ["a lifetime that the server does not state", { expiresIn: "10 minutes" }, undefined, 570_000],
+    ["a lifetime that the server states", { expiresIn: "10 minutes" }, 60, 54_000]
+  ])("issues a token with the configured lifetime: %s", ([, options, expires_in, life]) =>
     Effect.gen(function*() {
       const { source: made } = yield* source(json({ ...token, expires_in }), options)
       assert.strictEqual((yield* made.fetch(hubspot))!.expiresAt, (yield* Clock.currentTimeMillis) + life)
     }))
 
   it.effect.each<[what: string, answer: Answer, issue: string]>([
-    ["an endless body", () => new Response(endless()), "its answer is larger than 1048576 bytes"],
-    ["no JSON", () => new Response("<html>"), notDescribed],
-    ["half of it", () => new Response(JSON.stringify(token).slice(0, -9)), notDescribed],
+    ["an endless body", () => new Response(endless()), "its response is larger than 1048576 bytes"],
+    ["a body that is not JSON", () => new Response("<html>"), notDescribed],
+    ["half of a body", () => new Response(JSON.stringify(token).slice(0, -9)), notDescribed],
     ["nothing", () => new Response(), notDescribed],
     ["JSON of another kind", json([token]), notDescribed],
     ["no access token", json(without("access_token")), notDescribed],
-    ["an access token that is none", json({ ...token, access_token: 7 }), notDescribed],
-    ["an empty one", json({ ...token, access_token: "" }), notDescribed],
-    ["one with a header of its own", json({ ...token, access_token: "a\r\nx-admin: 1" }), notDescribed],
-    ["one of other letters", json({ ...token, access_token: "tökén" }), notDescribed],
-    ["one that no header takes", json({ ...token, access_token: "a".repeat(16_385) }), notDescribed],
+    ["an access token that is not a string", json({ ...token, access_token: 7 }), notDescribed],
+    ["an empty access token", json({ ...token, access_token: "" }), notDescribed],
+    ["an access token with a header inside", json({ ...token, access_token: "a\r\nx-admin: 1" }), notDescribed],
+    ["an access token of other letters", json({ ...token, access_token: "tökén" }), notDescribed],
+    ["an access token too long for a header", json({ ...token, access_token: "a".repeat(16_385) }), notDescribed],
     ["no type", json(without("token_type")), notDescribed],
-    ["another type", json({ ...token, token_type: "DPoP" }), "it gives tokens of a type that is not bearer"],
+    ["another type", json({ ...token, token_type: "DPoP" }), "its token type is not bearer"],
     [
       "no access token by RFC 8693",
       json({ ...token, token_type: "N_A" }),
-      "it gives tokens of a type that is not bearer"
+      "its token type is not bearer"
     ],
-    ["a token that has ended", json({ ...token, expires_in: 0 }), "it gives a token that has ended already"],
-    ["one of the past", json({ ...token, expires_in: -3_600 }), "it gives a token that has ended already"],
-    ["a life that is no number", json({ ...token, expires_in: "soon" }), notDescribed],
-    ["a life of another kind", json({ ...token, expires_in: {} }), notDescribed],
+    ["an expired token", json({ ...token, expires_in: 0 }), "its token has already expired"],
+    ["a negative lifetime", json({ ...token, expires_in: -3_600 }), "its token has already expired"],
+    ["a lifetime that is not a number", json({ ...token, expires_in: "soon" }), notDescribed],
+    ["a lifetime of another type", json({ ...token, expires_in: {} }), notDescribed],
     ["an empty refresh token", json({ ...token, refresh_token: "" }), notDescribed],
     [
       "a redirect",
@@ -102,7 +102,7 @@ describe("a token endpoint", () => {
     ],
     ["no such page", () => new Response("?", { status: 404 }), "it does not answer as expected (status 404)"],
     ["a token with an error's status", json(token, 201), "it does not answer as expected (status 201)"]
-  ])("is unavailable when it gives %s", ([, answer, issue]) =>
+  ])("is unavailable if it returns %s", ([, answer, issue]) =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(answer)
       const error = yield* Effect.flip(made.fetch(hubspot))
@@ -112,18 +112,18 @@ describe("a token endpoint", () => {
 
   it.effect.each<[what: string, status: number, body: unknown, error: OAuth.TokenRefusal]>([
     ["an invalid request", 400, { error: "invalid_request" }, "invalid_request"],
-    ["a client that it does not know", 401, { error: "invalid_client" }, "invalid_client"],
+    ["an unknown client", 401, { error: "invalid_client" }, "invalid_client"],
     ["a grant that is spent", 400, { error: "invalid_grant", error_description: secret }, "invalid_grant"],
-    ["a client that may not", 400, { error: "unauthorized_client" }, "unauthorized_client"],
-    ["a grant that it does not have", 400, { error: "unsupported_grant_type" }, "unsupported_grant_type"],
-    ["a scope that it does not have", 400, { error: "invalid_scope" }, "invalid_scope"],
-    ["a resource that it does not have (RFC 8707)", 400, { error: "invalid_target" }, "invalid_target"],
+    ["an unauthorized client", 400, { error: "unauthorized_client" }, "unauthorized_client"],
+    ["an unsupported grant", 400, { error: "unsupported_grant_type" }, "unsupported_grant_type"],
+    ["an unknown scope", 400, { error: "invalid_scope" }, "invalid_scope"],
+    ["an unknown resource (RFC 8707)", 400, { error: "invalid_target" }, "invalid_target"],
     ["an error of its own", 400, { error: secret }, "other"],
     ["an error without a name", 403, {}, "other"],
     ["an error that is not JSON", 401, secret, "other"],
     ["an error with status 200, as GitHub does", 200, { error: "invalid_grant" }, "invalid_grant"],
-    ["an error that is among the names of objects", 400, { error: "toString" }, "other"]
-  ])("refuses, and is not asked again: %s", ([, status, body, error]) =>
+    ["an error named like a property of every object", 400, { error: "toString" }, "other"]
+  ])("refuses, and is not retried: %s", ([, status, body, error]) =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(json(body, status))
       const failure = yield* Effect.flip(made.fetch(hubspot))
@@ -147,7 +147,7 @@ describe("a token endpoint", () => {
     ["500", json({}, 500)],
     ["that it is busy, in other words", json({ error: "temporarily_unavailable" }, 400)],
     ["that it is broken, in other words", json({ error: "server_error" }, 400)]
-  ])("is asked again when it says %s", ([, answer]) =>
+  ])("is retried if it says %s", ([, answer]) =>
     Effect.gen(function*() {
       let failures = 2
       const { asked, source: made } = yield* source((request) => failures-- > 0 ? answer(request) : json(token)(), {
@@ -160,7 +160,7 @@ describe("a token endpoint", () => {
       assert.lengthOf(asked, 6)
     }))
 
-  it.effect("is not waited for longer than it is told", () =>
+  it.effect("is waited for no longer than configured", () =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(() => undefined, {
         timeout: "2 seconds",
@@ -169,21 +169,21 @@ describe("a token endpoint", () => {
       })
       const asking = yield* Effect.forkChild(Effect.flip(made.fetch(hubspot)))
       yield* TestClock.adjust("5200 millis")
-      assert.strictEqual((yield* Fiber.join(asking)).issue, "no answer within 2000 ms")
+      assert.strictEqual((yield* Fiber.join(asking)).issue, "no response within 2000 ms")
       assert.lengthOf(asked, 2)
     }))
 
-  it.effect("is not asked when the secret of the client cannot be had in time", () =>
+  it.effect("is not asked if the client's secret is not available in time", () =>
     Effect.gen(function*() {
       const client = { _tag: "Basic", clientId: "us", secret: Effect.never } as const
       const { asked, source: made } = yield* source(json(token), { client })
       const asking = yield* Effect.forkChild(Effect.flip(made.fetch(hubspot)))
       yield* TestClock.adjust("10 seconds")
-      assert.strictEqual((yield* Fiber.join(asking)).issue, "the secret of the client could not be had in time")
+      assert.strictEqual((yield* Fiber.join(asking)).issue, "the client's secret was not available in time")
       assert.lengthOf(asked, 0)
     }))
 
-  it.effect("is told what the token is for", () =>
+  it.effect("receives scope, audience and resources", () =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(json(token), {
         scope: "a b",
@@ -200,7 +200,7 @@ describe("a token endpoint", () => {
       ])
     }))
 
-  it.effect("is told all that RFC 8693 has of an exchange", () =>
+  it.effect("receives all parameters of an exchange (RFC 8693)", () =>
     Effect.gen(function*() {
       const { asked, source: made } = yield* source(json(token), {
         client: { _tag: "None", clientId: "us" },
@@ -229,8 +229,8 @@ describe("a token endpoint", () => {
     ["an address with a password", { tokenUrl: `https://us:${secret}@auth.example.com/token` }],
     ["no address", { tokenUrl: "auth" }],
     ["a margin that is negative", { margin: -1 }],
-    ["a life of nothing", { expiresIn: 0 }]
-  ])("is refused with %s", ([, options]) =>
+    ["a lifetime of 0", { expiresIn: 0 }]
+  ])("is rejected with %s", ([, options]) =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(source(json(token), options))
       assert.isTrue(Exit.hasDies(exit))

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { inspect } from "node:util"
 import { vi } from "vitest"
 
-/** What happens just before and just after the next file gets its name. */
+/** Actions just before and just after the next file gets its name. */
 const around: Record<"before" | "after", Effect.Effect<unknown, unknown>> = { before: Effect.void, after: Effect.void }
 
 vi.mock("node:fs/promises", async (importOriginal) => {
@@ -40,10 +40,10 @@ const plain = (kept: TokenStore.Kept | undefined) =>
 
 const named = (name: string): TokenStore.Tokens => ({ refreshToken: Redacted.make(name) })
 
-/** Handles of one store, as processes have them. */
+/** Handles of one store, like those of several processes. */
 const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore, never, Scope.Scope>) =>
   describe(name, () => {
-    it.effect("keeps all that it is given", () =>
+    it.effect("stores all fields", () =>
       Effect.gen(function*() {
         const handle = yield* handles
         assert.isUndefined(yield* handle().load)
@@ -64,7 +64,7 @@ const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore,
       }).pipe(Effect.scoped))
 
     it.effect.prop(
-      "writes only over the revision that was read, whoever writes (law)",
+      "writes only over the revision that was read, by any writer (law)",
       [Schema.Array(Schema.Struct({ writer: Schema.Literals([0, 1, 2]), reads: Schema.Boolean }))],
       ([acts]) =>
         Effect.gen(function*() {
@@ -87,7 +87,7 @@ const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore,
       { arbitrary: { runs: 60 } }
     )
 
-    it.effect("lets one of those through that write over the same revision at the same time", () =>
+    it.effect("accepts one of several concurrent writes over the same revision", () =>
       Effect.gen(function*() {
         const handle = yield* handles
         for (let revision = 0; revision < 20; revision++) {
@@ -105,7 +105,7 @@ const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore,
         }
       }).pipe(Effect.scoped))
 
-    it.effect("counts one by one, however many count at the same time", () =>
+    it.effect("loses no increment among concurrent writers", () =>
       Effect.gen(function*() {
         const handle = yield* handles
         const count = Effect.gen(function*() {
@@ -120,7 +120,7 @@ const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore,
         assert.strictEqual(Redacted.value((yield* handle().load)!.tokens.refreshToken), "40")
       }).pipe(Effect.scoped), 30_000)
 
-    it.effect("takes the token of somebody who has signed in, whatever there was, and knows the seeds before it", () =>
+    it.effect("replaces any contents by the token of a new sign-in, and keeps the earlier seeds", () =>
       Effect.gen(function*() {
         const handle = yield* handles
         yield* TokenStore.put(handle(), Redacted.make("first"))
@@ -147,7 +147,7 @@ suite(
 )
 
 describe("the store in a file", () => {
-  it.effect("can be read by its owner alone, and leaves one file behind", () =>
+  it.effect("is readable by its owner alone, and keeps a single file", () =>
     Effect.gen(function*() {
       const path = join(yield* folder, "tokens")
       const store = TokenStore.file(join(path, "hubspot"))
@@ -157,7 +157,7 @@ describe("the store in a file", () => {
       assert.strictEqual(statSync(join(path, "hubspot.5")).mode & 0o777, 0o600)
     }).pipe(Effect.scoped))
 
-  it.effect("does not mind what a process left that died while it wrote, nor what others keep beside it", () =>
+  it.effect("ignores the drafts of a process that died, and other files beside it", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = TokenStore.file(join(path, "hubspot"))
@@ -169,19 +169,19 @@ describe("the store in a file", () => {
       assert.isTrue(yield* store.compareAndSet(1, named("b")))
     }).pipe(Effect.scoped))
 
-  it.effect("refuses a writer that slept while its name became free again", () =>
+  it.effect("refuses a writer that was suspended until its name became free again", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const store = TokenStore.file(join(path, "hubspot"))
       yield* store.compareAndSet(0, named("a"))
       for (const revision of [1, 2, 3]) yield* store.compareAndSet(revision, named("b"))
-      // Of the revisions 1 to 4 the last one is there: the name of 2 is free.
+      // Only the last of revisions 1 to 4 exists: the name of 2 is free.
       for (const revision of [0, 1, 2, 3]) assert.isFalse(yield* store.compareAndSet(revision, named("late")))
       assert.deepStrictEqual(readdirSync(path), ["hubspot.4"])
       assert.strictEqual(Redacted.value((yield* store.load)!.tokens.refreshToken), "b")
     }).pipe(Effect.scoped))
 
-  it.effect("says that it wrote although another one wrote over it at once, and removed its file", () =>
+  it.effect("reports a successful write even if another writer replaces it at once and removes its file", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const [one, other] = [TokenStore.file(join(path, "hubspot")), TokenStore.file(join(path, "hubspot"))]
@@ -191,7 +191,7 @@ describe("the store in a file", () => {
       assert.deepStrictEqual(readdirSync(path), ["hubspot.4"])
     }).pipe(Effect.scoped))
 
-  it.effect("says that it did not write when its name was free only since its time was over", () =>
+  it.effect("reports a failed write if its name was free only because its revision had passed", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const [one, other] = [TokenStore.file(join(path, "hubspot")), TokenStore.file(join(path, "hubspot"))]
@@ -202,7 +202,7 @@ describe("the store in a file", () => {
       assert.strictEqual(Redacted.value((yield* one.load)!.tokens.refreshToken), "c")
     }).pipe(Effect.scoped))
 
-  it.effect("is unavailable, and does not say what it holds, when it cannot be read", () =>
+  it.effect("is unavailable if it cannot be read, without showing its contents", () =>
     Effect.gen(function*() {
       const path = yield* folder
       const text = `{"refreshToken":"${randomUUID()}"`

@@ -15,10 +15,10 @@ import { TestClock } from "effect/testing"
 import { intBetween } from "../../../drivers/IntBetween.ts"
 import { until } from "../../../watches/Until.ts"
 
-/** What an attempt does: it answers or fails after so many milliseconds, or never. */
+/** The script of an attempt: it answers or fails after some milliseconds, or never. */
 type Play = { readonly after: number; readonly reason?: Reason } | "never"
 
-/** A vendor that plays one play an attempt, and remembers when each began and how it ended. */
+/** A vendor that follows one script per attempt, and records when each began and how it ended. */
 const vendor = (plays: (index: number) => Play) => {
   const seen: Array<{ at: number; end: string }> = []
   const leaf: Leaf<string, never> = (attempt) => {
@@ -59,7 +59,7 @@ const played = <A, E>(effect: Effect.Effect<A, E>) =>
     return yield* Fiber.join(fiber)
   })
 
-/** Counts what it has given out and not heard of again. */
+/** Counts the permits that were neither settled nor cancelled. */
 class Ledger implements Gate, Permit {
   readonly name = "ledger"
   readonly _tag = "Permit"
@@ -80,7 +80,7 @@ class Ledger implements Gate, Permit {
 }
 
 describe("a hedged call", () => {
-  it.effect("is joined by a second attempt when it is slow; the faster answer wins and the other is cancelled", () =>
+  it.effect("gets a second attempt when it is slow; the faster answer wins and the other is cancelled", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor((index) => index === 0 ? "never" : { after: 10 })
       const ledger = new Ledger()
@@ -91,7 +91,7 @@ describe("a hedged call", () => {
       assert.deepStrictEqual([ledger.out, ledger.heard.toSorted()], [0, ["Ignored", "Success"]])
     }))
 
-  it.effect("is not joined when it is fast", () =>
+  it.effect("gets no second attempt when it is fast", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor(() => ({ after: 99 }))
       yield* played(stack({ hedge: { after: 100 } }).call(leaf))
@@ -100,7 +100,7 @@ describe("a hedged call", () => {
 
   it.effect.each<readonly [string, Hedge.HedgeOptions, (index: number) => Play, begins: ReadonlyArray<number>]>([
     ["all at once", { after: 0, hedges: 2 }, () => ({ after: 50 }), [0, 0, 0]],
-    ["one after the other, as long as none answers", { after: 100, hedges: 3 }, () => "never", [0, 100, 200, 300]],
+    ["one after the other, until one answers", { after: 100, hedges: 3 }, () => "never", [0, 100, 200, 300]],
     ["as a function says", { after: (n) => n * 100, hedges: 3 }, () => "never", [0, 100, 300, 600]],
     [
       "only on failure",
@@ -108,14 +108,19 @@ describe("a hedged call", () => {
       (index) => index < 2 ? { after: 10, reason: new Unavailable(503) } : { after: 30 },
       [0, 10, 20]
     ],
-    ["at once on failure, and not before those that run have failed", { after: 100, hedges: 3 }, (index) =>
-      index === 0
-        ? { after: 120, reason: new Unavailable(503) }
-        : index === 1
-        ? { after: 30, reason: new Unavailable(503) }
-        : { after: 10 }, [0, 100, 130]],
     [
-      "as long after one that began on failure as after any other",
+      "at once on failure, but only after all running attempts have failed",
+      { after: 100, hedges: 3 },
+      (index) =>
+        index === 0
+          ? { after: 120, reason: new Unavailable(503) }
+          : index === 1
+          ? { after: 30, reason: new Unavailable(503) }
+          : { after: 10 },
+      [0, 100, 130]
+    ],
+    [
+      "after the same delay when the previous one began on failure",
       { after: 100, hedges: 3 },
       (index) => index === 0 ? { after: 20, reason: new Unavailable(503) } : "never",
       [0, 20, 120, 220]
@@ -139,7 +144,7 @@ describe("a hedged call", () => {
       assert.strictEqual(error.fate, "Unknown")
     }))
 
-  it.effect("ends with a failure that will not pass, whoever else is running", () =>
+  it.effect("ends with a final failure, even if other attempts are running", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor((index) =>
         index === 0 ? "never" : { after: 10, reason: new InvalidResponse(200, "not JSON") }
@@ -173,7 +178,7 @@ describe("a hedged call", () => {
       assert.strictEqual(seen.length, attempts)
     }))
 
-  it.effect("is joined only as long as the budget of retries pays for it", () =>
+  it.effect("is hedged only while the retry budget pays for it", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor(() => ({ after: 200 }))
       const retryBudget = RetryBudget.make({ ratio: 0.1, reserve: 3, perSecond: 0 })
@@ -182,7 +187,7 @@ describe("a hedged call", () => {
       assert.strictEqual(seen.length, 100 + 3 + 9)
     }))
 
-  it.effect("is joined on failure only as long as the budget pays for it", () =>
+  it.effect("is hedged on failure only while the budget pays for it", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor(() => ({ after: 1, reason: new Unavailable(503) }))
       const retryBudget = RetryBudget.make({ ratio: 0, reserve: 3, perSecond: 0 })
@@ -191,7 +196,7 @@ describe("a hedged call", () => {
       assert.strictEqual(seen.length, 10 + 3)
     }))
 
-  it.effect("is not harmed by a second attempt that our own gates refuse", () =>
+  it.effect("is not affected by a second attempt that our own gates refuse", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor(() => ({ after: 200 }))
       const rateLimit = RateLimit.make({ limit: 1, window: "5 minutes", queue: 0 })
@@ -202,7 +207,7 @@ describe("a hedged call", () => {
       assert.strictEqual(seen.length, 1)
     }))
 
-  it.effect("gives back the place in a queue of the attempt that was not needed", () =>
+  it.effect("gives back the queue place of the attempt that was not needed", () =>
     Effect.gen(function*() {
       const rateLimit = RateLimit.make({ limit: 1, window: "5 seconds", maxWait: "1 minute" })
       const { leaf, seen } = vendor(() => ({ after: 200 }))
@@ -221,17 +226,17 @@ describe("a hedged call", () => {
       const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
       const before = timers()
       const { leaf } = vendor(() => ({ after: 20 }))
-      // The second attempt waits for a permit, the third for its time, when the first is answered.
+      // The second attempt waits for a permit and the third for its time, when the first is answered.
       const hedge = { hedges: 2, after: (hedge: number) => hedge === 1 ? 1 : 10_000 }
       for (let call = 0; call < 5; call++) {
         const rateLimit = RateLimit.make({ limit: 1, window: "5 seconds", maxWait: "1 minute" })
         yield* stack({ hedge, rateLimit, deadline: "1 minute", attemptTimeout: "1 minute" }).call(leaf)
       }
-      // The wheel that all limits share turns once more before it finds that it is empty.
+      // The wheel that all timeouts share turns once more before it finds that it is empty.
       yield* until("no timer is left", () => timers() <= before, "1 second")
     }))
 
-  it("learns from each operation alone, with the vendor's settings or its own", () => {
+  it("learns from each operation separately, with the vendor's settings or its own", () => {
     const vendor: Policy.Policy = { hedge: { after: { minimumAnswers: 1 } } }
     const shared = Order.makeGates(vendor)
     const one = Order.overrideGates(shared, vendor, undefined)
@@ -245,7 +250,7 @@ describe("a hedged call", () => {
     assert.strictEqual(Order.overrideGates(shared, vendor, { hedge: { after: 7 } }).hedge!.delay(1, 0), 7)
   })
 
-  it.effect("is not joined once its deadline has passed, and leaves nothing behind", () =>
+  it.effect("is not hedged once its deadline has passed, and leaves nothing behind", () =>
     Effect.gen(function*() {
       const { leaf, seen } = vendor(() => "never")
       const ledger = new Ledger()
@@ -260,7 +265,7 @@ describe("a hedged call", () => {
     }))
 
   it.effect.prop(
-    "gives back every permit and cancels every attempt, whatever happens and whenever its caller leaves",
+    "gives back every permit and cancels every attempt, for any outcomes and any time its caller leaves",
     {
       plays: Schema.Array(Schema.Struct({
         after: intBetween(1, 300),
@@ -302,7 +307,7 @@ describe("a hedged call", () => {
     { arbitrary: { runs: 300 } }
   )
 
-  /** Calls in a row at a vendor that takes 10 ms for 98 of 100 calls, and a second for the others. */
+  /** Consecutive calls to a vendor that takes 10 ms for 98 of 100 calls, and a second for the others. */
   const tail = (policy: Policy.Policy, calls: number, slow: number) =>
     Effect.gen(function*() {
       const plays = yield* Effect.all(Array.from({ length: calls * 3 }, () => Random.next))

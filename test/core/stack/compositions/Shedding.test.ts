@@ -28,7 +28,7 @@ const reasonOf = (exit: Exit.Exit<unknown, unknown>) => {
 }
 
 describe("a stack with an adaptive limit", () => {
-  it.effect("lets no more attempts run at once than the limit, also of calls that retry", () =>
+  it.effect("runs no more attempts at once than the limit, retries included", () =>
     Effect.gen(function*() {
       let [running, most, attempts] = [0, 0, 0]
       const attempt = Effect.suspend(() => {
@@ -54,7 +54,7 @@ describe("a stack with an adaptive limit", () => {
       assert.isAbove(attempts, 100)
     }))
 
-  it.effect("holds no place while a call waits for its next attempt, and gives it back however the call ends", () =>
+  it.effect("holds no place while a call waits for its next attempt, and gives it back at any end of the call", () =>
     Effect.gen(function*() {
       const adaptiveLimit = AdaptiveLimit.make({ initialLimit: 1, queue: 5, maxWait: "1 second" })
       const guarded = stack({ adaptiveLimit, retry: { retries: 1, base: "1 second" } })
@@ -74,7 +74,7 @@ describe("a stack with an adaptive limit", () => {
       assert.deepStrictEqual([adaptiveLimit.running("acme"), adaptiveLimit.waiting("acme")], [0, 0])
     }))
 
-  it.effect("lets a critical call take the place in a full queue, and tells the one that loses it", () =>
+  it.effect("lets a critical call take a place in a full queue, and refuses the one that loses it", () =>
     Effect.gen(function*() {
       const guarded = stack({ adaptiveLimit: { initialLimit: 1, queue: 1, maxWait: "5 seconds" } })
       const run = (name: string) =>
@@ -91,7 +91,7 @@ describe("a stack with an adaptive limit", () => {
       assert.isTrue(Exit.isSuccess(yield* Fiber.join(critical)))
     }))
 
-  it("has no bulkhead beside it, unless there is to be one", () => {
+  it("has no bulkhead beside it, unless the policy asks for one", () => {
     assert.isDefined(Order.makeGates({}).bulkhead)
     assert.isUndefined(Order.makeGates({}).adaptiveLimit)
     assert.isUndefined(Order.makeGates({}).throttle)
@@ -116,7 +116,7 @@ describe("a stack with an adaptive limit", () => {
 })
 
 describe("a stack with a throttle", () => {
-  it.effect("sends a tenth of the calls to a vendor that turns all away, by the fibre's random numbers, and retries none", () =>
+  it.effect("sends a tenth of the calls to a vendor that rejects all, by the fibre's random numbers, and retries none", () =>
     Effect.gen(function*() {
       let attempts = 0
       const guarded = stack({ throttle: {}, retry: { retries: 3, base: 0 } })
@@ -133,20 +133,20 @@ describe("a stack with a throttle", () => {
       yield* TestClock.adjust("1 second")
       const exits = yield* Fiber.join(fiber)
       const throttled = exits.filter((exit) => reasonOf(exit) === "Throttled").length
-      // A tenth passes; each failure is asked for again, and is refused nine times of ten.
+      // A tenth passes; each failure is retried, and refused nine times of ten.
       assert.approximately(throttled / 1_000, 0.99, 0.02)
       assert.isAbove(attempts, 70)
       assert.isBelow(attempts, 160)
     }).pipe(Random.withSeed("throttle")))
 
-  it.effect("refuses before the rate limit is asked", () =>
+  it.effect("refuses before the rate limit", () =>
     Effect.gen(function*() {
       const throttle = Throttle.make()
       const guarded = stack({ throttle, rateLimit: { limit: 100, window: "1 hour", queue: 0 } })
       const call = Effect.exit(guarded.guard(Effect.fail("busy"), failed))
       const ends: Array<unknown> = []
       for (let i = 0; i < 300; i++) ends.push(reasonOf(yield* call))
-      // All of them would be more than the limit, those that pass are not.
+      // All of them would exceed the limit; those that pass do not.
       assert.notInclude(ends, "RateLimitExceeded")
       assert.include(ends, "Throttled")
     }).pipe(Random.withSeed("before")))

@@ -1,6 +1,6 @@
 /**
  * The IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190), with their allocations up to October
- * 2025: block, name, the RFC that requested it, and what the column "Globally Reachable" says.
+ * 2025: block, name, the RFC that requested it, and the column "Globally Reachable".
  */
 export type Row = readonly [block: string, name: string, source: string, reachable: "True" | "False" | "N/A"]
 
@@ -62,7 +62,7 @@ export const ipv6: ReadonlyArray<Row> = [
 ]
 
 /**
- * What the registries of address space and of multicast say beside them: IANA IPv4 Multicast Address Space Registry (RFC
+ * The registries of address space and of multicast: IANA IPv4 Multicast Address Space Registry (RFC
  * 5771), IPv6 address types (RFC 4291), and that global unicast is allocated from 2000::/3 alone (IANA Internet Protocol
  * Version 6 Address Space).
  */

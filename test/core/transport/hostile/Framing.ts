@@ -14,63 +14,83 @@ const codings = (...lines: ReadonlyArray<string>) => answering(headers(...lines)
 const chunks = (bytes: string) => answering(headers("transfer-encoding: chunked") + bytes)
 
 export const framing: Section = {
-  title: "Where an answer ends",
+  title: "The end of a response",
   rows: [
-    { does: "says the same length twice", server: lengths("content-length: 15", "content-length: 15"), gets: unparsed },
-    { does: "says two lengths", server: lengths("content-length: 15", "content-length: 5"), gets: unparsed },
-    { does: "says two lengths in one header", server: lengths("content-length: 15, 15"), gets: unparsed },
     {
-      does: "says a negative length",
+      does: "declares the same length twice",
+      server: lengths("content-length: 15", "content-length: 15"),
+      gets: unparsed
+    },
+    { does: "declares two lengths", server: lengths("content-length: 15", "content-length: 5"), gets: unparsed },
+    { does: "declares two lengths in one header", server: lengths("content-length: 15, 15"), gets: unparsed },
+    {
+      does: "declares a negative length",
       server: lengths("content-length: -15"),
       gets: notHttp("Invalid character in Content-Length")
     },
     {
-      does: "says a length with a sign",
+      does: "declares a length with a sign",
       server: lengths("content-length: +15"),
       gets: notHttp("Invalid character in Content-Length")
     },
     {
-      does: "says a length in hexadecimal",
+      does: "declares a length in hexadecimal",
       server: lengths("content-length: 0xf"),
       gets: notHttp("Invalid character in Content-Length")
     },
-    { does: "says a length with a fraction", server: lengths("content-length: 15.0"), gets: unparsed },
+    { does: "declares a length with a fraction", server: lengths("content-length: 15.0"), gets: unparsed },
     {
-      does: "says no number where the length should be",
+      does: "declares a length that is not a number",
       server: lengths("content-length: "),
       gets: notHttp("Empty Content-Length")
     },
-    { does: "says a length beyond 64 bits", server: lengths("content-length: 18446744073709551631"), gets: unparsed },
     {
-      does: "says a length beyond what a number can hold exactly",
+      does: "declares a length beyond 64 bits",
+      server: lengths("content-length: 18446744073709551631"),
+      gets: unparsed
+    },
+    {
+      does: "declares a length beyond the exact range of a number",
       server: lengths("content-length: 9007199254740993"),
       gets: new ResponseTooLarge(64 * 1024)
     },
     { does: "folds a length over two lines", server: lengths("content-length: 1", " 5"), gets: unparsed },
     {
-      does: "says a length, and chunks as well",
+      does: "declares a length, and chunks as well",
       server: codings("content-length: 15", "transfer-encoding: chunked"),
       gets: unparsed
     },
     {
-      does: "says chunks, and a length as well",
+      does: "declares chunks, and a length as well",
       server: codings("transfer-encoding: chunked", "content-length: 15"),
       gets: notHttp("Content-Length can't be present with Transfer-Encoding")
     },
     {
-      does: "says chunks twice",
+      does: "declares chunks twice",
       server: codings("transfer-encoding: chunked", "transfer-encoding: chunked"),
       gets: notChunked
     },
-    { does: "says chunks within chunks", server: codings("transfer-encoding: chunked, chunked"), gets: notChunked },
-    { does: "says chunks of something packed", server: codings("transfer-encoding: gzip, chunked"), gets: notChunked },
-    { does: "says something packed of chunks", server: codings("transfer-encoding: chunked, gzip"), gets: notChunked },
+    { does: "declares chunks within chunks", server: codings("transfer-encoding: chunked, chunked"), gets: notChunked },
     {
-      does: "says a transfer coding that was never one",
+      does: "declares chunks of a compressed body",
+      server: codings("transfer-encoding: gzip, chunked"),
+      gets: notChunked
+    },
+    {
+      does: "declares a compressed sequence of chunks",
+      server: codings("transfer-encoding: chunked, gzip"),
+      gets: notChunked
+    },
+    {
+      does: "declares an unknown transfer coding",
       server: codings("transfer-encoding: xchunked"),
       gets: notChunked
     },
-    { does: "says the transfer coding that is none", server: codings("transfer-encoding: identity"), gets: notChunked },
+    {
+      does: "declares the transfer coding `identity`",
+      server: codings("transfer-encoding: identity"),
+      gets: notChunked
+    },
     {
       does: "hides the chunks behind a control character",
       server: codings("transfer-encoding: \x0bchunked"),
@@ -82,94 +102,94 @@ export const framing: Section = {
       gets: notHttp("Invalid header value char")
     },
     {
-      does: "shouts the transfer coding",
+      does: "writes the transfer coding in capitals",
       server: codings("transfer-encoding: CHUNKED"),
       gets: { name: "evil" },
       connection: "kept"
     },
     {
-      does: "gives the size of a chunk beyond 64 bits",
+      does: "sends a chunk size beyond 64 bits",
       server: chunks(`fffffffffffffffff\r\n${body}`),
       gets: notHttp("Chunk size overflow", 200)
     },
     {
-      does: "gives a chunk of terabytes",
+      does: "sends a chunk size of terabytes",
       server: chunks(`fffffffffff\r\n${body}`),
       gets: new Timeout("Body", 150),
       limit: ["bodyIdleTimeout", 150]
     },
     {
-      does: "gives a negative size of a chunk",
+      does: "sends a negative chunk size",
       server: chunks(`-f\r\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Invalid character in chunk size", 200)
     },
     {
-      does: "gives the size of a chunk like a program",
+      does: "writes a chunk size like a program (0x)",
       server: chunks(`0xf\r\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Invalid character in chunk size", 200)
     },
     {
-      does: "gives a chunk without a size",
+      does: "sends a chunk without a size",
       server: chunks(`\r\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Invalid character in chunk size", 200)
     },
     {
-      does: "gives the size of a chunk with a space behind it",
+      does: "sends a chunk size with a space after it",
       server: chunks(`f \r\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Invalid character in chunk size", 200)
     },
     {
-      does: "ends the size of a chunk with a line feed alone",
+      does: "ends a chunk size with a line feed alone",
       server: chunks(`f\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Missing expected CR after chunk size", 200)
     },
     {
-      does: "hides a line feed in what is said about a chunk",
+      does: "hides a line feed in a chunk extension",
       server: chunks(`f;a=b\n0\r\n\r\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Missing expected CR after chunk extension value", 200)
     },
     {
-      does: "says something about a chunk that nobody needs to know",
+      does: "sends a chunk extension",
       server: chunks(`f;a=b;c="d"\r\n${body}\r\n0\r\n\r\n`),
       gets: { name: "evil" },
       connection: "kept"
     },
     {
-      does: "never stops to say something about a chunk",
+      does: "sends a chunk extension that never ends",
       server: flooding(headers("transfer-encoding: chunked") + "f;", "a=b;"),
       gets: new Timeout("Body", 150),
       limit: ["bodyTimeout", 150],
       isLarge: true
     },
     {
-      does: "gives a chunk that is longer than its size",
+      does: "sends a chunk that is longer than its size",
       server: chunks(`e\r\n${body}\r\n0\r\n\r\n`),
       gets: notHttp("Expected LF after chunk data", 200)
     },
     {
-      does: "gives a chunk with another chunk in its place of an end",
+      does: "sends another chunk in place of a chunk's end",
       server: chunks(`f\r\n${body}0\r\n\r\n`),
       gets: notHttp("Expected LF after chunk data", 200)
     },
     {
-      does: "gives a length behind the last chunk",
+      does: "sends a length after the last chunk",
       server: chunks(`f\r\n${body}\r\n0\r\ncontent-length: 99\r\n\r\n`),
       gets: notHttp("Content-Length can't be present with Transfer-Encoding", 200)
     },
     {
-      does: "gives a header behind the last chunk, which is not heard",
+      does: "sends a header after the last chunk, which is ignored",
       server: chunks(`f\r\n${body}\r\n0\r\nretry-after: 99\r\n\r\n`),
       gets: { name: "evil" },
       connection: "kept"
     },
     {
-      does: "gives headers behind the last chunk that never end",
+      does: "sends headers after the last chunk that never end",
       server: flooding(`${headers("transfer-encoding: chunked")}f\r\n${body}\r\n0\r\n`, "x-more: and more\r\n"),
       gets: notHttp("the headers are too large", 200),
       isLarge: true
     },
     {
-      does: "closes the connection in the middle of a body whose length it has said",
+      does: "closes the connection in the middle of a body of a declared length",
       server: ending(`${headers("content-length: 30")}${body}`),
       gets: new ConnectionLost("Body")
     },
@@ -179,58 +199,57 @@ export const framing: Section = {
       gets: new ConnectionLost("Body")
     },
     {
-      does:
-        "closes the connection in the middle of a body whose length it has not said, which cannot be told from its end",
+      does: "closes the connection in the middle of a body without a length, which looks like its end",
       server: ending(`${headers("connection: close")}{"name":"ev`),
       gets: new InvalidResponse(200, "Expected a JSON body")
     },
     {
-      does: "says no length, and closes the connection at the end",
+      does: "declares no length, and closes the connection at the end",
       server: ending(headers("connection: close") + body),
       gets: { name: "evil" }
     },
     {
-      does: "sends more than the length that it has said",
+      does: "sends more than the declared length",
       server: answering(`${named("anvil")} and more`),
       gets: { name: "anvil" }
     },
     {
-      does: "sends a second answer right behind the first",
+      does: "sends a second response right after the first",
       server: answering(named("anvil") + named("evil")),
       gets: { name: "anvil" }
     },
     {
-      does: "sends a second answer in a piece of its own",
+      does: "sends a second response in a separate packet",
       server: answering(named("anvil"), named("evil")),
       gets: { name: "anvil" }
     },
     {
-      does: "sends a thousand answers to one question",
+      does: "sends a thousand responses to one request",
       server: answering(named("anvil") + named("evil").repeat(1_000)),
       gets: { name: "anvil" }
     },
     {
-      does: "sends a second answer behind the last chunk",
+      does: "sends a second response after the last chunk",
       server: answering(headers("transfer-encoding: chunked") + inChunks + named("very evil")),
       gets: { name: "evil" }
     },
     {
-      does: "sends the beginning of a second answer behind the first",
+      does: "sends the beginning of a second response after the first",
       server: answering(`${named("anvil")}HTTP/1.1 200 OK\r\n`),
       gets: { name: "anvil" }
     },
     {
-      does: "sends a second answer in the body of a status that has none",
+      does: "sends a second response in the body of a status that has no body",
       server: answering(`HTTP/1.1 204 No Content\r\ncontent-length: 80\r\n\r\n${named("evil")}`),
       gets: new InvalidResponse(204, "status 204 is not part of the contract")
     },
     {
-      does: "sends a second answer behind 304 Not Modified",
+      does: "sends a second response after 304 Not Modified",
       server: answering(`HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n${named("evil")}`),
       gets: new InvalidResponse(304, "status 304 is not part of the contract")
     },
     {
-      does: "answers before it was asked, as the vendor alone can",
+      does: "responds before the request, as only the vendor can",
       server: { onConnection: (connection) => connection.write(named("early")) },
       gets: { name: "early" },
       connection: "kept",

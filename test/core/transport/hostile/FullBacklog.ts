@@ -1,5 +1,5 @@
 /**
- * A port whose queue of connections is full: its owner never looks at it, and the kernel drops what comes. To a client
+ * A port with a full backlog: its owner never accepts, and the kernel drops new connections. To a client
  * it is a black hole on its own machine.
  */
 import { Effect, type Scope } from "effect"
@@ -7,7 +7,7 @@ import { connect, type Socket } from "node:net"
 import { Worker } from "node:worker_threads"
 import * as Watch from "../../../watches/Watch.ts"
 
-/** Listens, says where, and sleeps with its whole thread. */
+/** Listens, reports its port, and blocks its thread. */
 const owner = `
   const { parentPort, workerData } = require("node:worker_threads")
   const server = require("node:net").createServer()
@@ -56,7 +56,7 @@ export const fullBacklog: Effect.Effect<number, never, Scope.Scope> = Effect.gen
         for (const socket of sockets) socket.destroy()
       })
   )
-  // Linux keeps one more than it is told to.
+  // Linux queues one more than the backlog.
   yield* until("the queue is full", () => connected >= 2)
   return port
 })

@@ -3,7 +3,7 @@ import { answer, answering, flooding, named, ok, type Section } from "./Row.ts"
 
 const notHttp = (words: string, status?: number) => new InvalidResponse(status, `not HTTP (${words})`)
 
-/** A good answer, had it not this in place of its first line, or behind that. */
+/** A correct response, except for this status line, or this text after it. */
 const withStatusLine = (line: string) => answering(named("evil").replace("HTTP/1.1 200 OK", line))
 const withHeader = (header: string) => answering(named("evil").replace(ok, `${ok}${header}\r\n`))
 
@@ -16,7 +16,7 @@ export const heads: Section = {
       gets: notHttp("Expected HTTP/, RTSP/ or ICE/")
     },
     {
-      does: "answers as HTTP/0.9 did: the body alone",
+      does: "responds as in HTTP/0.9: with the body alone",
       server: answering("{\"name\":\"evil\"}\r\n\r\n"),
       gets: notHttp("Expected HTTP/, RTSP/ or ICE/")
     },
@@ -26,82 +26,82 @@ export const heads: Section = {
       gets: notHttp("Expected HTTP/, RTSP/ or ICE/")
     },
     {
-      does: "says HTTP/3.0",
+      does: "claims HTTP/3.0",
       server: withStatusLine("HTTP/3.0 200 OK"),
       gets: notHttp("Invalid HTTP version")
     },
     {
-      does: "says HTTP/1.2",
+      does: "claims HTTP/1.2",
       server: withStatusLine("HTTP/1.2 200 OK"),
       gets: notHttp("Invalid HTTP version")
     },
     {
-      does: "says HTTP/2.0 and goes on as in HTTP/1.1, which the parser lets pass",
+      does: "claims HTTP/2.0 and continues as in HTTP/1.1, which the parser accepts",
       server: withStatusLine("HTTP/2.0 200 OK"),
       gets: { name: "evil" }
     },
     {
-      does: "says RTSP/1.0 and goes on as in HTTP/1.1, which the parser lets pass",
+      does: "claims RTSP/1.0 and continues as in HTTP/1.1, which the parser accepts",
       server: withStatusLine("RTSP/1.0 200 OK"),
       gets: { name: "evil" }
     },
     {
-      does: "answers with HTTP/1.0",
+      does: "responds with HTTP/1.0",
       server: withStatusLine("HTTP/1.0 200 OK"),
       gets: { name: "evil" }
     },
     {
-      does: "gives a status of four digits",
+      does: "sends a status of four digits",
       server: withStatusLine("HTTP/1.1 2000 OK"),
       gets: notHttp("Invalid response status")
     },
     {
-      does: "gives a status of two digits",
+      does: "sends a status of two digits",
       server: withStatusLine("HTTP/1.1 20 OK"),
       gets: notHttp("Invalid status code")
     },
     {
-      does: "gives a negative status",
+      does: "sends a negative status",
       server: withStatusLine("HTTP/1.1 -200 OK"),
       gets: notHttp("Invalid status code")
     },
-    { does: "gives no status", server: withStatusLine("HTTP/1.1 OK"), gets: notHttp("Invalid status code") },
-    { does: "gives the status 000", server: withStatusLine("HTTP/1.1 000 OK"), gets: notHttp("status 0") },
-    { does: "gives the status 099", server: withStatusLine("HTTP/1.1 099 OK"), gets: notHttp("status 99") },
+    { does: "sends no status", server: withStatusLine("HTTP/1.1 OK"), gets: notHttp("Invalid status code") },
+    { does: "sends the status 000", server: withStatusLine("HTTP/1.1 000 OK"), gets: notHttp("status 0") },
+    { does: "sends the status 099", server: withStatusLine("HTTP/1.1 099 OK"), gets: notHttp("status 99") },
     {
-      does: "gives the status 999, which counts as 5xx (RFC 9110, section 15)",
+      does: "sends the status 999, which counts as 5xx (RFC 9110, section 15)",
       server: withStatusLine("HTTP/1.1 999 OK"),
       gets: new Unavailable(999),
       connection: "kept"
     },
     {
-      does: "gives a status line without a reason",
+      does: "sends a status line without a reason",
       server: withStatusLine("HTTP/1.1 200"),
       gets: { name: "evil" },
       connection: "kept"
     },
     {
-      does: "gives a reason that never ends",
+      does: "sends a reason phrase that never ends",
       server: flooding("HTTP/1.1 200 ", "all work and no play "),
       gets: new Timeout("Headers", 150),
       limit: ["headersTimeout", 150],
       isLarge: true
     },
     {
-      does: "begins with empty lines that never end",
+      does: "sends empty lines that never end before the status line",
       server: flooding("\r\n", "\r\n\r\n"),
       gets: new Timeout("Headers", 150),
       limit: ["headersTimeout", 150],
       isLarge: true
     },
     {
-      does: "sends provisional answers that never end",
+      does: "sends interim responses that never end",
       server: flooding("", "HTTP/1.1 102 Processing\r\n\r\n"),
-      gets: new InvalidResponse(undefined, "more than 16 provisional answers"),
+      gets: new InvalidResponse(undefined, "more than 16 interim responses (1xx)"),
       isLarge: true
     },
     {
-      does: "sends a few provisional answers before the answer",
+      does: "sends a few interim responses before the response",
       server: answering(
         "HTTP/1.1 102 Processing\r\n\r\n".repeat(3),
         "HTTP/1.1 103 Early Hints\r\nlink: </evil.css>\r\n\r\n",
@@ -111,17 +111,17 @@ export const heads: Section = {
       connection: "kept"
     },
     {
-      does: "says 100 Continue, which nobody had asked for",
+      does: "sends an unsolicited 100 Continue",
       server: answering("HTTP/1.1 100 Continue\r\n\r\n", named("evil")),
       gets: notHttp("a status that was not asked for")
     },
     {
-      does: "switches to another protocol, which nobody had offered",
+      does: "switches to another protocol without an offer",
       server: answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: tea\r\nconnection: upgrade\r\n\r\n"),
       gets: notHttp("a status that was not asked for")
     },
     {
-      does: "says 101 and names no protocol",
+      does: "sends 101 without a protocol",
       server: answering("HTTP/1.1 101 Switching Protocols\r\n\r\n", named("evil")),
       gets: notHttp("status 101")
     },
@@ -172,7 +172,7 @@ export const heads: Section = {
       gets: notHttp("Missing expected CR after header value")
     },
     {
-      does: "sends headers named like what every object has",
+      does: "sends headers named like the properties of every object",
       server: withHeader(
         "__proto__: evil\r\nconstructor: evil\r\ntoString: evil\r\n__proto__: evil\r\nhasOwnProperty: evil"
       ),
@@ -180,17 +180,17 @@ export const heads: Section = {
       connection: "kept"
     },
     {
-      does: "sends more headers than are read",
+      does: "sends more headers than allowed",
       server: withHeader("a:1\r\n".repeat(255).trimEnd()),
       gets: new InvalidResponse(200, "more than 256 headers")
     },
     {
-      does: "sends thousands of headers that are almost nothing",
+      does: "sends thousands of tiny headers",
       server: withHeader("a:\r\n".repeat(5_000).trimEnd()),
       gets: new InvalidResponse(200, "more than 256 headers")
     },
     {
-      does: "sends a header that is larger than all may be",
+      does: "sends a header beyond the limit of all headers",
       server: withHeader(`x-name: ${"x".repeat(20_000)}`),
       gets: notHttp("the headers are too large")
     },
@@ -213,13 +213,13 @@ export const heads: Section = {
       isLarge: true
     },
     {
-      does: "answers a HEAD with a body",
+      does: "responds to a HEAD with a body",
       call: "probe",
       server: answering(answer("{\"name\":\"evil\"}")),
       gets: { name: "probed" }
     },
     {
-      does: "answers a HEAD with a body of terabytes, as it says",
+      does: "responds to a HEAD with a declared length of terabytes",
       call: "probe",
       server: answering(`${ok}content-length: 9999999999999\r\ncontent-encoding: gzip\r\n\r\n`),
       gets: { name: "probed" }

@@ -28,15 +28,15 @@ const ping = frame(6, 0, 0, "12345678")
 const goAway = frame(7, 0, 0, "\0\0\0\x01\0\0\0\0")
 const continuation = (block: string, flags = 0) => frame(9, flags, 1, block)
 
-/** `:status: 200`, of the table that everybody has (RFC 7541, appendix A). */
+/** `:status: 200`, from the static table (RFC 7541, appendix A). */
 const ok = "\x88"
-/** A header of its own, not to be remembered (RFC 7541, section 6.2.2). */
+/** A literal header without indexing (RFC 7541, section 6.2.2). */
 const header = (name: string, value: string) =>
   `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`
 
 const json = "{\"name\":\"anvil\"}"
 
-/** Does something when the head of the first request has come, which has stream 1. */
+/** Acts once the headers of the first request, on stream 1, have arrived. */
 const onHead = (act: (connection: Connection) => void): Behaviour => {
   const answered = new Set<Connection>()
   return {
@@ -63,7 +63,7 @@ const over = (does: string, row: Omit<Row, "does" | "tls" | "transport" | "conne
   does,
   tls,
   transport: { http2: true, tls: { ca: [vouching.certificate] } },
-  // To the server, which reads lines, the greeting looks like two requests.
+  // To the line-based server, the connection preface looks like two requests.
   requests: 2,
   connection: "none",
   ...row
@@ -80,12 +80,12 @@ const flooding = (frames: string) =>
 export const http2: Section = {
   title: "HTTP/2",
   rows: [
-    over("speaks HTTP/2 as it should", {
+    over("uses HTTP/2 correctly", {
       server: answering(headers(ok), data(json, endStream)),
       gets: { name: "anvil" }
     }),
-    over("chooses HTTP/2 and says nothing", { gets: new Timeout("Headers", 150), limit: ["headersTimeout", 150] }),
-    over("chooses HTTP/2 and speaks HTTP/1.1", {
+    over("chooses HTTP/2 and sends nothing", { gets: new Timeout("Headers", 150), limit: ["headersTimeout", 150] }),
+    over("chooses HTTP/2 and sends HTTP/1.1", {
       server: { onConnection: (connection) => connection.write("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") },
       gets: new ConnectionLost("Headers")
     }),
@@ -98,21 +98,21 @@ export const http2: Section = {
       server: onHead((connection) => connection.end(headers(ok) + data("{\"name\":"))),
       gets: new ConnectionLost("Body")
     }),
-    over("says goodbye and then nothing more", {
+    over("sends GOAWAY and then nothing more", {
       server: answering(goAway),
       gets: new Timeout("Headers", 150),
       limit: ["headersTimeout", 150]
     }),
-    over("says a length, and ends the stream before it", {
+    over("declares a length, and ends the stream before it", {
       server: answering(headers(ok + header("content-length", "99")), data(json, endStream)),
       gets: new ConnectionLost("Body")
     }),
-    over("pushes what nobody has asked for", {
+    over("pushes an unrequested resource", {
       server: answering(push),
       gets: new Timeout("Headers", 150),
       limit: ["headersTimeout", 150]
     }),
-    over("answers on a stream that nobody has opened", {
+    over("responds on a stream that was never opened", {
       server: answering(headers(ok, endHeaders, 3), data(json, endStream, 3)),
       gets: new ConnectionLost("Headers")
     }),
@@ -120,7 +120,7 @@ export const http2: Section = {
       server: answering(headers(ok + header("X-Name", "anvil")), data(json, endStream)),
       gets: new ConnectionLost("Headers")
     }),
-    over("sends a line break in a header, which is left out", {
+    over("sends a line break in a header, which is dropped", {
       server: answering(headers(ok + header("x-name", "a\r\nb")), data(json, endStream)),
       gets: { name: "anvil" }
     }),
@@ -145,22 +145,22 @@ export const http2: Section = {
       gets: new ResponseTooLarge(64 * 1024),
       isLarge: true
     }),
-    over("sends empty pieces of a body that never end", {
+    over("sends empty frames of a body that never end", {
       server: flooding(data("")),
       gets: new ConnectionLost("Body"),
       isLarge: true
     }),
-    over("asks whether we are there, again and again (PING flood)", {
+    over("pings without end (PING flood)", {
       server: flooding(ping),
       gets: new ConnectionLost("Body"),
       isLarge: true
     }),
-    over("changes its settings again and again (SETTINGS flood)", {
+    over("changes its settings without end (SETTINGS flood)", {
       server: flooding(settings),
       gets: new ConnectionLost("Body"),
       isLarge: true
     }),
-    over("sends a bomb", {
+    over("sends a decompression bomb", {
       server: answering(
         headers(ok + header("content-encoding", "gzip")),
         data(gzipSync(Buffer.alloc(8 * 1024 * 1024)).toString("latin1"), endStream)

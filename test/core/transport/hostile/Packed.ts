@@ -8,7 +8,7 @@ const anvil = { name: "anvil" }
 const tooLarge = new ResponseTooLarge(64 * 1024)
 const invalid = (issue: string) => new InvalidResponse(200, issue)
 
-/** 64 MiB of nothing; where a format allows it, several times over. */
+/** 64 MiB of zeros, compressed several times in sequence where a format allows it. */
 const nothing = Buffer.alloc(64 * 1024 * 1024)
 const bombs = {
   gzip: Buffer.concat(Array.from({ length: 8 }, () => gzipSync(nothing.subarray(0, 8 * 1024 * 1024)))),
@@ -17,7 +17,7 @@ const bombs = {
   zstd: zstdCompressSync(nothing)
 }
 
-/** A gzip of nothing at all, again and again: 60 KiB that unpack to no byte. */
+/** A sequence of empty gzip members: 60 KiB that decompress to nothing. */
 const empties = Buffer.concat(Array.from({ length: 3_000 }, () => gzipSync("")))
 
 /** A frame of zstd whose window would be 128 MiB (RFC 8878, section 3.1.1.1.2): a raw block of one byte, the last. */
@@ -34,64 +34,69 @@ const packed = (does: string, encoding: string, bytes: Buffer, gets: Row["gets"]
 })
 
 const bomb = (encoding: keyof typeof bombs) =>
-  packed(`sends 64 MiB packed by ${encoding}`, encoding, bombs[encoding], tooLarge, {
+  packed(`sends 64 MiB compressed with ${encoding}`, encoding, bombs[encoding], tooLarge, {
     isLarge: true,
-    // What is packed is larger than may be read at all, were that not so.
+    // A compressed body may itself be beyond this limit; then the connection is closed.
     policy: { maxResponseSize: 64 * 1024 },
     ...(bombs[encoding].length > 64 * 1024 ? { connection: "closed" } : {})
   })
 
 export const packedBodies: Section = {
-  title: "Packed bodies",
+  title: "Compressed bodies",
   rows: [
-    packed("packs its body by gzip", "gzip", gzipSync(json), anvil),
-    packed("packs its body by gzip, under its old name", "X-GZIP", gzipSync(json), anvil),
-    packed("packs its body by deflate", "deflate", deflateSync(json), anvil),
-    packed("packs its body by deflate and forgets its header", "deflate", deflateRawSync(json), anvil),
-    packed("packs its body by br", "br", brotliCompressSync(json), anvil),
-    packed("packs its body by zstd", "zstd", zstdCompressSync(json), anvil),
-    packed("packs its body three times", "gzip, br, zstd", zstdCompressSync(brotliCompressSync(gzipSync(json))), anvil),
-    packed("packs its body not at all, and says so", "identity", json, anvil),
+    packed("compresses its body with gzip", "gzip", gzipSync(json), anvil),
+    packed("compresses its body with gzip, under its old name", "X-GZIP", gzipSync(json), anvil),
+    packed("compresses its body with deflate", "deflate", deflateSync(json), anvil),
+    packed("compresses its body with deflate, without zlib's header", "deflate", deflateRawSync(json), anvil),
+    packed("compresses its body with br", "br", brotliCompressSync(json), anvil),
+    packed("compresses its body with zstd", "zstd", zstdCompressSync(json), anvil),
+    packed(
+      "compresses its body three times",
+      "gzip, br, zstd",
+      zstdCompressSync(brotliCompressSync(gzipSync(json))),
+      anvil
+    ),
+    packed("sends an uncompressed body declared as identity", "identity", json, anvil),
     bomb("gzip"),
     bomb("deflate"),
     bomb("br"),
     bomb("zstd"),
-    packed("sends 64 MiB packed by gzip, packed by gzip", "gzip, gzip", gzipSync(bombs.gzip), tooLarge, {
+    packed("sends 64 MiB compressed with gzip, twice", "gzip, gzip", gzipSync(bombs.gzip), tooLarge, {
       isLarge: true
     }),
-    packed("sends thousands of packets with nothing in them", "gzip", empties, invalid("Expected a JSON body"), {
+    packed("sends thousands of empty gzip members", "gzip", empties, invalid("Expected a JSON body"), {
       isLarge: true
     }),
     packed(
-      "packs its body four times",
+      "compresses its body four times",
       "gzip, gzip, gzip, gzip",
       gzipSync(gzipSync(gzipSync(gzipSync(json)))),
       invalid("a content-encoding that was not asked for"),
       { connection: "closed" }
     ),
     packed(
-      "packs its body by what nobody had asked for",
+      "compresses its body with an unrequested coding",
       "compress",
       json,
       invalid("a content-encoding that was not asked for"),
       { connection: "closed" }
     ),
     packed(
-      "packs its body though nothing was to be packed",
+      "compresses its body although compression is off",
       "gzip",
       gzipSync(json),
       invalid("a content-encoding that was not asked for"),
       { connection: "closed", transport: { compression: false } }
     ),
-    packed("says gzip of a body that is not packed", "gzip", json, invalid("the gzip body is corrupt")),
+    packed("declares gzip for an uncompressed body", "gzip", json, invalid("the gzip body is corrupt")),
     packed(
-      "damages a packed body",
+      "damages a compressed body",
       "gzip",
       Buffer.from(gzipSync(json).map((byte, index) => index === 14 ? byte ^ 0xff : byte)),
       invalid("the gzip body is corrupt")
     ),
     packed(
-      "lies about the checksum of a packed body",
+      "sends a wrong checksum for a compressed body",
       "gzip",
       Buffer.from(gzipSync(json).map((byte, index, { length }) => index === length - 8 ? byte ^ 1 : byte)),
       invalid("the gzip body is corrupt")
@@ -111,33 +116,33 @@ export const packedBodies: Section = {
       invalid("the zstd body is cut short")
     ),
     packed(
-      "hides something behind a packed body",
+      "hides data after a compressed body",
       "br",
       Buffer.concat([brotliCompressSync(json), Buffer.from("evil")]),
-      invalid("the br body goes on behind its end")
+      invalid("the br body has data after its end")
     ),
-    packed("packs a body that needs a window of 128 MiB", "zstd", wideZstd, invalid("the zstd body is corrupt")),
+    packed("compresses a body with a window of 128 MiB", "zstd", wideZstd, invalid("the zstd body is corrupt")),
     packed(
-      "names the layers in the wrong order",
+      "declares the codings in the wrong order",
       "br, gzip",
       brotliCompressSync(gzipSync(json)),
       invalid("the gzip body is corrupt")
     ),
-    packed("packs an empty body, as it says", "gzip", Buffer.alloc(0), invalid("Expected a JSON body")),
+    packed("declares gzip for an empty body", "gzip", Buffer.alloc(0), invalid("Expected a JSON body")),
     {
-      does: "packs a body and does not say so",
+      does: "compresses a body without declaring it",
       server: answering(answer(gzipSync(json).toString("latin1"))),
       gets: invalid("Expected a JSON body"),
       connection: "kept"
     },
     {
-      does: "says that the body is packed which a HEAD has not",
+      does: "declares a compressed body on a HEAD",
       call: "probe",
       server: answering(answer("", ["content-encoding: gzip"])),
       gets: { name: "probed" }
     },
     {
-      does: "says that the body is packed which 204 No Content has not",
+      does: "declares a compressed body on 204 No Content",
       server: answering("HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n"),
       gets: new InvalidResponse(204, "status 204 is not part of the contract"),
       connection: "kept"

@@ -10,7 +10,7 @@ const vouching = authority()
 const trusted = vouching.issue()
 const trusting = { tls: { ca: [vouching.certificate] } }
 
-/** The first request is redirected, any other answered. */
+/** Redirects the first request, and responds to all others. */
 const once = (location: (world: World) => string, status?: string) => (world: World) => ({
   onRequest: (connection: { readonly write: (bytes: string) => void }, index: number) =>
     connection.write(index === 0 ? to(location(world), status) : named("moved"))
@@ -20,7 +20,7 @@ export const redirects: Section = {
   title: "Redirects",
   rows: [
     {
-      does: "redirects, where nobody has allowed it",
+      does: "redirects, which the vendor's declaration does not allow",
       server: answering(to("/there")),
       gets: invalid("status 302 is not part of the contract"),
       connection: "kept"
@@ -41,7 +41,7 @@ export const redirects: Section = {
       requests: 4
     },
     {
-      does: "redirects a read to another origin, which hears of no credential",
+      does: "redirects a read to another origin, which gets no credential",
       redirects: 1,
       server: ({ other }) => answering(to(`${other}/there`)),
       gets: { name: "elsewhere" },
@@ -49,7 +49,7 @@ export const redirects: Section = {
       connection: "kept"
     },
     {
-      does: "redirects to another origin and from there back, where the credential stays out",
+      does: "redirects to another origin and back, without the credential",
       redirects: 2,
       server: once(({ other }) => `${other}/there`),
       elsewhere: {
@@ -67,14 +67,14 @@ export const redirects: Section = {
       gets: invalid("redirected with a write to another origin", 307)
     },
     {
-      does: "redirects a write to another origin for good (308)",
+      does: "permanently redirects a write to another origin (308)",
       call: "order",
       redirects: 1,
       server: ({ other }) => answering(to(`${other}/there`, "308 Permanent Redirect")),
       gets: invalid("redirected with a write to another origin", 308)
     },
     {
-      does: "has a write repeated at another path (307)",
+      does: "redirects a write to another path (307)",
       call: "order",
       redirects: 1,
       server: {
@@ -94,7 +94,7 @@ export const redirects: Section = {
       connection: "kept"
     },
     {
-      does: "answers a write with a place to read (303)",
+      does: "redirects a write to a read (303)",
       call: "order",
       redirects: 1,
       server: {
@@ -112,7 +112,7 @@ export const redirects: Section = {
       connection: "kept"
     },
     {
-      does: "redirects a write to where nobody listens, after it may have been done (303)",
+      does: "redirects a write to a closed port, after its effect may have happened (303)",
       call: "ship",
       redirects: 1,
       server: answering(to("http://127.0.0.1:1/", "303 See Other")),
@@ -135,7 +135,7 @@ export const redirects: Section = {
       tls: trusted,
       transport: trusting,
       server: ({ other }) => answering(to(`${other}/there`)),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects from https to the metadata service of a cloud, over http",
@@ -143,19 +143,19 @@ export const redirects: Section = {
       tls: trusted,
       transport: trusting,
       server: answering(to("http://169.254.169.254/latest/meta-data/")),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects to a file",
       redirects: 1,
       server: answering(to("file:///etc/passwd")),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects to a script",
       redirects: 1,
       server: answering(to("javascript:alert(1)")),
-      gets: invalid("redirected to what is not https")
+      gets: invalid("redirected to a URL that is not https")
     },
     {
       does: "redirects to a URL with user info",
@@ -164,23 +164,23 @@ export const redirects: Section = {
       gets: invalid("redirected to a URL with user info")
     },
     {
-      does: "redirects to what is no URL",
+      does: "redirects to an invalid URL",
       redirects: 1,
       server: answering(to("https://[")),
-      gets: invalid("redirected to what is no URL")
+      gets: invalid("redirected to an invalid URL")
     },
     {
-      does: "redirects to nowhere: there is no Location",
+      does: "redirects without a Location",
       redirects: 1,
       server: answering(answer("", [], "302 Found")),
       gets: invalid("status 302 is not part of the contract"),
       connection: "kept"
     },
     {
-      does: "redirects to several places",
+      does: "redirects to several URLs",
       redirects: 1,
       server: answering(answer("", ["location: /one", "location: /two"], "302 Found")),
-      gets: invalid("redirected to several places")
+      gets: invalid("redirected to several URLs")
     },
     {
       does: "redirects to a URL of 9000 characters",
@@ -188,7 +188,7 @@ export const redirects: Section = {
       server: answering(to(`/${"a".repeat(9_000)}`)),
       gets: new InvalidResponse(
         undefined,
-        "redirected to where nothing can be sent: the URL is longer than 8192 characters"
+        "the redirect cannot be followed: the URL is longer than 8192 characters"
       ),
       connection: "kept"
     },
@@ -200,14 +200,14 @@ export const redirects: Section = {
       isLarge: true
     },
     {
-      does: "redirects with a body that comes a character at a time",
+      does: "redirects with a body that arrives a character at a time",
       redirects: 1,
       server: dripping("HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 9999\r\n\r\n", " "),
       gets: new Timeout("Headers", 150),
       limit: ["headersTimeout", 150]
     },
     {
-      does: "redirects, and then says nothing",
+      does: "redirects, and then sends nothing",
       redirects: 10,
       server: { onRequest: (connection, index) => index === 0 ? connection.write(to("/there")) : undefined },
       gets: new Timeout("Headers", 150),

@@ -1,18 +1,18 @@
 import { ConnectFailed, ConnectionLost, InvalidResponse } from "@breakwater/core/VendorError"
 import { answer, answering, named, type Section } from "./Row.ts"
 
-/** What a server does to a connection that waits for its next use, or to its next use. */
+/** Behaviours towards an idle connection, or towards its next request. */
 export const reuse: Section = {
-  title: "Connections that are used again",
+  title: "Reused connections",
   rows: [
     {
-      does: "resets an idle connection in the moment in which it is used again",
+      does: "resets an idle connection at the moment of its reuse",
       whileIdle: (connection) => connection.reset(),
       gets: new ConnectFailed("Unreachable"),
       requests: 0
     },
     {
-      does: "resets an idle connection in the moment in which it is used again for a write, which goes out once",
+      does: "resets an idle connection at the moment of its reuse for a write, which is sent once",
       call: "ship",
       whileIdle: (connection) => connection.reset(),
       server: answering(named("written")),
@@ -21,20 +21,20 @@ export const reuse: Section = {
       connection: "none"
     },
     {
-      does: "closes an idle connection in the moment in which it is used again",
+      does: "closes an idle connection at the moment of its reuse",
       whileIdle: (connection) => connection.end(),
       server: answering(named("anvil")),
       gets: { name: "anvil" },
       connection: "kept"
     },
     {
-      does: "resets a connection when its second request has come, before any byte of an answer",
+      does: "resets a connection on its second request, before any byte of a response",
       whileIdle: () => {},
       server: { onRequest: (connection) => connection.reset() },
       gets: new ConnectionLost("Headers")
     },
     {
-      does: "resets a connection when its second request has come, a write",
+      does: "resets a connection on its second request, a write",
       call: "ship",
       whileIdle: () => {},
       server: { onRequest: (connection) => connection.reset() },
@@ -42,14 +42,14 @@ export const reuse: Section = {
       policy: { retry: { base: 0, retries: 3 } }
     },
     {
-      does: "sends an answer over an idle connection, to a question nobody has asked",
+      does: "sends a response over an idle connection, without a request",
       whileIdle: (connection) => connection.write(named("evil")),
       server: answering(named("anvil")),
       gets: { name: "anvil" },
       connection: "kept"
     },
     {
-      does: "says over an idle connection that it has waited long enough (408)",
+      does: "sends a timeout over an idle connection (408)",
       whileIdle: (connection) => connection.end(answer("", ["connection: close"], "408 Request Timeout")),
       server: answering(named("anvil")),
       gets: { name: "anvil" },
@@ -63,19 +63,19 @@ export const reuse: Section = {
       connection: "kept"
     },
     {
-      does: "sends half an answer over an idle connection",
+      does: "sends half a response over an idle connection",
       whileIdle: (connection) => connection.write("HTTP/1.1 200 OK\r\ncontent-length: 15\r\n"),
       server: answering(named("anvil")),
       gets: { name: "anvil" },
       connection: "kept"
     },
     {
-      does: "closes its half of the connection behind an answer, without having said so",
+      does: "closes its half of the connection after a response, unannounced",
       server: { onRequest: (connection) => connection.end(named("anvil")) },
       gets: { name: "anvil" }
     },
     {
-      does: "resets the connection behind an answer",
+      does: "resets the connection after a response",
       server: {
         onRequest: (connection) => {
           connection.write(named("anvil"))
@@ -85,23 +85,23 @@ export const reuse: Section = {
       gets: { name: "anvil" }
     },
     {
-      does: "says that it closes the connection, and leaves it open",
+      does: "announces that it closes the connection, and leaves it open",
       server: answering(answer("{\"name\":\"anvil\"}", ["connection: close"])),
       gets: { name: "anvil" }
     },
     {
-      does: "says that it keeps the connection for no time at all",
+      does: "announces that it keeps the connection for no time at all",
       server: answering(answer("{\"name\":\"anvil\"}", ["keep-alive: timeout=0"])),
       gets: { name: "anvil" }
     },
     {
-      does: "answers the second request with two answers",
+      does: "sends two responses to the second request",
       whileIdle: () => {},
       server: answering(named("anvil") + named("evil")),
       gets: { name: "anvil" }
     },
     {
-      does: "answers the second request with what is not HTTP",
+      does: "responds to the second request without HTTP",
       whileIdle: () => {},
       server: answering("garbage\r\n\r\n"),
       gets: new InvalidResponse(undefined, "not HTTP (Expected HTTP/, RTSP/ or ICE/)")

@@ -1,4 +1,4 @@
-/** A row of the table of hostile behaviours: what a server does, and what becomes of the call. */
+/** A row of the table of hostile behaviours: the server's behaviour and the call's outcome. */
 import type * as Policy from "@breakwater/core/stack/Policy"
 import type * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import type { Reason } from "@breakwater/core/VendorError"
@@ -13,46 +13,46 @@ interface Item {
 export interface World {
   /** Scheme, host and port of the server itself. */
   readonly self: string
-  /** Those of a second server, which answers as it should unless `elsewhere` says otherwise. */
+  /** Those of a second server, which responds correctly unless `elsewhere` scripts it. */
   readonly other: string
 }
 
 export interface Row {
-  /** What the server does. */
+  /** The server's behaviour, as a predicate. */
   readonly does: string
-  /** What becomes of the call. */
+  /** The outcome of the call. */
   readonly gets: Item | Reason
-  /** Meets the first call. @default nothing is done */
+  /** The script of the server. @default it does nothing */
   readonly server?: Behaviour | ((world: World) => Behaviour)
-  /** Instead of a server: where the call goes. */
+  /** A base URL to call instead of the server. */
   readonly at?: Effect.Effect<string, never, Scope.Scope>
-  /** Where the call goes. @default to the server itself */
+  /** The base URL of the call. @default the server itself */
   readonly goesTo?: (world: World) => string
-  /** Which limit of the policy ends it, in milliseconds. @default none: it ends by itself */
+  /** The limit of the policy that ends the call, in milliseconds. @default none: it ends by itself */
   readonly limit?: readonly [name: keyof Policy.Policy, millis: number]
   /**
-   * What becomes of the connection: `closed`, and the next call has one of its own; `kept`, and the next call uses it;
-   * `none`, and there is no next call. @default "closed"
+   * The fate of the connection: `closed`, so the next call opens another; `kept`, so the next call reuses it;
+   * `none`, without a next call. @default "closed"
    */
   readonly connection?: "closed" | "kept" | "none"
-  /** A good call goes before it; then this is done to the idle connection. */
+  /** Acts on the idle connection after a first, healthy call. */
   readonly whileIdle?: (connection: Connection) => void
-  /** Which call is made: `find` reads, `order` writes with an idempotency key, `ship` writes without. @default "find" */
+  /** The call: `find` reads, `order` writes with an idempotency key, `ship` writes without. @default "find" */
   readonly call?: "find" | "order" | "ship" | "probe"
   /** How many requests reach the server. @default 1 */
   readonly requests?: number
   readonly policy?: Policy.Policy
   readonly redirects?: number
-  /** @default this machine may be connected to, and no proxy is asked */
+  /** @default with `loopback`, and without a proxy */
   readonly transport?:
     | UndiciTransport.UndiciTransportOptions
     | ((world: World) => UndiciTransport.UndiciTransportOptions)
   readonly tls?: Tls
-  /** How the second server behaves. */
+  /** The script of the second server. */
   readonly elsewhere?: Behaviour
   /** How many requests reach the second server. @default 0 */
   readonly requestsElsewhere?: number
-  /** Whether it is seen that memory stays bounded. @default false */
+  /** Whether to check that memory stays bounded. @default false */
   readonly isLarge?: boolean
 }
 
@@ -63,7 +63,7 @@ export interface Section {
 
 export const ok = "HTTP/1.1 200 OK\r\n"
 
-/** A whole answer, as it should be. */
+/** A complete, correct response. */
 export const answer = (
   body: string,
   headers: ReadonlyArray<string> = ["content-type: application/json"],
@@ -71,20 +71,20 @@ export const answer = (
 ): string =>
   [`HTTP/1.1 ${status}`, ...headers, `content-length: ${Buffer.byteLength(body, "latin1")}`, "", body].join("\r\n")
 
-/** An answer about an item, as it should be. */
+/** A correct response about an item. */
 export const named = (name: string): string => answer(JSON.stringify({ name }))
 
-/** Writes these bytes to whoever asks. */
+/** Writes these bytes on every request. */
 export const answering = (...bytes: ReadonlyArray<string>): Behaviour => ({
   onRequest: (connection) => {
     for (const piece of bytes) connection.write(piece)
   }
 })
 
-/** Writes these bytes, and nothing more. */
+/** Writes these bytes, and closes the connection. */
 export const ending = (bytes: string): Behaviour => ({ onRequest: (connection) => connection.end(bytes) })
 
-/** Writes the one, and then the other without an end. */
+/** Writes `head`, and then `flood` without an end. */
 export const flooding = (head: string, flood: string): Behaviour => ({
   onRequest: (connection) => {
     connection.write(head)
@@ -92,7 +92,7 @@ export const flooding = (head: string, flood: string): Behaviour => ({
   }
 })
 
-/** Writes the one, and then the other a character at a time. */
+/** Writes `head`, and then `drip` a character at a time. */
 export const dripping = (head: string, drip: string, everyMillis = 5): Behaviour => ({
   onRequest: (connection) => {
     connection.write(head)

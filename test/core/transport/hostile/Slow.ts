@@ -25,7 +25,7 @@ export const slow: Section = {
       limit: ["headersTimeout", 150]
     },
     {
-      does: "asks for patience again and again (102 Processing)",
+      does: "asks for patience without end (102 Processing)",
       server: dripping("", "HTTP/1.1 102 Processing\r\n\r\n", 1),
       gets: new Timeout("Headers", 150),
       limit: ["headersTimeout", 150]
@@ -38,7 +38,7 @@ export const slow: Section = {
       policy: { bodyIdleTimeout: 100 }
     },
     {
-      does: "sends the body a character at a time, until the attempt has had its time",
+      does: "sends the body a character at a time, until the attempt times out",
       server: dripping(`${ok}content-length: 60000\r\n\r\n`, " "),
       gets: new Timeout("Body", 150),
       limit: ["attemptTimeout", 150],
@@ -76,19 +76,19 @@ export const slow: Section = {
       limit: ["bodyIdleTimeout", 150]
     },
     {
-      does: "sends all of the body, and does not close the connection, which alone would end it",
+      does: "sends the whole body, and does not close the connection, which would end it",
       server: answering(`${ok}\r\n{"name":"evil"}`),
       gets: new Timeout("Body", 150),
       limit: ["bodyIdleTimeout", 150]
     },
     {
-      does: "sends headers behind the last chunk a character at a time",
+      does: "sends headers after the last chunk a character at a time",
       server: dripping(`${chunked}f\r\n{"name":"evil"}\r\n0\r\n`, "x-more: and more\r\n"),
       gets: new Timeout("Body", 150),
       limit: ["bodyTimeout", 150]
     },
     {
-      does: "sends the headers behind the last chunk as fast as it can, one byte each",
+      does: "sends one-byte headers after the last chunk as fast as it can",
       server: flooding(`${chunked}f\r\n{"name":"evil"}\r\n0\r\n`, "a:\r\n"),
       gets: new InvalidResponse(200, "not HTTP (the headers are too large)"),
       isLarge: true

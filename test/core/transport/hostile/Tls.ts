@@ -11,13 +11,13 @@ const trusted = vouching.issue()
 const pin = (pem: string) => pinOf(certificatesIn(pem)[0]!)
 const trusting = { tls: { ca: [vouching.certificate] } }
 const pinning = (...pins: ReadonlyArray<string>) => ({ tls: { ca: [vouching.certificate], pins } })
-/** The pin of a key that is kept for the day on which the first is lost. */
+/** The pin of a backup key. */
 const backup = pin(selfSigned().cert)
 
-/** The same port, spoken to over TLS. */
+/** The same port, over TLS. */
 const overTls = (server: { readonly self: string }) => server.self.replace("http:", "https:")
 
-/** A server that would answer, had it another certificate. */
+/** A server that would respond, with another certificate. */
 const showing = (
   does: string,
   tls: Certified & Partial<Tls>,
@@ -36,7 +36,7 @@ const showing = (
 const between = vouching.intermediate().issue()
 const withoutChain = { ...between, cert: certificatesIn(between.cert)[0]!.toString() }
 
-/** OpenSSL has to be talked into what is too weak for it. */
+/** Makes OpenSSL accept settings that it considers too weak. */
 const lax = { ciphers: "DEFAULT:@SECLEVEL=0" }
 
 const speaking = (version: "TLSv1" | "TLSv1.1" | "TLSv1.2"): Certified & Partial<Tls> => ({
@@ -46,12 +46,12 @@ const speaking = (version: "TLSv1" | "TLSv1.1" | "TLSv1.2"): Certified & Partial
   maxVersion: version
 })
 
-/** What goes wrong before there is a connection that can be trusted. */
+/** Failures before there is a trusted connection. */
 export const tls: Section = {
   title: "TLS",
   rows: [
     {
-      does: "speaks TLS as it should",
+      does: "uses TLS correctly",
       tls: trusted,
       transport: trusting,
       server: answering(named("over TLS")),
@@ -59,7 +59,7 @@ export const tls: Section = {
       connection: "kept"
     },
     {
-      does: "speaks TLS 1.2 and no later",
+      does: "supports TLS 1.2 and nothing later",
       tls: speaking("TLSv1.2"),
       transport: trusting,
       server: answering(named("over TLS")),
@@ -75,7 +75,7 @@ export const tls: Section = {
       connection: "none"
     },
     {
-      does: "answers the handshake with HTTP",
+      does: "responds to the handshake with HTTP",
       goesTo: overTls,
       server: { onConnection: (connection) => connection.write("HTTP/1.1 400 Bad Request\r\n\r\n") },
       gets: new ConnectFailed("Tls"),
@@ -107,46 +107,46 @@ export const tls: Section = {
       requests: 0,
       connection: "none"
     },
-    showing("shows a certificate that expired an hour ago", vouching.issue({ validHours: [-2, -1] })),
-    showing("shows a certificate that will be valid in an hour", vouching.issue({ validHours: [1, 2] })),
-    showing("shows a certificate that is another host's", vouching.issue({ hosts: ["shop.example"] })),
-    showing("shows a certificate that is another address's", vouching.issue({ hosts: ["10.0.0.1"] })),
-    showing("shows a certificate that is for no host at all", vouching.issue({ hosts: [] })),
-    showing("shows a certificate that it has signed itself", selfSigned()),
-    showing("shows a certificate of an authority that nobody knows", stranger.issue(), { tls: {} }),
-    showing("shows a certificate of an authority that has the name of one that is known", stranger.issue()),
-    showing("shows a certificate of an authority between, and does not send that one's along", withoutChain),
+    showing("presents a certificate that expired an hour ago", vouching.issue({ validHours: [-2, -1] })),
+    showing("presents a certificate that will be valid in an hour", vouching.issue({ validHours: [1, 2] })),
+    showing("presents a certificate for another host", vouching.issue({ hosts: ["shop.example"] })),
+    showing("presents a certificate for another address", vouching.issue({ hosts: ["10.0.0.1"] })),
+    showing("presents a certificate without a host", vouching.issue({ hosts: [] })),
+    showing("presents a self-signed certificate", selfSigned()),
+    showing("presents a certificate of an unknown authority", stranger.issue(), { tls: {} }),
+    showing("presents a certificate of an unknown authority with the name of a known one", stranger.issue()),
+    showing("presents a certificate of an intermediate authority, without the intermediate", withoutChain),
     showing("has a key that is too weak (RSA of 1024 bits)", { ...vouching.issue({ key: "RSA-1024" }), ...lax }),
-    showing("speaks TLS 1.0 alone", speaking("TLSv1")),
-    showing("speaks TLS 1.1 alone", speaking("TLSv1.1")),
-    showing("speaks TLS 1.2 alone, where 1.3 is asked for", speaking("TLSv1.2"), {
+    showing("supports only TLS 1.0", speaking("TLSv1")),
+    showing("supports only TLS 1.1", speaking("TLSv1.1")),
+    showing("supports only TLS 1.2 where 1.3 is required", speaking("TLSv1.2"), {
       tls: { ...trusting.tls, minVersion: "TLSv1.3" }
     }),
-    showing("offers ciphers alone that keep nothing secret", {
+    showing("offers only ciphers without authentication or encryption", {
       ...trusted,
       maxVersion: "TLSv1.2",
       ciphers: "aNULL:eNULL:@SECLEVEL=0"
     }),
     showing(
-      "shows a certificate that is vouched for, and whose key is none of those that are pinned",
+      "presents a trusted certificate whose key is not pinned",
       trusted,
       pinning(pin(vouching.issue().cert), backup),
       new ConnectFailed("Pin")
     ),
     showing(
-      "shows a key whose pin has been taken back, its backup having taken its place",
+      "presents a key whose pin was replaced by its backup",
       trusted,
       pinning(backup, pin(selfSigned().cert)),
       new ConnectFailed("Pin")
     ),
     showing(
-      "sends a pinned certificate along that has not certified its own",
+      "sends along a pinned certificate that has not certified its own",
       { ...trusted, cert: trusted.cert + stranger.certificate },
       pinning(pin(stranger.certificate), backup),
       new ConnectFailed("Pin")
     ),
     {
-      does: "shows the backup of the key that is pinned",
+      does: "presents the pinned backup key",
       tls: trusted,
       transport: pinning(backup, pin(trusted.cert)),
       server: answering(named("over TLS")),
@@ -154,7 +154,7 @@ export const tls: Section = {
       connection: "kept"
     },
     {
-      does: "asks for a certificate that it is not shown, and lets nobody in without one",
+      does: "requires a client certificate, which it does not get",
       tls: {
         ...trusted,
         requestCert: true,
@@ -168,14 +168,14 @@ export const tls: Section = {
       connection: "none"
     },
     {
-      does: "floods inside TLS with what is not HTTP",
+      does: "floods inside TLS without HTTP",
       tls: trusted,
       transport: trusting,
       server: { onRequest: (connection) => connection.flood("all work and no play ") },
       gets: new InvalidResponse(undefined, "not HTTP (Expected HTTP/, RTSP/ or ICE/)")
     },
     {
-      does: "resets the connection inside TLS, in the middle of a body of no length, which cannot be told from its end",
+      does: "resets the connection inside TLS, in the middle of a body without a length, which looks like its end",
       tls: trusted,
       transport: trusting,
       server: {
@@ -187,7 +187,7 @@ export const tls: Section = {
       gets: new InvalidResponse(200, "Expected a JSON body")
     },
     {
-      does: "resets the connection inside TLS, in the middle of a body whose length it has said",
+      does: "resets the connection inside TLS, in the middle of a body of a declared length",
       tls: trusted,
       transport: trusting,
       server: {

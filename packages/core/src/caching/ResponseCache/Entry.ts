@@ -1,11 +1,11 @@
-/** What a cache remembers under a key: an answer, or an error that is one, and since when. */
+/** An entry of a cache: an answer or a declared error, with its time. */
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 
-/** What is kept of an answer; of most answers it is their value alone. */
+/** The stored part of an answer; for most answers it is the value alone. */
 export type Kept<A, E> = A | Described<A> | Failed<E>
 
-/** An answer that its vendor can be asked about, or that is about something. */
+/** An answer with a validator or with tags. */
 export class Described<A> {
   readonly value: A
   readonly validator: string | undefined
@@ -17,7 +17,7 @@ export class Described<A> {
   }
 }
 
-/** An error that is an answer. */
+/** A declared error, which counts as an answer. */
 export class Failed<E> {
   readonly cause: Cause.Cause<E>
   constructor(cause: Cause.Cause<E>) {
@@ -31,7 +31,7 @@ export class Entry<A, E> {
   readonly bytes: number
   readonly at: number
   readonly freshMillis: number
-  /** Before this no background call is made again. */
+  /** The time before which no background call is repeated. */
   readonly quietUntil: number
 
   constructor(key: string, kept: Kept<A, E>, bytes: number, at: number, freshMillis: number, quietUntil = -Infinity) {
@@ -43,19 +43,19 @@ export class Entry<A, E> {
     this.quietUntil = quietUntil
   }
 
-  /** What a caller is given. */
+  /** The result for a caller. */
   get exit(): Exit.Exit<A, E> {
     const { kept } = this
     return kept instanceof Failed ? Exit.failCause(kept.cause) : Exit.succeed(valueOf(kept))
   }
-  /** What a load is told of the answer; `undefined` when it is an error. */
+  /** The known answer for a load; `undefined` when the entry is an error. */
   get answer() {
     const { bytes, kept } = this
     if (kept instanceof Failed) return undefined
     const { tags, validator } = kept instanceof Described ? kept : plain
     return { value: valueOf(kept), validator, bytes, tags }
   }
-  /** Whether it can be given when it is past its time: an error cannot. */
+  /** Whether it may be served stale: an error may not. */
   get isAnswer(): boolean {
     return !(this.kept instanceof Failed)
   }

@@ -1,12 +1,13 @@
 /**
- * What a cache shares with other processes. The store behind it may be slow or down: then it is passed over.
+ * The second level of a cache, shared with other processes. The store behind it is bypassed while it is slow or down.
  */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { FailOpen } from "../../fleet/FailOpen.ts"
 import type { Store } from "../../fleet/Store.ts"
 import type * as Timeline from "../../Timeline.ts"
 
-/** An answer, as it is shared. */
+/** An answer in its shared form. */
 export interface Shared<A> {
   readonly value: A
   /** Unix time in milliseconds at which it was fetched. */
@@ -17,28 +18,38 @@ export interface Shared<A> {
   readonly tags: ReadonlyArray<string>
 }
 
-/** How answers travel to the store and back. */
+/** The encoding of answers in the store. */
 export interface Codec<A> {
   encode(value: A): string
-  /** Throws when the text is none of ours, or of another time. */
+  /** Throws when the text is not a current answer of ours. */
   decode(text: string): A
 }
 
 export interface SecondLevelSettings {
-  /** What tells apart the operations, and the versions of what they answer. */
+  /** Distinguishes operations, and versions of their answers. */
   readonly prefix: string
-  /** How long the store may take. */
+  /** How long the store may take, in milliseconds. */
   readonly timeoutMillis: number
-  /** How long it is passed over when it has failed. */
+  /** How long the store is bypassed after a failure, in milliseconds. */
   readonly pauseMillis: number
-  /** How long one process may fetch while others wait for it. */
+  /** How long one process may fetch while others wait for it, in milliseconds. */
   readonly leadMillis: number
 }
 
-/** Who fetches: this process, which says when it is done, or another one. */
+/** The process that fetches: this one, with an effect that reports the end, or another one. */
 export type Lead = { readonly done: Effect.Effect<void> } | "AnotherLeads"
 
 const nobodyElse: Lead = { done: Effect.void }
+
+/** Decodes an answer as it stands in the store, which other programs may have written to. */
+const decodeEnvelope = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Struct({
+  value: Schema.String,
+  at: Schema.Finite,
+  freshMillis: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  validator: Schema.optionalKey(Schema.String),
+  bytes: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  tags: Schema.Array(Schema.String)
+})))
 
 export class SecondLevel<A> {
   private readonly store: Store
@@ -53,12 +64,12 @@ export class SecondLevel<A> {
     this.bypass = new FailOpen({ ...settings, what: `the shared cache of ${settings.prefix}` })
   }
 
-  /** How often the store was passed over. */
+  /** Number of times the store was bypassed. */
   get bypassed(): number {
     return this.bypass.count
   }
 
-  /** What is shared under a key; nothing when it is none of ours. */
+  /** The shared answer of a key; `undefined` without a current one of ours. */
   read(timeline: Timeline.Timeline, key: string): Effect.Effect<Shared<A> | undefined> {
     return this.bypass.ask(
       timeline,
@@ -66,7 +77,7 @@ export class SecondLevel<A> {
       undefined
     )
   }
-  /** Shares an answer for as long as anybody may want it. */
+  /** Shares an answer for as long as any caller could accept it. */
   write(timeline: Timeline.Timeline, key: string, shared: Shared<A>, millis: number): Effect.Effect<void> {
     return this.bypass.ask(
       timeline,
@@ -80,7 +91,7 @@ export class SecondLevel<A> {
   remove(timeline: Timeline.Timeline, key: string): Effect.Effect<void> {
     return this.bypass.ask(timeline, Effect.suspend(() => this.store.remove(this.name(key))), undefined)
   }
-  /** Takes the lead in fetching what is under a key. */
+  /** Takes the lead in fetching the answer of a key. */
   lead(timeline: Timeline.Timeline, key: string): Effect.Effect<Lead> {
     const { store } = this
     if (store.lead === undefined) return Effect.succeed(nobodyElse)
@@ -102,8 +113,8 @@ export class SecondLevel<A> {
   private parse(text: string | undefined): Shared<A> | undefined {
     if (text === undefined) return undefined
     try {
-      const { at, bytes, freshMillis, tags, validator, value } = JSON.parse(text) as Shared<string>
-      return { value: this.codec.decode(value), at, bytes, freshMillis, tags, validator }
+      const { value, ...rest } = decodeEnvelope(text)
+      return { ...rest, validator: rest.validator, value: this.codec.decode(value) }
     } catch {
       return undefined
     }

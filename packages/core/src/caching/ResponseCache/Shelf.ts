@@ -1,19 +1,19 @@
 /**
- * The entries of a cache, bounded by their number and by their size. What goes first is decided by SIEVE (Zhang et al.,
- * NSDI 2024): a hand walks from the oldest entry to the youngest and takes the first that was not asked for since it came
- * by. A hit moves nothing. Entries are taken apart into the columns of a table, and put together when they are asked for.
+ * The entries of a cache, bounded by number and by size, and evicted by SIEVE (Zhang et al., NSDI 2024). A hand walks
+ * from the oldest entry to the youngest and evicts the first that was not used since its last pass. A hit moves
+ * nothing. Entries are stored as columns of a table, and rebuilt on use.
  */
 import { KeyTable, none } from "../../structures/KeyTable.ts"
 import { Entry, type Kept } from "./Entry.ts"
 
-/** How many entries the hand may pass over for one eviction, so that none is a pause (ours). */
+/** Number of entries the hand may skip for one eviction, so that none causes a pause. Our own judgement. */
 const longestWalk = 64
 
 const bytes = 0
 const at = 1
 const freshMillis = 2
 const quietUntil = 3
-/** 1 when it was asked for since the hand came by, 0 when it was not. */
+/** 1 if the entry was used since the hand's last pass, else 0. */
 const isVisited = 4
 const columns = 5
 
@@ -34,18 +34,18 @@ export class Shelf<A, E> {
   get count(): number {
     return this.table.size
   }
-  /** The sizes of all entries. */
+  /** The total size of all entries. */
   get size(): number {
     return this.total
   }
-  /** The entry of a key, which counts as asked for. */
+  /** The entry of a key; reading it counts as a use. */
   get(key: string): Entry<A, E> | undefined {
     const slot = this.table.find(key)
     if (slot === none) return undefined
     this.table.setNumber(slot, isVisited, 1)
     return this.entry(slot)
   }
-  /** Puts an entry in the place of any other of its key; `false` when it is larger than the whole shelf. */
+  /** Stores an entry in place of any other of its key; `false` when it is larger than the whole shelf. */
   put(entry: Entry<A, E>): boolean {
     this.delete(entry.key)
     if (entry.bytes > this.maxBytes) return false
@@ -59,12 +59,12 @@ export class Shelf<A, E> {
     this.total += entry.bytes
     return true
   }
-  /** Lets no background call be made for an entry before then. */
+  /** Blocks background calls for an entry until a time. */
   quiet(key: string, until: number): void {
     const slot = this.table.find(key)
     if (slot !== none) this.table.setNumber(slot, quietUntil, until)
   }
-  /** Takes the entry of a key away. */
+  /** Removes and returns the entry of a key. */
   delete(key: string): Entry<A, E> | undefined {
     const slot = this.table.find(key)
     return slot === none ? undefined : this.take(slot)

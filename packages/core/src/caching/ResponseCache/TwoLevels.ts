@@ -1,6 +1,6 @@
 /**
- * The engine of a response cache: what this process remembers, what the fleet's store remembers, and at most one call in
- * flight for each key.
+ * The engine of a response cache: the entries of this process, the entries of the fleet's store, and at most one call
+ * in flight per key.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -12,7 +12,6 @@ import type * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Deadline } from "../../Deadline.ts"
 import * as Provenance from "../../Provenance.ts"
-import * as Range from "../../Range.ts"
 import { DeadlineExceeded } from "../../Reason.ts"
 import { SingleFlight } from "../../structures/SingleFlight.ts"
 import * as Timeline from "../../Timeline.ts"
@@ -22,10 +21,10 @@ import { Described, Entry, Failed, type Kept } from "./Entry.ts"
 import type { SecondLevel, Shared } from "./SecondLevel.ts"
 import { Shelf } from "./Shelf.ts"
 
-/** How often a process that waits for another one looks whether it is done, in milliseconds (ours). */
+/** The interval at which a process polls for the answer of the leading one, in milliseconds. Our own judgement. */
 const followMillis = 20
 
-/** The options of a cache, in the units it counts in. */
+/** The options of a cache, in the units used internally. */
 export interface Settings {
   readonly vendor: string
   readonly operation: string
@@ -41,13 +40,22 @@ export interface Settings {
   readonly failurePauseMillis: number
 }
 
-/** What a load came to, and where that came from. */
+/** The result of a load, with its provenance. */
 interface Brought<A> {
-  readonly answer: CachedAnswer<A>
-  /** When it was fetched by another process, on our timeline; `undefined` when it was fetched just now. */
+  readonly answer: Settled<A>
+  /** When another process fetched it, on our timeline; `undefined` when this process fetched it just now. */
   readonly at: number | undefined
   readonly provenance: Provenance.Provenance
 }
+
+/** An answer ready to be kept. Its life and tags come from foreign functions, which may return anything. */
+interface Settled<A> extends CachedAnswer<A> {
+  /** Milliseconds, from 0 to {@link longestLife}. */
+  readonly fresh: number
+}
+
+/** The longest life of an answer, in milliseconds: 2³¹ seconds, as in RFC 9111, section 1.2.2. */
+const longestLife = 2 ** 31 * 1_000
 
 type Load<A, E, R> = (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
 
@@ -126,7 +134,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     this.flights.clear()
   }
 
-  /** An answer past its time that is given when nothing better comes. */
+  /** A stale answer that may be served if the call fails. */
   private spare(visit: Visit, key: string): Entry<A, E> | undefined {
     const entry = this.shelf.get(key)
     if (entry?.isAnswer !== true) return undefined
@@ -135,7 +143,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     return isSpare && visit.accepts(ageMillis, ageMillis < entry.freshMillis) ? entry : undefined
   }
 
-  /** Makes the call, or waits for the one that is being made; `spare` is given when nothing better comes of it. */
+  /** Makes the call, or waits for the one in flight; `spare` is served when the call fails or is slow. */
   private miss<R>(
     visit: Visit,
     key: string,
@@ -159,19 +167,19 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
         }
         if (Exit.isSuccess(end)) {
           const { answer, at, provenance } = end.value
-          // Whoever began the call takes what is older.
+          // The caller that began the load accepts older answers than this one does.
           if (at !== undefined && !visit.accepts(visit.timeline.now() - at, true)) return this.lookup(key, load)
           visit.tell(provenance)
           return Effect.succeed(answer.value)
         }
         const failure = failureOf(end)
         if (failure === undefined) return Exit.failCause(end.cause)
-        // Whoever began the call had less time than is left here.
+        // The caller that began the load had less time left than this one.
         if (
           failure.reason._tag === "DeadlineExceeded" && flight.deadline < visit.deadline &&
           visit.timeline.now() < visit.deadline
         ) return this.lookup(key, load)
-        // Another process may have brought one meanwhile.
+        // Another process may have stored one meanwhile.
         const late = spare ?? this.spare(visit, key)
         return late === undefined ? Exit.failCause(end.cause) : this.giveStale(visit, late, failure.reason._tag)
       }
@@ -184,7 +192,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     return entry.exit
   }
 
-  /** Fetches an answer anew in the background, unless that is being done or has just failed. */
+  /** Refreshes an answer in the background, unless that is in progress or has just failed. */
   private refresh<R>(visit: Visit, entry: Entry<A, E>, load: Load<A, E, R>): void {
     if (visit.now < entry.quietUntil || this.flights.has(entry.key)) return
     this.begin(visit, entry.key, load, true)
@@ -202,7 +210,9 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     return flight
   }
 
-  /** An answer of another process, or of the vendor. Of all processes that want one, one calls. */
+  /**
+   * Gets an answer from another process or from the vendor. Of all processes that need one, only one calls the vendor.
+   */
   private bring<R>(visit: Visit, key: string, load: Load<A, E, R>): Effect.Effect<Brought<A>, E, R> {
     const { second } = this
     if (second === undefined) return this.call(key, load)
@@ -212,7 +222,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       Effect.filterOrElse(find, (found) => found !== undefined, () => next)
     const follow: Effect.Effect<Brought<A>, E, R> = Effect.flatMap(second.lead(timeline, key), (lead) => {
       if (lead === "AnotherLeads") return Effect.andThen(Effect.sleep(followMillis), orElse(follow))
-      // The one who led before may have finished between our looking and our leading.
+      // The previous leader may have finished between our read and our lead.
       const brought = orElse(this.call(key, load))
       return Effect.onExit(brought, (exit) => Effect.sync(() => this.share(visit, key, exit, lead.done)))
     })
@@ -224,14 +234,14 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       this.counts.loads++
       const known = this.shelf.get(key)?.answer
       return Effect.map(Provenance.withProvenance(load(known)), ({ provenance, value }): Brought<A> => {
-        if (!("notModified" in value)) return { answer: value, at: undefined, provenance }
-        if (known === undefined) throw new Error("ResponseCache: not modified, but nothing is known")
-        return { answer: { ...known, fresh: value.fresh }, at: undefined, provenance }
+        if (!("notModified" in value)) return { answer: this.settled(value), at: undefined, provenance }
+        if (known === undefined) throw new Error("ResponseCache: load returned notModified without a known answer")
+        return { answer: this.settled({ ...known, fresh: value.fresh }), at: undefined, provenance }
       })
     })
   }
 
-  /** Remembers what another process has brought, where it is newer, and gives it within its time. */
+  /** Stores an answer from another process if it is newer than ours, and returns it if it is fresh. */
   private adopt(visit: Visit, key: string, shared: Shared<A> | undefined): Brought<A> | undefined {
     if (shared === undefined) return undefined
     const now = visit.timeline.now()
@@ -240,21 +250,21 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     const entry = this.shelf.get(key)
     if (entry !== undefined && entry.at >= at) return undefined
     const { bytes, freshMillis, tags, validator, value } = shared
-    const answer: CachedAnswer<A> = { value, validator, bytes, tags, fresh: freshMillis }
+    const answer: Settled<A> = { value, validator, bytes, tags, fresh: freshMillis }
     this.keep(key, keptOf(answer), answer, at, freshMillis)
     if (ageMillis >= freshMillis) return undefined
     this.counts.shared++
     return { answer, at, provenance: { _tag: "Cached", age: Duration.millis(ageMillis) } }
   }
 
-  /** Writes what has been brought, then lets others lead; nobody waits for it. */
+  /** Writes a new answer to the store, then gives up the lead, in the background. */
   private share(visit: Visit, key: string, exit: Exit.Exit<Brought<A>, E>, done: Effect.Effect<void>): void {
     const { errorMillis, revalidateMillis } = this.settings
     this.inBackground((timeline) => {
       if (Exit.isFailure(exit)) return done
       const { answer, at } = exit.value
       if (at !== undefined || answer.isKept === false) return done
-      const freshMillis = this.lifeOf(answer)
+      const freshMillis = answer.fresh
       const shared: Shared<A> = {
         value: answer.value,
         at: visit.wallClock,
@@ -273,13 +283,23 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     Fiber.runIn(fork(Effect.withFiber((fiber) => work(Timeline.of(fiber)))), this.scope)
   }
 
-  /** Nobody joins a flight that has landed. `false` when it was not in the air any more: what it brings is outdated. */
+  /**
+   * Ends a flight, so that no caller joins it. Returns `false` if it was already removed, which means its result is
+   * outdated.
+   */
   private land(key: string, flight: SingleFlight<Brought<A>, E>): boolean {
     return this.flights.get(key) === flight && this.flights.delete(key)
   }
 
-  private lifeOf({ fresh }: CachedAnswer<A>): number {
-    return fresh === undefined ? this.settings.freshMillis : Range.durationOrZero("ResponseCache: fresh", fresh)
+  /** Runs inside the load, so that anything that throws here is a defect of that call alone. */
+  private settled(answer: CachedAnswer<A>): Settled<A> {
+    const { fresh, tags } = answer
+    const millis = fresh === undefined ? this.settings.freshMillis : Duration.toMillis(fresh)
+    return {
+      ...answer,
+      fresh: Math.min(Math.max(millis || 0, 0), longestLife),
+      tags: tags === undefined ? undefined : [...tags]
+    }
   }
 
   private learn({ timeline }: Visit, key: string, exit: Exit.Exit<Brought<A>, E>): void {
@@ -290,7 +310,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       if (at !== undefined) return
       return answer.isKept === false
         ? this.drop(key)
-        : this.keep(key, keptOf(answer), answer, now, this.lifeOf(answer))
+        : this.keep(key, keptOf(answer), answer, now, answer.fresh)
     }
     const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
     if (isAnswer && negativeMillis > 0) {
@@ -327,16 +347,16 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
       if (keys?.size === 0) this.keysOf.delete(tag)
     }
   }
-  /** What a caller fails with whose own deadline passes while it waits for a call that somebody else has begun. */
+  /** The error of a caller whose own deadline passes while it waits for another caller's load. */
   private get late(): VendorError {
     const { operation, vendor } = this.settings
     return new VendorError({ vendor, operation, safety: "Idempotent", reason: new DeadlineExceeded("NotSent") })
   }
 }
 
-/** Somebody who asks. */
+/** One lookup by one caller. */
 class Visit {
-  /** Of the fibre that asks, which may be gone when the answer comes. */
+  /** The context of the calling fibre, which may be gone when the answer comes. */
   readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline
   readonly now: number
@@ -355,7 +375,7 @@ class Visit {
   get wallClock(): number {
     return Context.get(this.context, Clock.Clock).currentTimeMillisUnsafe()
   }
-  /** Whether anybody wants to hear where the answer comes from. */
+  /** Whether the caller wants the provenance. */
   get isTold(): boolean {
     return this.acceptance !== undefined
   }
@@ -371,7 +391,7 @@ class Visit {
 const keptOf = <A>({ tags = [], validator, value }: CachedAnswer<A>): A | Described<A> =>
   validator === undefined && tags.length === 0 ? value : new Described(value, validator, tags)
 
-/** The vendor's failure that an exit holds; `undefined` for an answer, an interruption and a defect. */
+/** The vendor error in an exit; `undefined` for an answer, an interruption and a defect. */
 const failureOf = (exit: Exit.Exit<unknown, unknown>): VendorError | undefined => {
   if (Exit.isSuccess(exit)) return undefined
   for (const reason of exit.cause.reasons) {

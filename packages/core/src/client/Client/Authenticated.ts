@@ -1,6 +1,6 @@
 /**
- * The step that authenticates a request. Each attempt reads the secret and none holds it. When the vendor refuses it, its
- * source is asked for another one, once, and the same request is sent with that, once. A secret refused then is dead.
+ * Authenticates a request. Each attempt reads the secret, and none keeps it. If the vendor refuses the secret, the
+ * source is asked once for another, and the same request is sent once more with that. A secret refused then is dead.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -65,7 +65,7 @@ class Authentication {
     this.credentials = Context.get(attempt.context, Credentials)
   }
 
-  /** Begins, and returns how to cancel. */
+  /** Begins the attempt, and returns a function that cancels it. */
   begin(): () => void {
     this.obtain(this.credentials.read(this.asked), (secret) => this.sendFirst(secret), this.settle)
     return () => this.cancelStep()
@@ -107,7 +107,7 @@ class Authentication {
   ): void {
     const { asked, attempt, refusals } = this
     if (refusals.refuse(asked.key, refused, attempt.now, isSecond)) {
-      this.log(Effect.logError(`the vendor does not accept the credential ${this.name} any more: calls are not sent`))
+      this.log(Effect.logError(`the vendor no longer accepts the credential ${this.name}: calls with it are not sent`))
     }
     this.settle(refusal, response)
   }
@@ -119,7 +119,7 @@ class Authentication {
     this.settle(meaning, response)
   }
 
-  /** Reads a secret, at once where it can be, and goes on with it. */
+  /** Reads a secret, synchronously where the source allows it, and continues with it. */
   private obtain(
     read: Effect.Effect<Redacted.Redacted, CredentialUnavailable>,
     use: (secret: Redacted.Redacted) => void,
@@ -148,6 +148,6 @@ class Authentication {
   }
 }
 
-/** A 403 says that we may not do this, not that we are nobody. */
+/** A 403 says that the credential lacks a permission, not that it is invalid. */
 const isRefusal = (meaning: Meaning): meaning is Reason =>
   !Exit.isExit(meaning) && meaning._tag === "Unauthorized" && meaning.status === 401

@@ -1,6 +1,6 @@
 /**
- * The step of an operation whose answers are remembered. It asks for what has changed (`If-None-Match`, RFC 9110, section
- * 13.1.2), and makes of an answer what a cache keeps.
+ * Makes the requests of a cached operation conditional (`If-None-Match`, RFC 9110, section 13.1.2), and turns an answer
+ * into the entry that a cache stores.
  */
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
@@ -36,7 +36,7 @@ const kept = (options: CacheOptions, meaning: Meaning, response: Response): Mean
       isKept: said?.isKept
     })
   } catch (defect) {
-    // The options' own functions may throw; the call must end all the same.
+    // The options' own functions may throw; the call must still end.
     return Exit.die(defect)
   }
 }

@@ -1,4 +1,4 @@
-/** A request of one call, on its way through the steps of a client. */
+/** The request of one call, as it passes through the steps of a client. */
 import type { Encoded, Input } from "../Contract.ts"
 
 export class Request {
@@ -7,11 +7,11 @@ export class Request {
   /** Names and values in turn. */
   readonly headers: ReadonlyArray<string>
   readonly body: Encoded["body"]
-  /** The partition of the call: whose secret it is made with. */
+  /** The partition of the call; it selects the secret. */
   readonly key: string
   /** The input as its caller gave it. */
   readonly input: Input
-  /** The `ETag` of the answer that is known already; `undefined` when none is. */
+  /** The `ETag` of the cached answer; `undefined` if there is no such answer. */
   readonly validator: string | undefined
 
   constructor(
@@ -30,7 +30,7 @@ export class Request {
     this.validator = validator
   }
 
-  /** The same request with one header more. */
+  /** The same request with one more header. */
   with(name: string, value: string): Request {
     return new Request(this.path, [...this.headers, name, value], this.body, this.key, this.input, this.validator)
   }

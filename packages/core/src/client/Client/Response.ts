@@ -1,4 +1,7 @@
-/** A response, read off the transport: the vendor's `classify`, the contract and the operation's check say what it means. */
+/**
+ * Reads a response off the transport. The vendor's `classify`, the contract and the operation's check decide its
+ * meaning.
+ */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
@@ -15,12 +18,12 @@ import type { Declaration } from "../Declaration.ts"
 import type { Request } from "./Request.ts"
 import type { Meaning, Settle } from "./Step.ts"
 
-/** A whole response. */
+/** A complete response. */
 export class Response implements Answer {
   readonly status: number
   readonly headers: ResponseHeaders
   readonly body: Uint8Array
-  /** Unix time in milliseconds at which it was there. */
+  /** Unix time in milliseconds at which the response was complete. */
   readonly at: number
   readonly retryAfterMillis: number | undefined
   readonly quota: Quota | undefined
@@ -45,12 +48,12 @@ export class Response implements Answer {
 }
 
 /**
- * The meaning of a 304 (RFC 9110, section 15.4.5): the answer that is known still holds. Only a request with a validator
- * can get it.
+ * The meaning of a 304 (RFC 9110, section 15.4.5): the cached answer still holds. Only a request with a validator can
+ * get it.
  */
 export const unchanged: Meaning = Exit.succeed("unchanged")
 
-/** Hears the response of one request. */
+/** Receives the response of one request. */
 export class AttemptReceiver implements Receiver {
   private readonly declaration: Declaration<HttpApi.Constraint>
   private readonly operation: CompiledOperation
@@ -101,7 +104,7 @@ export class AttemptReceiver implements Receiver {
       if (operation.check === undefined || !Exit.isExit(meaning) || Exit.isFailure(meaning)) return meaning
       return operation.check(meaning.value, request.input) ?? meaning
     } catch (defect) {
-      // What throws here is a mistake of the declaration; the call must end all the same.
+      // An exception here is a mistake in the declaration; the call must still end.
       return Exit.die(defect)
     }
   }

@@ -1,4 +1,6 @@
-/** The last step of a client: the request goes to the transport, with the headers that every request of the vendor has. */
+/**
+ * The last step of a client: sends the request through the transport, with the headers of every request to this vendor.
+ */
 import type * as HttpApi from "effect/http-api/HttpApi"
 import type { Limits } from "../../stack/Policy.ts"
 import type { Transport } from "../../transport/Transport.ts"

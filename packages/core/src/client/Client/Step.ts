@@ -1,6 +1,6 @@
 /**
- * The steps of a client: each takes a request, passes it on, perhaps changed, and hears what its response means. A step
- * wraps the next one, so that {@link Step} is the only type between them.
+ * The steps of a client. Each takes a request, passes it on, perhaps changed, and receives the meaning of its response.
+ * A step wraps the next one, so {@link Step} is the only type between them.
  */
 import type * as Exit from "effect/Exit"
 import type { Reason } from "../../Reason.ts"
@@ -8,11 +8,13 @@ import type { Attempt } from "../../stack/Leaf.ts"
 import type { Request } from "./Request.ts"
 import type { Response } from "./Response.ts"
 
-/** What a response means: the answer that the contract declares, or the reason why there is none. */
+/** The meaning of a response: the answer that the contract declares, or the reason why there was no such answer. */
 export type Meaning = Exit.Exit<unknown, unknown> | Reason
 
-/** Hears how a request ended; `response` is absent when none came. */
+/** Ends a request; `response` is absent if none came. */
 export type Settle = (meaning: Meaning, response?: Response) => void
 
-/** Makes a request for an attempt, and returns how to cancel it. `settle` is called once, unless it is cancelled. */
+/**
+ * Makes a request for an attempt, and returns a function that cancels it. Calls `settle` once, unless it is cancelled.
+ */
 export type Step = (request: Request, attempt: Attempt<unknown, unknown>, settle: Settle) => () => void

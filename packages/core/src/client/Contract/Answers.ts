@@ -1,4 +1,4 @@
-/** Answers by a contract: the status chooses among the declared successes and errors, their schemas read the body. */
+/** Decodes responses by a contract: the status selects a declared success or error, whose schemas read the body. */
 import * as Exit from "effect/Exit"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as UrlParams from "effect/http/UrlParams"
@@ -15,11 +15,11 @@ import * as ResponseShape from "../ResponseShape.ts"
 import { issueOf, notJson } from "./Issues.ts"
 import { encoder } from "./Requests.ts"
 
-/** Schemas by status. */
+/** Schemas, keyed by status. */
 export type Schemas = ReadonlyMap<number, readonly [Schema.Top, ...Array<Schema.Top>]>
 type Reader = (answer: Answer, body: Uint8Array) => unknown
 
-/** Makes the decoder of an endpoint. Throws when an answer is encoded in a way that cannot be read. */
+/** Makes the decoder of an endpoint. Throws if the encoding of a response is not supported. */
 export const makeDecoder = (successes: Schemas, errors: Schemas): CompiledOperation["decode"] => {
   const readSuccess = readersOf(successes)
   const readError = readersOf(errors)
@@ -37,7 +37,7 @@ export const makeDecoder = (successes: Schemas, errors: Schemas): CompiledOperat
       try {
         return Exit.fail(declared(answer, body))
       } catch {
-        // Not the error the contract means; the status still says what it says.
+        // The body is not the declared error; the status alone decides.
       }
     }
     return reasonOf(answer.status, answer.retryAfterMillis)
@@ -72,7 +72,7 @@ const readerOf = (schema: Schema.Top): Reader => {
 const bodyReader = (schema: Schema.Top): Reader => {
   const decode = decoder(schema)
   if (HttpApiSchema.isNoContent(schema.ast)) {
-    // The contract's JSON codec stands between: it has null for what is nothing.
+    // The contract's JSON codec sits in between; it encodes no content as null.
     const nothing = SchemaAST.isNull(SchemaAST.toEncoded(schema.ast)) ? null : undefined
     return () => decode(nothing)
   }
@@ -99,7 +99,7 @@ const decoder = (schema: Schema.Top): (input: unknown) => unknown => {
   return Schema.decodeUnknownSync(schema as unknown as Schema.ConstraintDecoder<unknown>)
 }
 
-/** How an answer is written down; `undefined` where it is not JSON alone. */
+/** The codec of an answer; `undefined` if the answer is more than JSON. */
 export const codecOf = (successes: Schemas): Codec | undefined => {
   const schemas = Array.from(successes.values()).flat()
   const isPlain = schemas.every((schema) =>

@@ -1,4 +1,4 @@
-/** Issues, told without the values that they are about. */
+/** Schema issues, described without the values they are about. */
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as ResponseShape from "../ResponseShape.ts"
@@ -6,7 +6,9 @@ import * as ResponseShape from "../ResponseShape.ts"
 /** A body that is not JSON where JSON is declared. */
 export const notJson = new Error("Expected a JSON body")
 
-/** What is wrong, and where; a schema's issue holds no value unless `reportInput` asks for it, which nobody does here. */
+/**
+ * The problem and its place. A schema's issue holds no value unless `reportInput` asks for it, which no code here does.
+ */
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 /** An error of a codec as a sentence of at most 500 characters. */
@@ -19,7 +21,7 @@ export const issueOf = (error: unknown): string => {
   return message.replaceAll(/\s*\n\s*/g, " ").slice(0, 500)
 }
 
-/** The keys that lead to a value, as far as they are names: the keys of a record are values themselves. */
+/** The keys that lead to a value, where they look like names: the keys of a record are values themselves. */
 const placeOf = (path: ReadonlyArray<unknown>): string =>
   path.length === 0
     ? ""
@@ -27,7 +29,7 @@ const placeOf = (path: ReadonlyArray<unknown>): string =>
 
 const nameOf = (key: string): string => ResponseShape.isName(key) ? `"${key}"` : "<key>"
 
-/** A path parameter that is missing, empty or `..`: the message names the parameter. Anything else is a codec that threw. */
+/** A missing, empty or `..` path parameter is named in the message. Any other error is an exception in a codec. */
 const describe = (error: unknown): string =>
   error instanceof Error && /^(?:Invalid|Missing) path parameter: \w+$/.test(error.message)
     ? error.message

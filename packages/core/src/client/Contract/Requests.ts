@@ -1,4 +1,4 @@
-/** Requests by a contract: path, headers and body of a call, written by the schemas of its endpoint. */
+/** Encodes requests by a contract: the schemas of an endpoint write path, headers and body of a call. */
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpMethod from "effect/http/HttpMethod"
 import * as UrlParams from "effect/http/UrlParams"
@@ -9,7 +9,7 @@ import { InvalidRequest } from "../../Reason.ts"
 import type { Encoded, Input } from "../Contract.ts"
 import { issueOf } from "./Issues.ts"
 
-/** Writes path and query of an endpoint. */
+/** Builds the path and query of an endpoint. */
 export type UrlOf = (input: Pick<Input, "params" | "query">) => string
 
 /** Makes the encoder of an endpoint. Throws when its payload cannot be sent. */
@@ -56,14 +56,14 @@ export const makeEncoder = (
   }
 }
 
-/** Without its last segment a path is another one, that of the whole collection perhaps. */
+/** A path without its last segment addresses another resource, perhaps the whole collection. */
 const refuseEmptySegments = (params: unknown): void => {
   for (const [name, value] of Object.entries(params ?? {})) {
     if (value === "") throw new Error(`Missing path parameter: ${name}`)
   }
 }
 
-/** Writes values by a schema; throws on what does not fit. */
+/** Encodes values by a schema. Throws on invalid input. */
 export const encoder = (schema: Schema.Top): (input: unknown) => unknown => {
   SchemaJITCompiler.enable(SchemaAST.flip(schema.ast))
   return Schema.encodeUnknownSync(schema as unknown as Schema.ConstraintEncoder<unknown>)

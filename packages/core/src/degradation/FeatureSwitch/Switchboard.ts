@@ -1,12 +1,12 @@
 /**
- * When a feature goes off and comes back: a state machine that is told the time and whether the vendor is out, and knows
- * nothing else. It holds no timer: what is due is done when somebody asks.
+ * The state machine of a feature switch. It knows only the time and whether the vendor is out. It holds no timer:
+ * transitions that are due happen at the next call.
  */
 
 /**
- * - `On`: for everybody.
- * - `Off`: for nobody.
- * - `Returning`: for a share of the callers that grows.
+ * - `On`: for all callers.
+ * - `Off`: for no caller.
+ * - `Returning`: for a growing share of the callers.
  */
 export type State = "On" | "Off" | "Returning"
 
@@ -21,14 +21,14 @@ export interface SwitchSettings {
 
 export class Switchboard {
   state: State = "On"
-  /** Since when it has been in this state. */
+  /** The time since when it has been in this state. */
   since: number
   private readonly settings: SwitchSettings
-  /** Since when the vendor has been out without a break; `undefined` while it is not. */
+  /** The time since when the vendor has been out without a break; `undefined` while it is not. */
   private outSince: number | undefined = undefined
   private step = 0
   private stepSince = 0
-  /** How often in a row it went off without having been wholly on in between. */
+  /** Number of times in a row it went off without being fully on in between. */
   private setbacks = 0
 
   constructor(settings: SwitchSettings, now: number) {
@@ -40,12 +40,12 @@ export class Switchboard {
   get share(): number {
     return this.state === "On" ? 1 : this.state === "Off" ? 0 : this.settings.shares[this.step]!
   }
-  /** The earliest at which it will be on for anybody, if it is off. */
+  /** The earliest time at which it is on again for any caller, if it is off. */
   get returnsAt(): number {
     const { growth, maxOffForMillis, offForMillis } = this.settings
     return this.since + Math.min(maxOffForMillis, offForMillis * growth ** Math.max(0, this.setbacks - 1))
   }
-  /** Does what is due, now that the vendor is seen to be out, or not. */
+  /** Makes the transition that is due, given whether the vendor is out. */
   update(now: number, isOut: boolean): void {
     this.outSince = isOut ? this.outSince ?? now : undefined
     switch (this.state) {
@@ -56,7 +56,7 @@ export class Switchboard {
         if (!isOut && now >= this.returnsAt) this.become("Returning", now)
         break
       case "Returning":
-        // Who is on trial is not waited for.
+        // A returning feature goes off at once.
         if (isOut) this.goOff(now)
         else if (now - this.stepSince >= this.settings.stepMillis) this.advance(now)
     }

@@ -1,7 +1,7 @@
 /**
- * Additive increase, multiplicative decrease: one more for an answer, a tenth less for a drop (Chiu and Jain, "Analysis of
- * the Increase and Decrease Algorithms for Congestion Avoidance", 1989). The numbers are those of `AIMDLimit` of Netflix's
- * concurrency-limits.
+ * Additive increase, multiplicative decrease: one more for an answer, a tenth less for a drop (Chiu and Jain, "Analysis
+ * of the Increase and Decrease Algorithms for Congestion Avoidance", 1989). The numbers are those of `AIMDLimit` in
+ * Netflix's concurrency-limits.
  */
 import { type Bounds, clamp, type Learner, type Sample } from "./Learner.ts"
 

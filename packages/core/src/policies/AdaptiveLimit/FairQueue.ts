@@ -1,11 +1,11 @@
 /**
- * A queue of queues: one line for each key, served in turn, so that who sends much waits behind themselves and not
- * before others. Every operation is O(1), but for `longest`, which looks at each line.
+ * A queue with one line per key, served in turn, so that a heavy sender queues behind its own calls and not ahead of
+ * everyone else's. Every operation is O(1), except `longest`, which looks at each line.
  */
 import { Waiter, WaitQueue } from "../../structures/WaitQueue.ts"
 
 export abstract class FairWaiter extends Waiter {
-  /** Whose line it stands in. */
+  /** The key of its line. */
   readonly key: string
   constructor(key: string) {
     super()
@@ -25,10 +25,10 @@ class Line<W extends FairWaiter> extends Waiter {
 export class FairQueue<W extends FairWaiter> {
   length = 0
   private readonly lines = new Map<string, Line<W>>()
-  /** The lines in the order in which they are served. */
+  /** The lines in the order of service. */
   private readonly turns = new WaitQueue<Line<W>>()
 
-  /** How many wait under a key. */
+  /** Number of calls waiting under a key. */
   waiting(key: string): number {
     return this.lines.get(key)?.waiters.length ?? 0
   }
@@ -41,7 +41,7 @@ export class FairQueue<W extends FairWaiter> {
     line.waiters.push(waiter)
     this.length++
   }
-  /** The first of the line whose turn it is. */
+  /** Removes and returns the first call of the next line. */
   shift(): W | undefined {
     const line = this.turns.shift()
     if (line === undefined) return undefined
@@ -51,7 +51,7 @@ export class FairQueue<W extends FairWaiter> {
     else this.turns.push(line)
     return waiter
   }
-  /** Takes a waiter out that stands in this queue. */
+  /** Removes a waiter from this queue. */
   remove(waiter: W): void {
     const line = this.lines.get(waiter.key)
     if (line === undefined || waiter.queue === undefined) return
@@ -66,7 +66,7 @@ export class FairQueue<W extends FairWaiter> {
     }
     return longest?.key
   }
-  /** Takes out the last of a line. */
+  /** Removes and returns the last call of a line. */
   pop(key: string): W | undefined {
     const line = this.lines.get(key)
     const last = line?.waiters.pop()

@@ -1,12 +1,13 @@
 /**
- * Compares how long calls take now with how long they have taken for long, and shrinks the limit by as much as they have
- * become slower: `gradient × limit + queue`, smoothed. The numbers are those of `Gradient2Limit` of Netflix's
- * concurrency-limits inside its `WindowedLimit`.
+ * Compares recent answer times with their long-term average, and shrinks the limit by the same ratio as they got
+ * slower: `gradient × limit + queue`, smoothed. The numbers are those of `Gradient2Limit` in Netflix's
+ * concurrency-limits, inside its `WindowedLimit`.
  *
- * Three things differ. Netflix's lets the long average follow a lasting overload, and the limit with it, up to its largest;
- * here, while the vendor is slow, the limit is now and then halved for one window, and what that shows becomes the average.
- * Netflix's takes a drop for an answer; here a window with a tenth of drops or more counts as one twice as slow, and drops
- * have no part in the average. And a window that has seen too few calls goes on, where Netflix's is thrown away.
+ * Three things differ from Netflix's version. There, the long average follows a lasting overload, and the limit with
+ * it, up to its maximum. Here, while the vendor is slow, the limit is sometimes halved for one window, and the result
+ * becomes the average. There, a drop counts as an answer. Here, a window with a tenth of drops or more counts as one
+ * twice as slow, and drops do not enter the average. And a window with too few calls continues here, where Netflix's is
+ * discarded.
  */
 import { type Bounds, clamp, type Learner, restAfterRounds, restShare, type Sample } from "./Learner.ts"
 import { Round } from "./Round.ts"
@@ -20,9 +21,9 @@ export interface GradientSettings {
   readonly minimumCalls: number
 }
 
-/** The least that a limit is multiplied by, before smoothing (Netflix). */
+/** The smallest factor applied to the limit, before smoothing (Netflix). */
 const steepest = 0.5
-/** How many of the first samples the average takes for equals (Netflix). */
+/** Number of first samples that the average weighs equally (Netflix). */
 const warmUp = 10
 
 export class Gradient implements Learner {
@@ -31,10 +32,10 @@ export class Gradient implements Learner {
   private readonly settings: GradientSettings
   private readonly long: Average
   private estimate: number
-  /** Windows since the average was known to be that of a vendor at rest, while it has been slow. */
+  /** Slow windows since the average was last measured at rest. */
   private slowWindows = 0
   private restAfter = restAfterRounds
-  /** Since when the limit has been halved; `undefined` while it is not. */
+  /** The time since when the limit has been halved; `undefined` while it is not. */
   private restingSince: number | undefined = undefined
   private window = new Round()
 
@@ -68,7 +69,7 @@ export class Gradient implements Learner {
     }
     if (window.dropped < window.calls) {
       this.long.add(window.rttMillis)
-      // Fast again after long: what was learnt in bad times is forgotten sooner.
+      // Much faster than the average again: the slow past is forgotten sooner.
       if (this.long.value / window.rttMillis > 2) this.long.value *= 0.95
     }
     if (window.inflight < this.estimate / 2) return
@@ -85,7 +86,7 @@ export class Gradient implements Learner {
   }
 }
 
-/** An average that weighs the first samples alike and forgets slowly from then on (Netflix's ExpAvgMeasurement). */
+/** An average that weighs the first samples equally and forgets slowly from then on (Netflix's ExpAvgMeasurement). */
 export class Average {
   value = 0
   private readonly factor: number
@@ -102,7 +103,7 @@ export class Average {
     } else this.value += (sample - this.value) * this.factor
     return this.value
   }
-  /** Begins anew with a value of which nothing is doubted. */
+  /** Restarts from a value that counts as certain. */
   reset(value: number): void {
     this.value = value
     this.count = warmUp

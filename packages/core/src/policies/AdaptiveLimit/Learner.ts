@@ -1,23 +1,23 @@
-/** What learns how many calls may run at once. */
+/** The interface of the algorithms that learn a concurrency limit. */
 
-/** What one call, or the calls of a window together, have shown. Times are in milliseconds. */
+/** The evidence of one call, or of the calls of a window together. Times are in milliseconds. */
 export interface Sample {
-  /** When it began. */
+  /** The start of the call. */
   readonly startedAt: number
   /** How long the vendor took. */
   readonly rttMillis: number
-  /** How many calls were running when it began, with itself. */
+  /** Number of calls running when it began, including itself. */
   readonly inflight: number
-  /** Whether the vendor gave no answer in time, or said that it has too much to do. */
+  /** Whether the vendor gave no answer in time, or reported overload. */
   readonly dropped: boolean
 }
 
 export interface Learner {
   /** Calls that may run at once now; a whole number of at least 1. */
   readonly limit: number
-  /** Whether a call that was made while the limit was not in use can teach it something. */
+  /** Whether a call made while the limit was not in use also counts as evidence. */
   readonly learnsAtRest: boolean
-  /** `random` gives numbers from 0 to just below 1. */
+  /** `random` returns numbers of at least 0 and below 1. */
   update(sample: Sample, random: () => number): void
 }
 
@@ -31,13 +31,13 @@ export interface Bounds {
 export const clamp = (limit: number, { max, min }: Bounds): number => Math.max(min, Math.min(max, limit))
 
 /**
- * How often the vendor is measured at rest: after so many rounds of calls (Netflix's VegasLimit), times a random number
- * from 0.5 to 1, so that many processes do not do it together.
+ * Rounds of calls between two measurements of the vendor at rest (Netflix's VegasLimit), times a random number from 0.5
+ * to 1. The random factor keeps many processes from measuring at the same time.
  */
 export const restAfterRounds = 30
 
 /**
- * The share of the limit that is left while the vendor is measured at rest (as BBR's later versions do, where the first
- * went down to 4): up to a limit of twice what the vendor can do, nothing of ours waits there then.
+ * The share of the limit kept while the vendor is measured at rest (as in BBR's later versions; the first went down to
+ * 4). Up to a limit of twice the vendor's capacity, none of our calls then waits inside the vendor.
  */
 export const restShare = 0.5

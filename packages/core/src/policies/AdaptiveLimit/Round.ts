@@ -1,15 +1,15 @@
-/** Calls that are looked at together. Drops count, but say nothing of how long an answer takes. */
+/** Calls that are judged together. Drops are counted, but do not enter the answer time. */
 import type { Sample } from "./Learner.ts"
 
-/** The share of drops that makes a round a bad one (ours; for Netflix's limits one drop does). */
+/** The share of drops that makes a round a bad one. Our own judgement; for Netflix's limits one drop is enough. */
 const badShare = 0.1
 
 export class Round {
   calls = 0
   dropped = 0
-  /** The most that were running when one of them began. */
+  /** The largest number of running calls when one of them began. */
   inflight = 0
-  /** When the first of them ended. */
+  /** The time when the first of them ended. */
   since = Infinity
   private sum = 0
 
@@ -20,7 +20,7 @@ export class Round {
     if (sample.dropped) this.dropped++
     else this.sum += sample.rttMillis
   }
-  /** The mean time of an answer; not a number when there was none. */
+  /** The mean answer time; `NaN` when there was no answer. */
   get rttMillis(): number {
     return this.sum / (this.calls - this.dropped)
   }

@@ -1,12 +1,12 @@
 /**
  * Estimates how many of our calls wait inside the vendor, `limit × (1 − rtt at rest / rtt)`, and keeps that between two
- * bounds (Brakmo and Peterson, "TCP Vegas: End to End Congestion Avoidance on a Global Internet", 1995). The numbers are
- * those of `VegasLimit` of Netflix's concurrency-limits, whose bounds grow with the logarithm of the limit.
+ * bounds (Brakmo and Peterson, "TCP Vegas: End to End Congestion Avoidance on a Global Internet", 1995). The numbers
+ * are those of `VegasLimit` in Netflix's concurrency-limits, whose bounds grow with the logarithm of the limit.
  *
- * Two things differ. Netflix's takes a step with every call, also with those that began before its last step, and swings;
- * here there is one step a round trip, as in the paper, from the mean of as many calls as the limit allows. And every so
- * often Netflix's takes the next call for one at rest, queue and all, and so under lasting load lets the queue grow each
- * time; here the limit is halved for a round.
+ * Two things differ from Netflix's version. It takes a step with every call, even one that began before its last step,
+ * and so it oscillates. Here there is one step per round trip, as in the paper, from the mean of as many calls as the
+ * limit allows. And from time to time Netflix's takes the next call as one at rest, with its queue, so under lasting
+ * load the queue grows each time. Here the limit is halved for a round.
  */
 import { type Bounds, clamp, type Learner, restAfterRounds, restShare, type Sample } from "./Learner.ts"
 import { Round } from "./Round.ts"
@@ -17,7 +17,7 @@ export interface VegasSettings {
   readonly beta: (limit: number) => number
 }
 
-/** The logarithm that all steps are made of: whole, and at least 1. */
+/** The logarithm that all steps are based on: whole, and at least 1. */
 export const log10 = (limit: number): number => Math.max(1, Math.floor(Math.log10(limit)))
 
 export class Vegas implements Learner {
@@ -25,13 +25,13 @@ export class Vegas implements Learner {
   private readonly bounds: Bounds
   private readonly settings: VegasSettings
   private estimate: number
-  /** How long an answer takes while nothing of ours waits in the vendor. */
+  /** The answer time while none of our calls waits inside the vendor. */
   private restMillis = Infinity
   private isResting = false
   private rounds = 0
   private restAfter: number | undefined = undefined
   private round = new Round()
-  /** When the round began: what began before belongs to none. */
+  /** The start of the round; calls that began earlier belong to no round. */
   private roundSince = -Infinity
 
   constructor(bounds: Bounds, settings: VegasSettings) {

@@ -1,4 +1,4 @@
-/** The state of one key of a breaker, and how it changes. */
+/** The state of one key of a breaker, and its transitions. */
 import type { Admission, Call, Permit } from "../../Gate.ts"
 import { freePermit, refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
@@ -21,13 +21,13 @@ export interface Snapshot {
   readonly state: State
   /** Unix time in milliseconds until which it stays open. */
   readonly openUntil: number
-  /** How often in a row it has opened without having closed. */
+  /** Number of openings in a row without a closing between them. */
   readonly openings: number
   /** The content of its window; see the window's `dump`. */
   readonly window: ReadonlyArray<number>
 }
 
-/** What all circuits of a breaker have in common. */
+/** The settings that all circuits of a breaker share. */
 export interface CircuitSettings {
   readonly slowCallMillis: number
   readonly openForMillis: number
@@ -36,14 +36,17 @@ export interface CircuitSettings {
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
   readonly probeTimeoutMillis: number
-  /** The same breaker in other processes; `undefined` when there are none. */
+  /** The same breaker in other processes; `undefined` without a fleet. */
   readonly peers: Peers | undefined
   changed(circuit: Circuit, from: State): void
 }
 
-/** What a call hears that comes while all probes of a stage are out (ours: their verdict is not far). */
+/**
+ * The retry-after of a call that arrives while all probes of a stage are running: their result is near. Our own
+ * judgement.
+ */
 const probingPauseMillis = 1_000
-/** The longest a vendor's own `Retry-After` can keep the breaker open (ours: one hour). */
+/** The longest a vendor's `Retry-After` can keep the breaker open: one hour. Our own judgement. */
 const longestHintMillis = 60 * 60 * 1_000
 
 /** The state of one key. */
@@ -54,13 +57,13 @@ export class Circuit implements Cell {
   state: State = "Closed"
   openUntil = -Infinity
   openings = 0
-  /** Calls let through and not ended, of whatever generation. */
+  /** Calls admitted and not yet ended, under any permit. */
   running = 0
-  /** Whether the vendor has answered since that was last looked at. */
+  /** Whether the vendor has answered since the last check. */
   hasAnswered = false
   declare touchedAt: number
   declare placedAt: number
-  /** What is handed out now. A call that began under an earlier permit is no evidence for the present state. */
+  /** The permit given out now. A call under an earlier permit is no evidence about the present state. */
   private permit: CircuitPermit = new CircuitPermit(this)
   private stage = 0
   private admitted = 0
@@ -108,15 +111,15 @@ export class Circuit implements Cell {
     return admission._tag === "Permit" ? admission : freePermit
   }
 
-  /** The fleet has said who probes. */
+  /** Applies the fleet's decision about who probes. */
   consented(now: number, consent: Consent): void {
     if (this.state !== "Open") return
     if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
-    // Another has made the first probe.
+    // Another process has made the first probe.
     else if (consent === "Recovered") this.probeFrom(1)
     else this.probeFrom(0)
   }
-  /** Other processes have found the vendor down. */
+  /** Opens the circuit because other processes found the vendor down. */
   follow(now: number, millis: number): void {
     if (this.state !== "Closed") return
     this.openUntil = now + Math.min(millis, longestHintMillis)
@@ -127,12 +130,12 @@ export class Circuit implements Cell {
     this.window.load(now, snapshot.window.map((n) => Number.isFinite(n) ? Math.max(0, Math.trunc(n)) : 0))
     this.openings = Number.isFinite(snapshot.openings) ? Math.max(0, Math.trunc(snapshot.openings)) : 0
     if (snapshot.state === "Closed") return this.become("Closed")
-    // Half-open begins again with its first probe.
+    // A half-open circuit begins again with its first probe.
     this.openUntil = now + Math.min(Math.max(0, openForMillis || 0), longestHintMillis)
     this.become("Open")
   }
 
-  /** Its state in numbers, to be laid aside; `undefined` where there is more to it than a closed circuit's window. */
+  /** The state in numbers, to be stored for a while; `undefined` unless it is a plain closed circuit. */
   pack(): ReadonlyArray<number> | undefined {
     const isPlain = this.state === "Closed" && this.openings === 0 && this.settings.peers === undefined
     return isPlain ? this.window.pack() : undefined
@@ -192,7 +195,7 @@ export class Circuit implements Cell {
 
   private open(now: number, outcome: Outcome): void {
     const { growth, maxOpenForMillis, openForMillis } = this.settings
-    // Not a number when the power has grown out of all bounds and openForMillis is 0.
+    // `NaN` when the power overflows to infinity and openForMillis is 0.
     const grown = Math.min(openForMillis * growth ** this.openings, maxOpenForMillis) || 0
     const hint = Math.min(outcome.reason?.retryAfterMillis ?? 0, longestHintMillis)
     this.openings++
@@ -209,7 +212,7 @@ export class Circuit implements Cell {
   }
 }
 
-/** One object for all calls that are let through in the same state: a healthy call allocates nothing here. */
+/** One object for all calls admitted in the same state, so that a healthy call allocates nothing here. */
 class CircuitPermit implements Permit {
   readonly _tag = "Permit"
   private readonly circuit: Circuit

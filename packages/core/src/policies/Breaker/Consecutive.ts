@@ -1,4 +1,7 @@
-/** Trips after so many failures in a row. For vendors that are called rarely: it needs no rate and no window. */
+/**
+ * Trips after this many failures in a row. It suits vendors that are called rarely, because it needs no rate and no
+ * window.
+ */
 import type { Window } from "../../structures/Window.ts"
 
 export class Consecutive implements Window {

@@ -3,7 +3,7 @@ import { exceeds, type Thresholds, type Window } from "../../structures/Window.t
 
 const failedBit = 1
 const slowBit = 2
-/** How many calls, of two bits each, are written into one number of 53 bits. */
+/** Number of calls, two bits each, packed into one number of 53 bits. */
 const callsInNumber = 26
 
 export class CountWindow implements Window {

@@ -1,7 +1,7 @@
 /**
- * The same breaker in the other processes of the fleet. Who opens tells the others; one probes for all of them, and when
- * it has found the vendor well, they come back by stages. A process that sees the vendor answer does not believe the
- * others that it is down.
+ * The same breaker in the other processes of the fleet. A process that opens tells the others. One process probes for
+ * all, and when it finds the vendor healthy, the others resume by stages. A process whose own calls the vendor answers
+ * ignores reports that it is down.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -15,20 +15,20 @@ import { CircuitOpen } from "../../Reason.ts"
 import type * as Timeline from "../../Timeline.ts"
 import type { Circuit } from "./Circuit.ts"
 
-/** What the fleet says to a process that would like to probe. */
+/** The fleet's response to a process that wants to probe. */
 export type Consent =
-  /** It is to probe for all, and to say what came of it. */
+  /** The process probes for all, and reports the result. */
   | "Probe"
-  /** Others have found the vendor well. */
+  /** Others have found the vendor healthy. */
   | "Recovered"
-  /** Others probe, or have found the vendor down: milliseconds for which it is to be left alone. */
+  /** Others are probing, or have found the vendor down: milliseconds to wait. */
   | number
-  /** There is no fleet now. */
+  /** The fleet cannot be asked now. */
   | undefined
 
-/** What a process hears while another one probes, in milliseconds (ours: its verdict is not far). */
+/** The wait of a process while another one probes, in milliseconds: its result is near. Our own judgement. */
 const probingMillis = 1_000
-/** How many states are looked up in one round, and how many keys are looked through for them (ours). */
+/** Number of states looked up in one round, and of keys searched for them. Our own judgement. */
 const [mostAsked, mostLooked] = [64, 256]
 
 interface Verdict {
@@ -42,7 +42,7 @@ export class Peers {
   private readonly fleet: Fleet
   private readonly timeline: Timeline.Timeline
   private readonly fork: (effect: Effect.Effect<void>) => unknown
-  /** After this long a probe that has not been judged is for another process to make. */
+  /** The time after which an unjudged probe is left to another process. */
   private readonly probeTimeoutMillis: number
   private readonly inquiries = new Set<Circuit>()
   private readonly duties = new Map<Circuit, Deferred.Deferred<Verdict>>()
@@ -59,7 +59,7 @@ export class Peers {
     this.probeTimeoutMillis = probeTimeoutMillis
   }
 
-  /** A circuit has been open for long enough. The call that finds it so waits for the fleet's consent. */
+  /** Asks the fleet about a circuit that has been open long enough. The call that finds it so waits for the consent. */
   inquire(circuit: Circuit): Admission {
     if (this.inquiries.has(circuit)) return refuse(new CircuitOpen(this.fleet.timeoutMillis))
     this.inquiries.add(circuit)
@@ -77,7 +77,7 @@ export class Peers {
     return inquiry
   }
 
-  /** What the fleet says holds for a circuit; succeeds when what this process is to do for it is done. */
+  /** Applies the fleet's response to a circuit. Succeeds when this process has done its part. */
   private heed(
     circuit: Circuit,
     inquiry: PeerWaiter,
@@ -86,7 +86,7 @@ export class Peers {
     const now = this.timeline.now()
     if (typeof admission !== "object") circuit.consented(now, admission)
     else if (!admission.probe) circuit.consented(now, "Recovered")
-    // Nobody is there any more to probe with.
+    // There is no call left to probe with.
     else if (inquiry.isLeft || circuit.state !== "Open") return this.record(circuit.key, admission, ignored)
     else {
       const verdict = this.duty(circuit)
@@ -96,14 +96,17 @@ export class Peers {
     return Effect.void
   }
 
-  /** A circuit has changed its state by what it has seen itself. */
+  /** Reports a change of state that a circuit made from its own calls. */
   judged(circuit: Circuit, outcome: "Success" | "Failure", openForMillis: number): void {
     const duty = this.duties.get(circuit)
     if (duty !== undefined) Deferred.doneUnsafe(duty, Effect.succeed({ outcome, openForMillis }))
     else if (outcome === "Failure") this.tell(circuit.key, openForMillis)
   }
 
-  /** Follows the others, again and again: each time a few of those that are closed, and called without an answer. */
+  /**
+   * Polls the states of the others for ever: in each round, of a few circuits that are closed and were called without
+   * an answer.
+   */
   follow(circuits: () => Iterable<Circuit>): Effect.Effect<never> {
     let rest = circuits()[Symbol.iterator]()
     const round = Effect.suspend(() => {
@@ -143,7 +146,7 @@ export class Peers {
     this.fork(Effect.scoped(Effect.asVoid(ask(this.fleet, open, undefined))))
   }
 
-  /** The store's permit, or the milliseconds for which it gives none. */
+  /** The store's permit, or the milliseconds to wait for one. */
   private admission(key: string): Effect.Effect<StoreAdmission | number, CircuitBreakerError, Scope.Scope> {
     return this.fleet.breakers.admit(key).pipe(
       Effect.catchTag("CircuitBreakerError", (error): Effect.Effect<number, CircuitBreakerError> => {
@@ -159,7 +162,7 @@ export class Peers {
     )
   }
 
-  /** This process probes: what comes of it, as soon as it is known. */
+  /** Waits for the result of this process's probe. */
   private duty(circuit: Circuit): Effect.Effect<Verdict> {
     const duty = Deferred.makeUnsafe<Verdict>()
     this.duties.set(circuit, duty)
@@ -177,7 +180,7 @@ export class Peers {
       key,
       generation,
       outcome: verdict.outcome,
-      // What a process tells is what it has made up its mind about.
+      // A process reports only results it is sure of, so one failure is enough.
       tripPolicy: { _tag: "Consecutive", failures: 1 },
       openFor: Duration.millis(verdict.openForMillis)
     })

@@ -1,7 +1,7 @@
 /**
- * How long the last answers took, as two histograms that take turns: one is filled while the other is still looked at,
- * so that half of the window is forgotten at a time. Buckets grow by a twentieth; a quantile is the upper bound of its
- * bucket, so it is too long by at most 5 %, and never too short.
+ * Latencies of recent answers, in two histograms that take turns: one is filled while the other is still read, so that
+ * half of the window expires at a time. Buckets grow by a twentieth. A quantile is the upper bound of its bucket, so it
+ * is at most 5 % too long and never too short.
  */
 
 const growth = 1.05
@@ -16,7 +16,7 @@ export class Latencies {
   private filled = 0
   private total = 0
   private since = -Infinity
-  /** The quantile of a moment is asked for by every call, and changes slowly. */
+  /** The latest quantile, cached: every call needs it, and it changes slowly. */
   private answer = Infinity
   private answeredAt = -Infinity
   private answeredFor = 0
@@ -32,12 +32,12 @@ export class Latencies {
     this.filled++
     this.total++
   }
-  /** Answers that are remembered. */
+  /** Number of remembered answers. */
   count(now: number): number {
     this.turn(now)
     return this.total
   }
-  /** The time within which this share of them came, in milliseconds. */
+  /** The time within which this share of the answers came, in milliseconds. */
   quantile(share: number, now: number): number {
     this.turn(now)
     if (now - this.answeredAt < this.halfMillis / 100 && this.answeredFor === share) return this.answer

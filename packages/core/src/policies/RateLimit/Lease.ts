@@ -1,63 +1,63 @@
 /**
- * What this process may take of its fleet's permits. They are taken from the store a few at a time and ahead of need, so
- * that a busy process seldom waits for it; what is not used soon is let go.
+ * A process's lease on its fleet's permits. It takes them from the store a few at a time and ahead of need, so that a
+ * busy process rarely waits for the store. Unused permits expire soon.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { ask, type Fleet } from "../../fleet/Fleet.ts"
 import type * as Timeline from "../../Timeline.ts"
 
-/** What the leases of a rate limit have in common. */
+/** The settings that all leases of a rate limit share. */
 export interface LeaseSettings {
   readonly fleet: Fleet
   readonly timeline: Timeline.Timeline
   readonly fork: (effect: Effect.Effect<void>) => unknown
   /** The most permits that the fleet can have at once. */
   readonly capacity: number
-  /** How fast they flow in: milliseconds for each. */
+  /** Time in which one permit is refilled, in milliseconds. */
   readonly interval: number
 }
 
 interface Granted {
   readonly permits: number
-  /** Milliseconds until as many as were needed are due. */
+  /** Milliseconds until the needed permits are due. */
   readonly delay: number
 }
 
-/** The share of the capacity that one process takes ahead at most (ours). */
+/** The largest share of the capacity that one process takes ahead. Our own judgement. */
 const largestShare = 0.1
-/** How long permits are kept that were taken ahead, in milliseconds (ours). */
+/** How long permits taken ahead are kept, in milliseconds. Our own judgement. */
 const keptMillis = 250
 
 export class Lease {
-  /** Whether the store has been asked and has not answered. */
+  /** Whether a request to the store is pending. */
   isAsking = false
   private readonly settings: LeaseSettings
   private readonly key: string
   private readonly answered: (now: number) => void
   private held = 0
   private heldUntil = -Infinity
-  /** Until when the fleet does not have so many. */
+  /** The time until which the fleet is known to lack `deniedCost` permits. */
   private deniedUntil = -Infinity
   private deniedCost = 0
-  /** The store was passed over when it was last asked. */
+  /** Whether the store was bypassed at the last request. */
   private isAlone = false
-  /** How many are taken at a time: as many more as they are used up faster. */
+  /** Number of permits taken at a time; it grows as they are used up faster. */
   private batch = 1
 
-  /** `answered` is called when the store has been asked, and what {@link delay} says may have changed. */
+  /** `answered` is called when the store has responded, so that the result of {@link delay} may have changed. */
   constructor(settings: LeaseSettings, key: string, answered: (now: number) => void) {
     this.settings = settings
     this.key = key
     this.answered = answered
   }
 
-  /** Milliseconds until so many permits of the fleet's are due; `Infinity` when only the store can tell. */
+  /** Milliseconds until the fleet has this many permits; `Infinity` when only the store can tell. */
   delay(now: number, cost: number): number {
     if (this.isAlone || this.settings.fleet.bypass.isQuiet(now) || this.available(now) >= cost) return 0
     return now < this.deniedUntil ? this.deniedUntil - now : Infinity
   }
-  /** Milliseconds for which it is known that the fleet does not have so many permits. */
+  /** Milliseconds for which the fleet is known to lack this many permits. */
   denied(now: number, cost: number): number {
     if (now >= this.deniedUntil) return 0
     return this.deniedUntil - now + Math.max(0, cost - this.deniedCost) * this.settings.interval
@@ -65,7 +65,7 @@ export class Lease {
   /** Takes permits that are due. */
   take(now: number, cost: number): void {
     if (this.isAlone || this.available(now) < cost) {
-      // Nobody waits for a store that is passed over; whether it is back is found out on the way.
+      // No call waits for a bypassed store. This request finds out whether it is back.
       if (!this.settings.fleet.bypass.isQuiet(now)) this.ask(cost, cost)
       return
     }
@@ -76,7 +76,7 @@ export class Lease {
   giveBack(cost: number): void {
     this.held += cost
   }
-  /** Asks the store for what somebody waits for, and for as much more as is likely to be needed. */
+  /** Asks the store for the permits that calls wait for, and for those likely to be needed soon. */
   need(now: number, waiting: number, least: number): void {
     this.askAhead(now, waiting, least)
   }
@@ -86,7 +86,7 @@ export class Lease {
     return this.held
   }
 
-  /** Takes as many more at a time as it was sooner that the last were used up. */
+  /** Doubles the batch when the last permits were used up fast, and halves it when they lasted. */
   private askAhead(now: number, wanted: number, least: number): void {
     if (this.isAsking) return
     const { capacity } = this.settings
@@ -115,7 +115,7 @@ export class Lease {
     }))
   }
 
-  /** As many permits as there are, up to so many and not less than `least`. */
+  /** Takes the available permits: at most `permits`, and at least `least` or none. */
   private granted(permits: number, least: number): Effect.Effect<Granted, unknown> {
     const { capacity, fleet, interval } = this.settings
     return Effect.flatMap(

@@ -1,8 +1,8 @@
-/** What a rate limit is measured with: how long until so many permits are due, and taking them. */
+/** The algorithm of a rate limit: tells how long until permits are due, and takes them. */
 export interface Meter {
   /** The most permits that can ever be due at once. */
   readonly capacity: number
-  /** How fast permits flow in: milliseconds for each. */
+  /** Time in which one permit is refilled, in milliseconds. */
   readonly interval: number
   /** Milliseconds from `now` until `cost` permits are due; 0 when they are due now. `cost` is at most `capacity`. */
   delay(now: number, cost: number): number
@@ -10,10 +10,10 @@ export interface Meter {
   take(now: number, cost: number): void
   /** Gives back permits that were taken at `takenAt` and not used. */
   giveBack(takenAt: number, cost: number): void
-  /** Lowers what is due now to `remaining` permits, because the vendor says so. */
+  /** Lowers the permits due now to `remaining`, as reported by the vendor. */
   tighten(now: number, remaining: number): void
-  /** What was taken, in as few numbers as possible, to be laid aside while no permit is out. */
+  /** The permits taken, in as few numbers as possible, to be stored while no permit is in use. */
   pack(now: number): ReadonlyArray<number>
-  /** Takes up again what was laid aside, into a meter of which nothing was taken. */
+  /** Restores packed numbers into an unused meter. */
   unpack(numbers: ReadonlyArray<number>): void
 }

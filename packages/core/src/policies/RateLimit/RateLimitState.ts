@@ -1,4 +1,4 @@
-/** The calls of one key of a rate limit: what they have taken, and who waits. */
+/** The state of one key of a rate limit: the permits taken, and the waiting calls. */
 import type { Call, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
@@ -8,17 +8,19 @@ import { Waiter, WaitQueue } from "../../structures/WaitQueue.ts"
 import type { Lease } from "./Lease.ts"
 import type { Meter } from "./Meter.ts"
 
-/** What all states of a rate limit have in common. */
+/** The settings that all states of a rate limit share. */
 export interface RateLimitStateSettings {
-  /** What a key may take of its fleet's permits; `undefined` where nothing is shared. */
+  /** The lease of a key on its fleet's permits; `undefined` when nothing is shared. */
   lease(key: string, answered: (now: number) => void): Lease | undefined
-  /** Whether a call may not wait behind so many and for so long. */
+  /** Whether this many calls ahead, or this delay, is too much for a call. */
   isTooMuch(ahead: number, delay: number, call: Pick<Call, "now" | "deadline">): boolean
 }
 
-/** How long a key stops after a 429 that does not say for how long (ours). */
+/** How long a key pauses after a 429 without a time. Our own judgement. */
 const defaultPauseMillis = 1_000
-/** The longest a vendor can stop us by what it says (ours: a day); a longer pause is asked for again when it is over. */
+/**
+ * The longest pause that a vendor can cause: a day, our own judgement. For a longer pause, the vendor must ask again.
+ */
 const longestPauseMillis = 24 * 60 * 60 * 1_000
 
 /** The calls of one key. */
@@ -27,12 +29,12 @@ export class RateLimitState implements Cell {
   declare readonly lease: Lease | undefined
   readonly queue = new WaitQueue<RateLimitWaiter>()
   queuedCost = 0
-  /** Permits that are neither settled nor cancelled: what they come to must be heard here. */
+  /** Permits neither settled nor cancelled: their outcome must reach this object. */
   running = 0
   declare touchedAt: number
   declare placedAt: number
   declare private readonly settings: RateLimitStateSettings
-  /** Until when the vendor wants to hear nothing. */
+  /** The time until which the vendor asked for no calls. */
   private pausedUntil = -Infinity
 
   constructor(meter: Meter, now: number, settings: RateLimitStateSettings, key: string) {
@@ -42,16 +44,16 @@ export class RateLimitState implements Cell {
     this.touchedAt = this.placedAt = now
   }
 
-  /** Milliseconds until so many permits are due; `Infinity` while only the fleet can tell. */
+  /** Milliseconds until this many permits are due; `Infinity` while only the fleet can tell. */
   delay(now: number, cost: number): number {
     const own = this.own(now, cost)
     return this.lease === undefined || own > 0 ? own : this.lease.delay(now, cost)
   }
-  /** The same, for all that is known. */
+  /** The same, as far as this process knows. */
   expected(now: number, cost: number): number {
     return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
   }
-  /** By our own limit: exact up to the meter's capacity, an estimate beyond it. */
+  /** The delay by our own limit: exact up to the meter's capacity, an estimate beyond it. */
   private own(now: number, cost: number): number {
     const beyond = Math.max(0, cost - this.meter.capacity)
     return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
@@ -75,7 +77,7 @@ export class RateLimitState implements Cell {
     this.queuedCost -= place.cost
     if (wasHead) this.callHead(now)
   }
-  /** Tells the first in the queue when its permits are due. */
+  /** Tells the first call in the queue when its permits are due. */
   callHead(now: number): void {
     if (this.queue.head !== undefined) this.call(this.queue.head, now)
   }
@@ -83,13 +85,13 @@ export class RateLimitState implements Cell {
     const delay = this.missing(place, now)
     if (delay < Infinity) place.due(delay)
   }
-  /** Milliseconds until the first in the queue has its permits; the fleet is asked where only it can tell. */
+  /** Milliseconds until the first call in the queue has its permits; asks the fleet if only it can tell. */
   missing(place: RateLimitWaiter, now: number): number {
     const delay = this.delay(now, place.cost)
     if (delay === Infinity) this.lease!.need(now, this.queuedCost, place.cost)
     return delay
   }
-  /** The fleet has answered. Who would have to wait for too long, now that this is known, is refused. */
+  /** Handles the fleet's response: calls that would now wait too long are refused. */
   private answered(now: number): void {
     if (this.lease!.denied(now, 0) > 0) {
       let ahead = 0
@@ -116,7 +118,7 @@ export class RateLimitState implements Cell {
     }
     this.keep(Math.max(now, this.pausedUntil))
   }
-  /** What it knows, in numbers, while nobody waits or runs; `undefined` while it holds permits of the fleet's. */
+  /** The state in numbers, while no call waits or runs; `undefined` with a lease. */
   pack(now: number): ReadonlyArray<number> | undefined {
     return this.lease === undefined ? [this.pausedUntil, ...this.meter.pack(now)] : undefined
   }
@@ -127,7 +129,7 @@ export class RateLimitState implements Cell {
   private pause(now: number, millis: number): void {
     this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
   }
-  /** What was taken or learned must not be forgotten sooner than what was asked. */
+  /** Keeps the key from eviction while its state still matters. */
   private keep(until: number): void {
     if (this.touchedAt < until) this.touchedAt = until
   }

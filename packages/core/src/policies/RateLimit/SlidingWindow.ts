@@ -1,6 +1,6 @@
 /**
- * Sliding window by a log of what was taken: in no span of `window` are more than `limit` permits granted, wherever the
- * span begins. It remembers one entry per call of the last window; choose `TokenBucket` for very large limits.
+ * Sliding window by a log of taken permits: no span of `window`, wherever it begins, has more than `limit` permits
+ * granted. It remembers one entry per call of the last window; choose `TokenBucket` for very large limits.
  */
 import type { Meter } from "./Meter.ts"
 
@@ -8,7 +8,7 @@ export class SlidingWindow implements Meter {
   readonly capacity: number
   readonly interval: number
   private readonly windowMillis: number
-  /** A ring of what was taken, oldest first: when, and how much. */
+  /** A ring of taken permits, oldest first: the time and the cost of each call. */
   private log = new Float64Array(8)
   private first = 0
   private length = 0
@@ -48,7 +48,8 @@ export class SlidingWindow implements Meter {
       this.used -= part
       left -= part
     }
-    // Calls that are refused further on, as by an open breaker, give back at once: without this the log has no bound.
+    // Calls refused at a later gate, as by an open breaker, give back at once: without this the log would grow without
+    // bound.
     while (this.length > 0 && this.log[this.index(this.length - 1) + 1] === 0) this.length--
   }
   tighten(now: number, remaining: number) {
@@ -80,7 +81,7 @@ export class SlidingWindow implements Meter {
       this.first = this.index(1)
       this.length--
     }
-    // What fractions leave behind in rounding would never expire.
+    // Rounding errors of fractional costs would never expire.
     if (this.length === 0) this.used = 0
   }
   private grow() {

@@ -1,7 +1,7 @@
 /**
- * Token bucket by the generic cell rate algorithm (ITU-T I.371): one number a key, no refill task. In any span of time
- * it grants at most `burst` plus what flows in during that span; two bursts can meet at the edge of a vendor's own
- * fixed window, where `SlidingWindow` is exact.
+ * Token bucket by the generic cell rate algorithm (ITU-T I.371): one number per key, no refill task. In any span of
+ * time it grants at most `burst` plus the permits refilled during that span. Two bursts can meet at the edge of a
+ * vendor's own fixed window, where `SlidingWindow` is exact.
  */
 import type { Meter } from "./Meter.ts"
 
@@ -26,8 +26,8 @@ export class TokenBucket implements Meter {
     this.lastTakenAt = now
   }
   giveBack(takenAt: number, cost: number) {
-    // Had it not been taken, the bucket might have been full for as long as that before the last taking, and what flows
-    // into a full bucket is lost. So what flowed in between the two is not given back.
+    // Without this call the bucket might have been full for that long before the last call, and a full bucket loses its
+    // refill. So the permits refilled between the two calls are not given back.
     this.fullAgainAt -= Math.max(0, cost * this.interval - (this.lastTakenAt - takenAt))
   }
   tighten(now: number, remaining: number) {
@@ -41,5 +41,5 @@ export class TokenBucket implements Meter {
   }
 }
 
-/** A microsecond, in milliseconds: shorter waits are rounding errors of the arithmetic, not waits. */
+/** A microsecond, in milliseconds: a shorter wait is a rounding error, not a wait. */
 const resolution = 1e-3

@@ -1,15 +1,14 @@
 /**
- * What was asked for and what the vendor accepted in the last span of time, in equal buckets, so that what is forgotten is
- * forgotten a bucket at a time.
+ * Counts of requests and accepted calls in the last span of time, in equal buckets. Calls expire one bucket at a time.
  */
 import type { Priority } from "../../Priority.ts"
 
-/** In the order in which they are given up. */
+/** The priorities in the order in which they are shed. */
 export const priorities: ReadonlyArray<Priority> = ["Sheddable", "Normal", "Critical"]
 
 export class Counts {
   private readonly bucketMillis: number
-  /** For each bucket the requests of each priority, and what was accepted. */
+  /** For each bucket, the requests of each priority and the accepted calls. */
   private readonly buckets: Uint32Array
   private readonly sums = [0, 0, 0, 0]
   private newest = -Infinity

@@ -1,15 +1,15 @@
 /**
- * What can go wrong at a vendor, one at a time, on demand. The decisive question of each is whether the side effect
- * happens: `resetBefore` and `status` act instead of the vendor, `resetAfter` and `halfBody` after it has acted.
+ * Faults of a vendor, one at a time, on demand. They differ in whether the side effect happens: `resetBefore` and
+ * `status` replace the vendor's work, while `resetAfter` and `halfBody` follow it.
  */
 import * as Schema from "effect/Schema"
 
 const when = {
-  /** How likely a request meets the fault, from 0 to 1. @default 1 */
+  /** The share of requests that meet the fault, from 0 to 1. @default 1 */
   probability: Schema.optional(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
-  /** How many requests meet it before it is over. @default all, until it is cleared */
+  /** The number of requests that meet the fault before it ends. @default all, until it is cleared */
   times: Schema.optional(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
-  /** The operation that meets it, by its name in the contract. @default all */
+  /** The operation that meets the fault, by its name in the contract. @default all */
   operation: Schema.optional(Schema.String)
 }
 
@@ -17,35 +17,36 @@ const fault = <const Kind extends string, const Fields extends Schema.Struct.Fie
   Schema.Struct({ kind: Schema.Literal(kind), ...fields, ...when })
 
 export const Fault = Schema.Union([
-  /** Takes the request, and acts and answers only that much later, in milliseconds of at least 0. */
+  /** Accepts the request, but acts and responds this many milliseconds later; at least 0. */
   fault("latency", { millis: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)) }),
-  /** Nobody listens: the port is closed, and every connection with it. Knows no probability, times or operation. */
+  /** Refuses connections: closes the port and every connection. Ignores probability, times and operation. */
   fault("refuse", {}),
-  /** The connection is reset before anything has happened. */
+  /** Resets the connection before the vendor has acted. */
   fault("resetBefore", {}),
-  /** The connection is reset after everything has happened. */
+  /** Resets the connection after the vendor has acted. */
   fault("resetAfter", {}),
-  /** Everything happens, and the connection is reset in the middle of the answer. */
+  /** The vendor acts; the connection is reset halfway through the response. */
   fault("halfBody", {}),
-  /** Everything happens, and the answer comes this slowly; more than 0. */
+  /** The vendor acts, but the response arrives at this rate; more than 0. */
   fault("drip", { bytesPerSecond: Schema.Finite.check(Schema.isGreaterThan(0)) }),
-  /** Everything happens, and the answer never ends. */
+  /** The vendor acts, but the response never ends. */
   fault("endless", {}),
-  /** Everything happens, and the answer is not JSON though it says so. */
+  /** The vendor acts, but the response is not JSON, although its content type says so. */
   fault("malformed", {}),
-  /** Nothing happens, and an HTML page is the answer, as from a proxy. */
+  /** The vendor does not act; the response is an HTML page, as from a proxy. */
   fault("wrongType", {}),
-  /** Everything happens, and a field of the answer has another name or another type. */
+  /** The vendor acts, but one field of the response has another name or another type. */
   fault("drift", {}),
-  /** Nothing happens, and this is the answer: a status from 200 to 599, no headers and an empty body unless they are said. */
+  /** The vendor does not act; the response is this status from 200 to 599, by default without headers and body. */
   fault("status", {
     status: Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 })),
     headers: Schema.optional(Schema.Record(Schema.String, Schema.String)),
     body: Schema.optional(Schema.String)
   }),
   /**
-   * More than `limit` requests (at least 0) in `windowMillis` (more than 0) are answered as the vendor answers to too
-   * many, and do nothing. `Retry-After` says `retryAfterSeconds`, at least 0; it is left out unless they are said.
+   * Rejects requests beyond `limit` (at least 0) in `windowMillis` (more than 0), with the vendor's response for too
+   * many requests and no effect. `retryAfterSeconds`, at least 0, is sent as `Retry-After`; without it there is no such
+   * header.
    */
   fault("rateLimit", {
     limit: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
@@ -55,7 +56,7 @@ export const Fault = Schema.Union([
 ])
 export type Fault = typeof Fault.Type
 
-/** A seeded random number generator (mulberry32): the same seed, the same faults. */
+/** A seeded random number generator (mulberry32): the same seed gives the same faults. */
 export const seededRandom = (seed: number): () => number => {
   let state = seed >>> 0
   return () => {
@@ -66,7 +67,7 @@ export const seededRandom = (seed: number): () => number => {
   }
 }
 
-/** Decides which request meets the fault that is set. */
+/** Decides which requests meet the fault that is set. */
 export class Faults {
   private readonly random: () => number
   private current: Fault | undefined = undefined
@@ -99,7 +100,7 @@ export class Faults {
     this.hits.push(now)
     return true
   }
-  /** Renames a field of a JSON object, or gives one another type. */
+  /** Renames a field of a JSON object, or changes its type. */
   drift(json: unknown): unknown {
     if (typeof json !== "object" || json === null || Array.isArray(json)) return { unexpected: json }
     const entries = Object.entries(json)

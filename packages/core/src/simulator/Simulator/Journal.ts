@@ -1,18 +1,18 @@
-/** Every request a simulator has received, in order; the latest are kept whole, all are counted. */
+/** A journal of the requests to a simulator, in order. All are counted, and the latest are kept whole. */
 
 export interface JournalEntry {
-  /** When it came, as ISO 8601. */
+  /** The time of arrival, as ISO 8601. */
   readonly at: string
   readonly method: string
-  /** Without its query. */
+  /** The path without its query. */
   readonly path: string
-  /** The operation of the contract; `undefined` when there is none for it. */
+  /** The operation of the contract; `undefined` if no operation matches. */
   readonly operation: string | undefined
-  /** What was answered; `null` when nothing was, or not yet. */
+  /** The status of the response; `null` if there was none, or none yet. */
   status: number | null
 }
 
-/** Requests that are kept whole (ours). */
+/** The number of requests kept whole. */
 const kept = 10_000
 
 export class Journal {
@@ -29,7 +29,7 @@ export class Journal {
   add(entry: JournalEntry): void {
     this.total++
     this.entries.push(entry)
-    // Dropped in chunks, so that a long run does not shift an array at every request.
+    // Dropped in chunks, so a long run does not shift an array at every request.
     if (this.entries.length >= 2 * kept) this.entries = this.entries.slice(-kept)
   }
   clear(): void {

@@ -1,6 +1,6 @@
 /**
- * A real HTTP server on a loopback port that can misbehave on the wire. It knows bytes and sockets, and leaves what is
- * answered to its handler.
+ * A real HTTP server on a loopback port that can misbehave on the wire. It handles bytes and sockets; its handler
+ * decides the responses.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -13,19 +13,19 @@ import * as Json from "../../transport/Json.ts"
 import type { Faults } from "./Fault.ts"
 import type { Journal } from "./Journal.ts"
 
-/** A request as it came. */
+/** A request as received. */
 export interface WireRequest {
   readonly method: string
-  /** Without its query. */
+  /** The path without its query. */
   readonly path: string
   /** The query with its question mark, or `""`. */
   readonly search: string
-  /** Names in lower case. */
+  /** Headers, with names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-/** An answer to be written. */
+/** A response to write. */
 export interface WireResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -37,22 +37,22 @@ export interface SimulatorServerOptions {
   readonly port: number
   readonly faults: Faults
   readonly journal: Journal
-  /** The operation a request is for. */
+  /** The operation of a request. */
   readonly operationOf: (request: WireRequest) => string | undefined
-  /** Answers a request; its endpoint acts so many milliseconds after it was asked. */
+  /** Responds to a request; the endpoint acts this many milliseconds after the request. */
   readonly handle: (request: WireRequest, delayMillis: number) => Effect.Effect<WireResponse>
-  /** How the vendor says that its rate limit is reached. */
+  /** The vendor's response once its rate limit is reached. */
   readonly limited: WireResponse
 }
 
 export interface SimulatorServer {
   readonly port: number
-  /** Stops or starts listening, at the same port. */
+  /** Starts and stops listening, at the same port. */
   readonly listen: Effect.Effect<void>
   readonly refuse: Effect.Effect<void>
 }
 
-/** The largest request that is read. */
+/** The largest request body, in bytes. */
 const maxRequestBytes = 4 * 1024 * 1024
 const endlessChunk = Buffer.alloc(1024, " ")
 
@@ -64,12 +64,12 @@ export const serve = (options: SimulatorServerOptions): Effect.Effect<SimulatorS
     const sockets = new Set<Socket>()
     const server = createServer((request, response) => {
       const answering = answer(options, request, response).pipe(
-        // Whatever is broken here, nobody is left to wait for it.
+        // After a defect here, nothing else ends the request.
         Effect.catchCause((cause) =>
           Effect.andThen(Effect.logDebug("a simulator died", cause), Effect.sync(() => reset(response)))
         )
       )
-      // A caller that goes away stops nothing: a vendor acts on what it has received.
+      // A caller that goes away stops nothing: a vendor acts on the request it has received.
       Fiber.runIn(Effect.runForkWith(context)(answering), scope)
     })
     server.on("connection", (socket) => {
@@ -121,7 +121,7 @@ const answer = Effect.fnUntraced(
     const fault = options.faults.meet(operation, now)
     switch (fault?.kind) {
       case undefined:
-      // The listener is closed; a request that was on its way when that happened is served.
+      // The listener is closed; a request that was already under way is served.
       case "refuse":
         return yield* reply(yield* options.handle(request, 0))
       case "latency":
@@ -236,7 +236,7 @@ const write = (outgoing: ServerResponse, response: WireResponse): Effect.Effect<
 const withLength = ({ body, headers, status }: WireResponse): Record<string, string | number> =>
   status === 204 ? { ...headers } : { ...headers, "content-length": body.byteLength }
 
-/** The value of a body: nothing is null, and what is no JSON is text. */
+/** The value of a body: null for an empty one, and text for one that is not JSON. */
 const jsonOf = (body: Uint8Array): unknown => {
   const json = body.byteLength === 0 ? null : Json.parse(body)
   return json === undefined ? Charset.text(body) : json

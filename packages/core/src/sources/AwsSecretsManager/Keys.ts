@@ -1,4 +1,4 @@
-/** With what we sign for AWS: given by a function, or found by the SDK's own chain of providers. */
+/** AWS signing keys, supplied by the caller or resolved by the SDK's default provider chain. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -6,7 +6,7 @@ import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Sou
 import * as EnvironmentOptions from "../EnvironmentOptions.ts"
 import type { AwsKeys } from "./Signature.ts"
 
-/** A provider as the AWS SDK has them. `forceRefresh` asks for keys that are not the remembered ones. */
+/** A provider in the form of the AWS SDK. `forceRefresh` bypasses the provider's cache. */
 export type AwsKeyProvider = (options?: { readonly forceRefresh?: boolean }) => Promise<{
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -15,7 +15,7 @@ export type AwsKeyProvider = (options?: { readonly forceRefresh?: boolean }) => 
 
 export const sourceName = "aws"
 
-/** Reads the keys as they are now. What a provider fails with is not repeated: it may hold what it found. */
+/** Reads the current keys. A provider's error is not repeated, because it may hold keys. */
 export const reading = (provider: AwsKeyProvider | undefined, region: string) => {
   let chain: Promise<AwsKeyProvider> | undefined
   const provided = provider === undefined ? () => chain ??= sdkChain(region) : () => Promise.resolve(provider)
@@ -27,14 +27,14 @@ export const reading = (provider: AwsKeyProvider | undefined, region: string) =>
         return sourceUnavailable(
           sourceName,
           isMissing(cause)
-            ? "keys of AWS need the package @aws-sdk/credential-providers, or a function that gives them"
-            : "no keys of AWS could be had"
+            ? "AWS keys need the package @aws-sdk/credential-providers or the option `credentials`"
+            : "its signing keys are unavailable"
         )
       }
     }).pipe(
       Effect.timeoutOrElse({
         duration: patience,
-        orElse: () => Effect.fail(sourceUnavailable(sourceName, "no keys of AWS could be had in time"))
+        orElse: () => Effect.fail(sourceUnavailable(sourceName, "its signing keys were not available in time"))
       }),
       Effect.map(({ accessKeyId, secretAccessKey, sessionToken }) => ({
         accessKeyId,
@@ -44,7 +44,7 @@ export const reading = (provider: AwsKeyProvider | undefined, region: string) =>
     )
 }
 
-/** Long-lived keys, or those of a session, by the names of AWS's own tools; `undefined` when there are none. */
+/** Long-lived keys, or those of a session, from the variables of AWS's own tools; `undefined` if they are not set. */
 export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
   Config.all({
     accessKeyId: EnvironmentOptions.text("AWS_ACCESS_KEY_ID"),
@@ -54,7 +54,7 @@ export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
   ({ accessKeyId, secretAccessKey, sessionToken }) => {
     if (accessKeyId === undefined) return Config.succeed(undefined)
     if (secretAccessKey === undefined) {
-      return EnvironmentOptions.mistaken("AWS_SECRET_ACCESS_KEY", "must be there with AWS_ACCESS_KEY_ID")
+      return EnvironmentOptions.mistaken("AWS_SECRET_ACCESS_KEY", "is required with AWS_ACCESS_KEY_ID")
     }
     return Config.succeed(() =>
       Promise.resolve({
@@ -66,11 +66,11 @@ export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
   }
 )
 
-/** The chain asks the environment, files, a process, and the services of the machine, each with a limit of its own (ours). */
+/** The time limit of the chain. It asks the environment, files, a process, and the machine's services in turn. */
 const patience = "15 seconds"
 
 const sdkChain = async (region: string): Promise<AwsKeyProvider> => {
-  // A bundler goes on without the package for the `catch`.
+  // With this `catch`, a bundler accepts that the package is missing.
   const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers").catch((cause: unknown) => {
     throw cause
   })

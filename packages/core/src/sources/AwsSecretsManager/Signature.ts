@@ -1,11 +1,11 @@
 /**
- * Signature Version 4 of AWS, as much of it as one request with a body to the root of a service needs
+ * Signature Version 4 of AWS, for a single request with a body to the root of a service
  * (docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
  */
 import * as Redacted from "effect/Redacted"
 import { createHash, createHmac } from "node:crypto"
 
-/** Keys of AWS, long-lived or of a session. */
+/** AWS keys, long-lived or of a session. */
 export interface AwsKeys {
   readonly accessKeyId: string
   readonly secretAccessKey: Redacted.Redacted
@@ -15,7 +15,7 @@ export interface AwsKeys {
 export interface Unsigned {
   readonly method: string
   readonly host: string
-  /** Lower case, without `host` and `x-amz-date`. All of them are signed. */
+  /** Headers in lower case, without `host` and `x-amz-date`. All of them are signed. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -23,11 +23,11 @@ export interface Unsigned {
 export interface Place {
   readonly region: string
   readonly service: string
-  /** Unix time in milliseconds, by the clock of AWS. */
+  /** Unix time in milliseconds, by AWS's clock. */
   readonly at: number
 }
 
-/** The headers of the request, with those that sign it; `host` is for the client to add. */
+/** The headers of the request together with its signature; the client adds `host`. */
 export const sign = (request: Unsigned, keys: AwsKeys, { at, region, service }: Place): Record<string, string> => {
   const date = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, "")
   const day = date.slice(0, 8)

@@ -1,7 +1,7 @@
 /**
- * Files in the format of age (age-encryption.org/v1), by its author's library: X25519 or a passphrase, ChaCha20-Poly1305,
- * and nothing that could be chosen wrongly. What goes wrong is told in our words: those of the library are not known to be
- * free of what was in the file.
+ * Files in the format of age (age-encryption.org/v1), by its author's library: X25519 or a passphrase, and
+ * ChaCha20-Poly1305, with no choices to get wrong. Errors use our words, because the library's own messages may quote
+ * the file.
  */
 import type { Identity, Stanza } from "age-encryption"
 import * as Effect from "effect/Effect"
@@ -10,8 +10,8 @@ import { createDecipheriv, scrypt } from "node:crypto"
 import { type Trouble, trouble } from "../LocalFile.ts"
 
 /**
- * Opens a file. The key is one identity of age a line, among comments, any of which may open it; or else a passphrase. The
- * costly part of a passphrase runs beside the event loop.
+ * Decrypts a file. The key is one age identity per line, comments allowed, any of which may open the file, or a
+ * passphrase. The expensive part of a passphrase runs outside the event loop.
  */
 export const decrypt = (bytes: Uint8Array, key: Redacted.Redacted): Effect.Effect<string, Trouble> =>
   Effect.gen(function*() {
@@ -33,11 +33,11 @@ export const decrypt = (bytes: Uint8Array, key: Redacted.Redacted): Effect.Effec
     })
     return yield* Effect.try({
       try: () => decoder.decode(opened),
-      catch: () => trouble("holds no text in UTF-8")
+      catch: () => trouble("does not hold UTF-8 text")
     })
   })
 
-/** Seals a text for every identity of the key, or under its passphrase. */
+/** Encrypts a text for every identity of the key, or with its passphrase. */
 export const encrypt = (text: string, key: Redacted.Redacted): Effect.Effect<Uint8Array, Trouble> =>
   Effect.gen(function*() {
     const age = yield* library
@@ -53,7 +53,7 @@ export const encrypt = (text: string, key: Redacted.Redacted): Effect.Effect<Uin
     })
   })
 
-/** A new identity, and the recipient that belongs to it, which is no secret. */
+/** Creates an identity, and its recipient, which is not secret. */
 export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly recipient: string }, Trouble> = Effect
   .gen(
     function*() {
@@ -63,7 +63,9 @@ export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly r
     }
   )
 
-/** Loaded at first use: only a service with an encrypted file needs the package. A bundler goes on without it for the `catch`. */
+/**
+ * Loaded at first use, because only encrypted files need the package. The `catch` lets a bundler accept its absence.
+ */
 const library = Effect.filterOrFail(
   Effect.promise(() => import("age-encryption").catch(() => undefined)),
   (age) => age !== undefined,
@@ -80,13 +82,13 @@ const withoutArmor = (bytes: Uint8Array, decode: (text: string) => Uint8Array): 
 
 const armorHead = "-----BEGIN AGE ENCRYPTED FILE-----"
 
-/** What age-encryption 0.3.1 says when no key fits. */
+/** The message of age-encryption 0.3.1 if no key fits. */
 const misfits = /^no identity matched any of the file's recipients$/
 
 const notInstalled = trouble("needs the package age-encryption: install it")
 const wrongKey = trouble("is not encrypted to this key")
-const damaged = trouble("is damaged, cut off, or no file of age")
-const badIdentity = trouble("cannot be used: its key is no identity of age")
+const damaged = trouble("is damaged, truncated, or not an age file")
+const badIdentity = trouble("cannot be used: its key is not an age identity")
 
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
@@ -102,10 +104,10 @@ class Passphrase implements Identity {
     const stanza = stanzas.find(({ args }) => args[0] === "scrypt")
     if (stanza === undefined) return null
     const [, salt = "", work = ""] = stanza.args
-    // It is the only one: a file with another recipient beside it was not made by who knows the passphrase.
+    // It must be the only one: the author of a file with another recipient beside it did not know the passphrase.
     const isWellFormed = stanzas.length === 1 && stanza.args.length === 3 && stanza.body.length === 32 &&
       /^[A-Za-z0-9+/]{22}$/.test(salt) && /^[1-9]\d?$/.test(work) && Number(work) <= maxWork
-    if (!isWellFormed) throw new Error("the stanza is not as it must be")
+    if (!isWellFormed) throw new Error("the stanza is invalid")
     const key = await derive(Redacted.value(this.passphrase), Buffer.from(salt, "base64"), 2 ** Number(work))
     const decipher = createDecipheriv("chacha20-poly1305", key, Buffer.alloc(12), { authTagLength: 16 })
     decipher.setAuthTag(stanza.body.subarray(16))
@@ -117,7 +119,7 @@ class Passphrase implements Identity {
   }
 }
 
-/** A file may ask for 2²⁰ at most, a gigabyte for some seconds, as in age-encryption itself; 2¹⁸ is usual. */
+/** The highest work factor, as in age-encryption itself: 2²⁰ takes a gigabyte for some seconds. 2¹⁸ is usual. */
 const maxWork = 20
 
 const derive = (passphrase: string, salt: Buffer, cost: number): Promise<Buffer> =>

@@ -1,17 +1,17 @@
-/** What is inside an encrypted file: lines of `NAME=value`, or a JSON object of strings. Its errors show no value. */
+/** The contents of an encrypted file: lines of `NAME=value`, or a JSON object of strings. Errors show no value. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type Trouble, trouble } from "../LocalFile.ts"
 
-/** Secrets by name, in the order of the text. */
+/** Secrets by name, in the order of the file. */
 export type Secrets = ReadonlyMap<string, string>
 
-/** Reads all of it, and takes nothing that could be meant in two ways. */
+/** Parses the whole text, and rejects anything ambiguous. */
 export const parse = (text: string): Effect.Effect<Secrets, Trouble> =>
   isJson(text) ? parseJson(text) : parseLines(text)
 
-/** The text with a secret set, or taken away. It stays lines where lines can say it. */
+/** The text with one secret set or removed. It keeps its lines unless the value needs JSON. */
 export const change = (
   text: string,
   name: string,
@@ -31,7 +31,7 @@ export const change = (
     return changed.map((line) => `${line}\n`).join("")
   })
 
-/** A name can be typed in a shell, and begins no comment. */
+/** A name can be typed in a shell, and does not begin a comment. */
 export const isName = (name: string): boolean => /^[^\s#={}"'`$\\][^\s={}"'`$\\]{0,254}$/.test(name)
 
 const isJson = (text: string): boolean => /^\s*\{/.test(text)
@@ -42,12 +42,12 @@ const decodeJson = Schema.decodeUnknownOption(
 
 const parseJson = (text: string): Effect.Effect<Secrets, Trouble> =>
   Option.match(decodeJson(text), {
-    onNone: () => Effect.fail(trouble("is no JSON object of names and texts that are not empty")),
+    onNone: () => Effect.fail(trouble("is not a JSON object of names and non-empty strings")),
     onSome: (record) => {
       const secrets = new Map(Object.entries(record))
       return [...secrets.keys()].every(isName)
         ? Effect.succeed(secrets)
-        : Effect.fail(trouble("has a name that cannot be one"))
+        : Effect.fail(trouble("has an invalid name"))
     }
   })
 
@@ -62,15 +62,15 @@ const parseLines = (text: string): Effect.Effect<Secrets, Trouble> => {
       : value === ""
       ? "has no value"
       : !isLine(value)
-      ? "has a value in quotes, or with space around it: it would be part of the value. Leave it away, or make the file JSON"
+      ? "has a value in quotes, or with space around it, which would be part of the value: remove it, or make the file JSON"
       : secrets.has(name)
-      ? "names a secret that was named before"
+      ? "repeats the name of a secret"
       : undefined
-    if (issue !== undefined) return Effect.fail(trouble(`is not as it must be: line ${index + 1} ${issue}`))
+    if (issue !== undefined) return Effect.fail(trouble(`is invalid: line ${index + 1} ${issue}`))
     secrets.set(name, value)
   }
   return Effect.succeed(secrets)
 }
 
-/** Whether a value can stand in a line as it is. */
+/** Whether a line can hold the value unchanged. */
 const isLine = (value: string): boolean => value === value.trim() && !/[\r\n]|^(["'`]).*\1$/.test(value)

@@ -1,4 +1,4 @@
-/** How a client shows the token endpoint who it is: RFC 6749, 2.3.1, and RFC 7523, 2.2. */
+/** Client authentication at the token endpoint: RFC 6749, 2.3.1, and RFC 7523, 2.2. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -12,14 +12,14 @@ import * as EnvironmentOptions from "../EnvironmentOptions.ts"
 export const sourceName = "oauth"
 
 export type ClientAuth =
-  /** `client_secret_basic`: id and secret in the `Authorization` header, form-encoded first as the RFC says. */
+  /** `client_secret_basic`: id and secret in the `Authorization` header, form-encoded first as the RFC requires. */
   | { readonly _tag: "Basic"; readonly clientId: string; readonly secret: SourceSecret.SourceSecret }
-  /** `client_secret_post`: id and secret in the body, for servers that take no header. */
+  /** `client_secret_post`: id and secret in the body, for servers without support for the header. */
   | { readonly _tag: "Post"; readonly clientId: string; readonly secret: SourceSecret.SourceSecret }
   /**
-   * `private_key_jwt`: a statement of a minute's life, signed with a key in PEM: RS256 with one of RSA of at least 2048
-   * bits, ES256 with one on P-256. `keyId` says which of several keys; `audience` whom it is for, the token endpoint by
-   * default (some servers want their issuer).
+   * `private_key_jwt`: an assertion valid for one minute, signed with a key in PEM: RS256 with an RSA key of at least
+   * 2048 bits, ES256 with a key on P-256. `keyId` identifies one of several keys. `audience` is by default the token
+   * endpoint; some servers require their issuer.
    */
   | {
     readonly _tag: "PrivateKey"
@@ -28,10 +28,10 @@ export type ClientAuth =
     readonly keyId?: string | undefined
     readonly audience?: string | undefined
   }
-  /** A public client: it has an id and no secret. */
+  /** A public client, with an id but no secret. */
   | { readonly _tag: "None"; readonly clientId: string }
 
-/** By variables that begin with `prefix`. */
+/** Reads the options from variables that begin with `prefix`. */
 export const config = (prefix: string): Config.Config<ClientAuth> =>
   Config.flatMap(
     Config.all({
@@ -44,11 +44,11 @@ export const config = (prefix: string): Config.Config<ClientAuth> =>
       audience: EnvironmentOptions.text(`${prefix}ASSERTION_AUDIENCE`)
     }),
     ({ audience, clientId, key, keyFile, keyId, method, secret }): Config.Config<ClientAuth> => {
-      if (clientId === undefined) return EnvironmentOptions.mistaken(`${prefix}CLIENT_ID`, "must be there")
+      if (clientId === undefined) return EnvironmentOptions.mistaken(`${prefix}CLIENT_ID`, "is required")
       if ([secret, key, keyFile].filter((one) => one !== undefined).length > 1) {
         return EnvironmentOptions.mistaken(
           `${prefix}CLIENT_SECRET`,
-          "is there together with another way to show who it is"
+          "must not be combined: use a secret, a private key or a private key file"
         )
       }
       if (secret !== undefined) return Config.succeed({ _tag: method === "basic" ? "Basic" : "Post", clientId, secret })
@@ -59,25 +59,28 @@ export const config = (prefix: string): Config.Config<ClientAuth> =>
     }
   )
 
-/** A variable of one line writes the ends of a PEM's lines as `\n`. */
+/** In a variable of one line, `\n` stands for the line ends of a PEM. */
 const unfolded = (key: Redacted.Redacted) => Redacted.make(Redacted.value(key).replaceAll("\\n", "\n"))
 
 const fromFile = (file: string): SourceSecret.SourceSecret =>
   Effect.map(
     Effect.tryPromise({
       try: () => readFile(file, "utf8"),
-      catch: () => sourceUnavailable(sourceName, "the private key of the client cannot be read")
+      catch: () => sourceUnavailable(sourceName, "the client's private key cannot be read")
     }),
     (text) => Redacted.make(text)
   )
 
-/** What it adds to a request. */
+/** The headers and parameters that authentication adds to a request. */
 export interface Shown {
   readonly headers: Readonly<Record<string, string>>
   readonly parameters: ReadonlyArray<readonly [name: string, value: string]>
 }
 
-/** Reads the secret, and gives what makes the statement of each attempt: one is good once. `now` is the server's time. */
+/**
+ * Reads the secret. Returns a function that authenticates one attempt, as an assertion is valid once. `now` is server
+ * time.
+ */
 export const read = (
   client: ClientAuth,
   tokenUrl: string
@@ -111,7 +114,7 @@ export const read = (
               ]
             })
           },
-          catch: () => sourceUnavailable(sourceName, "the private key of the client is none for RS256 or ES256")
+          catch: () => sourceUnavailable(sourceName, "the client's private key fits neither RS256 nor ES256")
         }))
     case "None":
       return Effect.succeed(() => ({ headers: {}, parameters: [["client_id", client.clientId]] }))
@@ -125,7 +128,7 @@ const algorithmOf = ({ asymmetricKeyDetails: details, asymmetricKeyType: kind }:
   throw new Error("another kind of key")
 }
 
-/** RFC 7523, 3: who, to whom, until when, and which one it is. */
+/** The claims of RFC 7523, 3: client, audience, expiry and a unique id. */
 const statement = (
   { clientId, keyId }: ClientAuth & { readonly _tag: "PrivateKey" },
   algorithm: string,

@@ -1,4 +1,7 @@
-/** A refresh token, spent by one at a time, however many share its store; what a use gives is stored before it is used. */
+/**
+ * Spends a refresh token, one use at a time across all processes that share its store. The new token is stored before
+ * it is used.
+ */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,30 +17,30 @@ import { isTokenRefused, type TokenEndpoint } from "./TokenEndpoint.ts"
 import type { Access, Kept, Tokens, TokenStore } from "./TokenStore.ts"
 
 export interface Refresh {
-  /** An access token that is good, and is not the one that was refused. */
+  /** A valid access token other than the refused one. */
   access(refused?: Redacted.Redacted): Effect.Effect<Access, SourceUnavailable>
-  /** Whether everything that was given is stored: if not, the next `access` stores it first. */
+  /** Whether every new token is stored; if not, the next `access` stores it first. */
   readonly isSaved: boolean
 }
 
-/** `seed` is the refresh token to begin with, and to go on with when the stored one was refused. */
+/** `seed` is the first refresh token, and the next one if the stored one was refused. */
 export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: SourceSecret.SourceSecret): Refresh => {
   const claimMillis = endpoint.patience + leeway
-  /** What a use gave that could not be stored yet. */
+  /** The tokens of a use that could not be stored yet. */
   let unsaved: Unsaved | undefined
 
-  /** Whoever finds the token that was spent writes over it; whoever finds another one leaves it there. */
+  /** Overwrites the spent token in the store; any other token there is left alone. */
   const save = Effect.gen(function*() {
     for (let held = unsaved; held !== undefined; held = unsaved) {
       const { next, revision, spent } = held
       const kept = (yield* store.compareAndSet(revision, next)) ? undefined : yield* store.load
       const isStillSpent = kept !== undefined && isSame(kept.tokens.refreshToken, spent)
-      // Meanwhile another fibre may have saved it, and spent the next one.
+      // Meanwhile another fiber may have saved it, and spent the next one.
       if (unsaved === held) unsaved = isStillSpent ? { next, revision: kept.revision, spent } : undefined
     }
   })
 
-  /** Takes up the seed, or says what is wrong without one. */
+  /** Uses the seed; fails without a seed, or if it was used before. */
   const begin = Effect.fnUntraced(function*(kept: Kept | undefined) {
     if (seed === undefined) return yield* Effect.fail(kept === undefined ? nothingKept : refused)
     const refreshToken = yield* SourceSecret.read(seed)
@@ -56,7 +59,7 @@ export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: SourceSe
     if (Result.isFailure(asked)) {
       const { failure } = asked
       const isDead = isTokenRefused(failure) && failure.error === "invalid_grant"
-      // The claim goes. When another one has taken over meanwhile, its word is the last.
+      // Releases the claim. If another process has taken over meanwhile, its write stays.
       const released = store.compareAndSet(revision, isDead ? { ...tokens, isRefused: true } : tokens)
       return isDead
         ? yield* Effect.asVoid(released)
@@ -95,8 +98,8 @@ export const make = (endpoint: TokenEndpoint, store: TokenStore, seed?: SourceSe
         yield* Effect.sleep(pause)
         continue
       }
-      // From the claim to what it led to: an end between them would leave a token that is spent and not replaced. The
-      // fibre that asks has the limits of the endpoint.
+      // Uninterruptible from the claim to its result: an end in between would leave a token that is spent and not
+      // replaced. The endpoint's limits bound the wait.
       yield* Effect.uninterruptible(
         Effect.gen(function*() {
           const until = now + claimMillis
@@ -122,20 +125,20 @@ interface Unsaved {
   readonly spent: Redacted.Redacted
 }
 
-/** Past this half of its life a token is not given to whoever asks for a fresh one. */
+/** A token past half of its lifetime is not returned to a caller that asks for a fresh one. */
 const isYoung = ({ expiresAt, issuedAt }: Access, now: number): boolean =>
   expiresAt === undefined || now < (issuedAt + expiresAt) / 2
 
-/** What the clocks of processes may differ by, and storing takes (ours). */
+/** An allowance for differences between clocks and for storing, in milliseconds. */
 const leeway = 10_000
 
-/** A store that fails is tried for as long as nobody else can claim the token: every two seconds at last (ours). */
+/** Retries a failing store while the claim protects the token; the pause grows to two seconds. */
 const saving = Schedule.exponential("100 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(2)))),
   Schedule.jittered
 )
 
-/** How often is looked whether another one is done (ours). */
+/** The pause between checks whether another process is done. */
 const pause = "100 millis"
 
 const nothingKept = sourceRefusal(sourceName, "its store holds no refresh token: somebody must sign in")

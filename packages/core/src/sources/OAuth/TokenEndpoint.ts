@@ -1,4 +1,4 @@
-/** A token endpoint (RFC 6749, 3.2): one request, one token or the reason why there is none. */
+/** A token endpoint (RFC 6749, 3.2): one request, and either a token or the reason why it was refused. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
@@ -12,34 +12,37 @@ import * as ClientAuth from "./ClientAuth.ts"
 import { sourceName } from "./ClientAuth.ts"
 
 export interface TokenEndpointOptions extends SecretRequest.SecretRequestOptions {
-  /** Where tokens are given; https, or http to this machine. */
+  /** The URL of the token endpoint; https, or http to this machine. */
   readonly tokenUrl: string
   readonly client: ClientAuth.ClientAuth
-  /** What the token is for, parted by spaces. @default what the server gives by itself */
+  /** The scopes of the token, separated by spaces. @default the server's own default */
   readonly scope?: string | undefined
-  /** Whom the token is for, where the server has such a parameter. @default none */
+  /** The audience of the token, for servers with such a parameter. @default none */
   readonly audience?: string | undefined
-  /** The resources that the token is for (RFC 8707). @default none */
+  /** The resources of the token (RFC 8707). @default none */
   readonly resource?: string | ReadonlyArray<string> | undefined
-  /** How long before its end a token is not used any more; at least 0, and half of its life at most. @default 30 seconds, a tenth of its life at most (ours) */
+  /**
+   * How long before its expiry a token is no longer used; at least 0, at most half of its lifetime.
+   * @default 30 seconds, at most a tenth of its lifetime
+   */
   readonly margin?: Duration.Input | undefined
-  /** How long a token is good for when the server does not say; longer than 0. @default until it is refused */
+  /** The lifetime of a token if the server does not state it; longer than 0. @default until it is refused */
   readonly expiresIn?: Duration.Input | undefined
 }
 
 export interface Token {
   readonly accessToken: Redacted.Redacted
-  /** A new one, where the server rotates them. */
+  /** A new refresh token, if the server rotates them. */
   readonly refreshToken: Redacted.Redacted | undefined
-  /** Unix time in milliseconds, the margin taken off; `undefined` when the server does not say. */
+  /** Unix time in milliseconds, minus the margin; `undefined` if the server does not state it. */
   readonly expiresAt: number | undefined
   readonly issuedAt: number
 }
 
-/** Why a token endpoint refuses: RFC 6749, 5.2, RFC 8707, 2, and anything else it may say. */
+/** Why a token endpoint refuses a request: RFC 6749, 5.2, RFC 8707, 2, or any other error. */
 export type TokenRefusal = typeof refusals[number] | "other"
 
-/** The token endpoint has answered, and gives no token: asking again changes nothing. */
+/** The token endpoint has responded and refuses a token; a repetition would change nothing. */
 export interface TokenRefused extends SourceUnavailable {
   readonly isRefusal: true
   readonly error: TokenRefusal
@@ -48,12 +51,12 @@ export interface TokenRefused extends SourceUnavailable {
 export const isTokenRefused = (failure: SourceUnavailable): failure is TokenRefused => "error" in failure
 
 export interface TokenEndpoint {
-  /** Asks for a token. Whether that may be repeated is for the grant to say: a refresh token is spent by it. */
+  /** Asks for a token. The grant decides whether the request may be repeated: it spends a refresh token. */
   ask(
     parameters: ReadonlyArray<readonly [name: string, value: string]>,
     isRepeatable: boolean
   ): Effect.Effect<Token, SourceUnavailable | TokenRefused>
-  /** The longest that `ask` can take, in milliseconds. */
+  /** The longest possible duration of `ask`, in milliseconds. */
   readonly patience: number
 }
 
@@ -70,7 +73,7 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
       ...(audience === undefined ? [] : [["audience", audience] as const]),
       ...resources.map((resource) => ["resource", resource] as const)
     ]
-    /** What the server's clock is ahead of ours, in milliseconds. */
+    /** How far the server's clock is ahead of ours, in milliseconds. */
     let ahead = 0
 
     const ask = (
@@ -81,7 +84,7 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
       Effect.gen(function*() {
         const show = yield* Effect.timeoutOrElse(ClientAuth.read(client, url), {
           duration: longestReading,
-          orElse: () => Effect.fail(sourceUnavailable(sourceName, "the secret of the client could not be had in time"))
+          orElse: () => Effect.fail(sourceUnavailable(sourceName, "the client's secret was not available in time"))
         })
         const reply = yield* inquiry.ask((now) => {
           const shown = show(now + ahead)
@@ -94,12 +97,12 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
             isRepeatable
           }
         }, verdict)
-        // Some servers tell of an error with status 200.
+        // Some servers report an error with status 200.
         if (reply.status === 200 && errorOf(reply) === "") return yield* tokenOf(reply, margin, unsaid)
         const at = reply.askedAt + ahead
         const skew = (HttpDate.ofResponse(reply.headers) ?? at) - at
         const corrected = ahead + skew
-        // A statement that is not valid yet, or not any more, is refused like one of a stranger.
+        // An assertion that is expired or not yet valid is refused like one of an unknown client.
         const isLate = client._tag === "PrivateKey" && !isCorrected && Math.abs(skew) > tolerance &&
           Math.abs(corrected) < longestSkew
         if (!isLate || errorOf(reply) !== "invalid_client") return yield* Effect.fail(failed(reply))
@@ -113,7 +116,7 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
     }
   })
 
-/** RFC 6749, 5.1. Some servers write the seconds as a text. */
+/** RFC 6749, 5.1. Some servers write the seconds as a string. */
 const answer = SecretRequest.decoder(
   Schema.Struct({
     access_token: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,16384}$/)),
@@ -129,17 +132,17 @@ const tokenOf = Effect.fnUntraced(function*(reply: SecretRequest.Reply, margin?:
   const token = answer(reply)
   if (token === undefined) return yield* Effect.fail(strange)
   if (token.token_type.toLowerCase() !== "bearer") {
-    return yield* Effect.fail(sourceUnavailable(sourceName, "it gives tokens of a type that is not bearer"))
+    return yield* Effect.fail(sourceUnavailable(sourceName, "its token type is not bearer"))
   }
   const seconds = token.expires_in == null ? undefined : Number(token.expires_in)
   if (seconds !== undefined && seconds <= 0) {
-    return yield* Effect.fail(sourceUnavailable(sourceName, "it gives a token that has ended already"))
+    return yield* Effect.fail(sourceUnavailable(sourceName, "its token has already expired"))
   }
   const life = seconds === undefined ? unsaid : Math.min(seconds, longestLife) * 1_000
   return {
     accessToken: Redacted.make(token.access_token),
     refreshToken: token.refresh_token == null ? undefined : Redacted.make(token.refresh_token),
-    // Counted from when we asked: the server counts from some time after that.
+    // Counted from the time of the request: the server counts from some time after that.
     expiresAt: life === undefined
       ? undefined
       : reply.askedAt + life - Math.min(margin ?? 30_000, life / (margin === undefined ? 10 : 2)),
@@ -147,18 +150,18 @@ const tokenOf = Effect.fnUntraced(function*(reply: SecretRequest.Reply, margin?:
   } satisfies Token
 })
 
-const strange = sourceUnavailable(sourceName, "its answer is not what RFC 6749 describes")
+const strange = sourceUnavailable(sourceName, "its response does not match RFC 6749")
 
-/** A century, so that sums of it stay exact (ours). */
+/** A century, so that sums of it stay exact. */
 const longestLife = 3_155_760_000
 
-/** RFC 7523 leaves the leeway to the server; half a statement's life is ours. */
+/** RFC 7523 leaves the leeway to the server; ours is half of an assertion's lifetime. */
 const tolerance = 30_000
 
-/** In milliseconds: the secret of the client may be in another source (ours). */
+/** In milliseconds; the client's secret may come from another source. */
 const longestReading = 10_000
 
-/** A statement for a day that is far away is not made, whatever the server says the time is (ours). */
+/** The largest clock difference to correct: a server that reports another day is not followed. */
 const longestSkew = 86_400_000
 
 const refusals = [
@@ -175,7 +178,7 @@ const errorAnswer = SecretRequest.decoder(Schema.Struct({ error: Schema.String }
 
 const errorOf = (reply: SecretRequest.Reply): string => errorAnswer(reply)?.error ?? ""
 
-/** Errors of the authorization endpoint (RFC 6749, 4.1.2.1), which some servers give here too, whatever the status. */
+/** Errors of the authorization endpoint (RFC 6749, 4.1.2.1), which some servers return here too, with any status. */
 const verdict = (reply: SecretRequest.Reply): SecretRequest.Verdict => {
   const error = errorOf(reply)
   return error === "temporarily_unavailable"

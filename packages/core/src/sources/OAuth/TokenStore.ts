@@ -1,6 +1,6 @@
 /**
- * Where a refresh token is between two uses. Each use spends it and gives the next one, so it must outlive the process,
- * and no two processes may spend the same: everything is written by compare-and-set on a revision.
+ * Stores a refresh token between two uses. Each use spends the token and yields the next one, so it must outlive the
+ * process, and no two processes may spend the same. Every write is therefore a compare-and-set on a revision.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,16 +12,16 @@ import { basename, dirname, join } from "node:path"
 import { type SourceUnavailable, sourceUnavailable } from "../../credentials/Source.ts"
 import { sourceName } from "./ClientAuth.ts"
 
-/** What is kept. */
+/** The contents of a store. */
 export interface Tokens {
   readonly refreshToken: Redacted.Redacted
-  /** What the last use of a refresh token gave. */
+  /** The access token from the last use of a refresh token. */
   readonly access?: Access | undefined
-  /** Who is spending the refresh token now. */
+  /** The process that is spending the refresh token now. */
   readonly claim?: Claim | undefined
   /** Whether the server has refused the refresh token: somebody must sign in again. @default false */
   readonly isRefused?: boolean | undefined
-  /** Fingerprints of the refresh tokens that it began with: one that was given before is not taken up again. */
+  /** Fingerprints of all seeds used so far; a seed is never used again. */
   readonly seeds?: ReadonlyArray<string> | undefined
 }
 
@@ -34,27 +34,27 @@ export interface Access {
 
 export interface Claim {
   readonly by: string
-  /** Unix time in milliseconds from which whoever claimed it is taken for dead. */
+  /** Unix time in milliseconds after which the claiming process counts as dead. */
   readonly until: number
 }
 
 export interface Kept {
-  /** At least 1; every write makes it one more. */
+  /** The revision, at least 1; every write increments it. */
   readonly revision: number
   readonly tokens: Tokens
 }
 
 export interface TokenStore {
-  /** What is kept now; `undefined` for nothing. */
+  /** The current contents; `undefined` if the store is empty. */
   readonly load: Effect.Effect<Kept | undefined, SourceUnavailable>
   /**
-   * Replaces what has this revision (0: nothing), and says whether it did. When it succeeds with `true`, what it wrote
-   * is there to stay, whatever happens to the process; when it fails, it may or may not be there.
+   * Replaces the contents if they have this revision (0 for an empty store), and returns whether it did. After `true`,
+   * the write is durable, even if the process ends. After a failure, the write may or may not have happened.
    */
   compareAndSet(revision: number, tokens: Tokens): Effect.Effect<boolean, SourceUnavailable>
 }
 
-/** Puts a refresh token there, whatever there was: somebody has signed in. */
+/** Replaces any contents by a refresh token, after a sign-in. */
 export const put = (store: TokenStore, refreshToken: Redacted.Redacted): Effect.Effect<void, SourceUnavailable> =>
   Effect.gen(function*() {
     while (true) {
@@ -64,7 +64,7 @@ export const put = (store: TokenStore, refreshToken: Redacted.Redacted): Effect.
     }
   })
 
-/** For tests, and for one process whose refresh token is not rotated: nothing outlives it. */
+/** In memory: for tests, and for a single process whose refresh token is not rotated. */
 export const memory = (refreshToken?: Redacted.Redacted): TokenStore => {
   let kept: Kept | undefined = refreshToken === undefined ? undefined : { revision: 1, tokens: { refreshToken } }
   return {
@@ -79,9 +79,10 @@ export const memory = (refreshToken?: Redacted.Redacted): TokenStore => {
 }
 
 /**
- * In files `<file>.<revision>`, readable by their owner alone; the folder is made when it is not there. A revision is
- * written whole under another name and then linked to its own, which fails when that is taken: a lock that no crash leaves
- * behind. For processes that share a file system with hard links. The tokens are in it as they are: encrypt the disk.
+ * In files `<file>.<revision>`, readable by their owner alone; the directory is created if necessary. A revision is
+ * written completely under another name and then linked to its own, which fails if that name is taken. No crash can
+ * leave this lock behind. It serves processes that share a file system with hard links. The tokens are not encrypted:
+ * encrypt the disk.
  */
 export const file = (path: string): TokenStore => {
   const [folder, name] = [dirname(path), basename(path)]
@@ -98,7 +99,7 @@ export const file = (path: string): TokenStore => {
       .toSorted((a, b) => b - a)
   }
 
-  /** The latest revision can be gone when it is to be read: then there is a later one. */
+  /** The latest revision may be removed before it is read; then there is a later one. */
   const load = async (): Promise<Kept | undefined> => {
     for (let attempt = 0; attempt < 100; attempt++) {
       const revision = (await revisions())[0]
@@ -109,7 +110,7 @@ export const file = (path: string): TokenStore => {
     throw new Error("no revision stays")
   }
 
-  /** `undefined` when it is gone. */
+  /** `undefined` if the revision was removed. */
   const read = async (revision: number) => {
     const text = await readFile(fileOf(revision), "utf8").catch((cause: unknown) => {
       if (isNotFound(cause)) return undefined
@@ -142,8 +143,8 @@ export const file = (path: string): TokenStore => {
       await unlink(draft).catch(ignoreNotFound)
     }
     await synced(folder)
-    // The latest revision is never removed. If there are later ones than ours, then either they came after it, or its
-    // name was free only because the one that had it before was removed.
+    // The latest revision is never removed. If there are later ones than ours, then either they followed it, or its
+    // name was free only because its earlier owner was removed.
     const [latest = 0, ...others] = await revisions()
     if (latest !== revision + 1 && !(await historyOf(latest))?.includes(id)) {
       await unlink(next).catch(ignoreNotFound)
@@ -164,7 +165,7 @@ export const file = (path: string): TokenStore => {
   }
 }
 
-/** Makes a name in a folder outlive a loss of power. */
+/** Makes the names in a directory survive a power loss. */
 const synced = async (folder: string) => {
   const handle = await open(folder, "r")
   try {
@@ -180,11 +181,11 @@ const ignoreNotFound = (cause: unknown): void => {
   if (!isNotFound(cause)) throw cause
 }
 
-/** So many writes can come between a write and its writer's look at what became of it (ours). */
+/** The most writes that may happen between a write and its writer's check. */
 const historyLength = 64
 
 const Written = Schema.Struct({
-  /** Which writes led to it, its own first. */
+  /** The writes that led to it, its own first. */
   history: Schema.Array(Schema.String),
   refreshToken: Schema.NonEmptyString,
   access: Schema.optionalKey(

@@ -1,4 +1,4 @@
-/** What the engines of Vault give for a request, and what of their answers is the secret. */
+/** Engines of Vault: the path of a request, and the secret in a response. */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -12,12 +12,11 @@ import * as SecretRequest from "../SecretRequest.ts"
 import type { Held } from "./Login.ts"
 import { failed, keyValue, leased, renewedLease, sourceName, strange, type VaultApi } from "./VaultApi.ts"
 
-/** Where in Vault the secrets are. Paths are templates with `{vendor}` and `{key}`. */
+/** The place of the secrets in Vault. Paths are templates with `{vendor}` and `{key}`. */
 export type VaultEngine =
   /**
-   * Version 2 of the key/value engine. `mount` is `secret` by default, `path` `{vendor}/{key}`; `field` is the one of
-   * the secret's fields that holds the key, `api_key` by default. `version` holds it to one version, which is then not
-   * rotated.
+   * Version 2 of the key/value engine. `mount` is `secret` by default, `path` is `{vendor}/{key}`. `field` is the field
+   * of the secret that holds the key, `api_key` by default. `version` pins one version, which is then not rotated.
    */
   | {
     readonly _tag: "KeyValue"
@@ -26,7 +25,7 @@ export type VaultEngine =
     readonly field?: string | undefined
     readonly version?: number | undefined
   }
-  /** Any engine that makes a secret when it is read, and leases it: `database/creds/{vendor}` with field `password`. */
+  /** Any engine that creates a secret on reading and leases it: `database/creds/{vendor}` with field `password`. */
   | { readonly _tag: "Dynamic"; readonly path: string; readonly field: string }
 
 export const config: Config.Config<VaultEngine> = Config.flatMap(
@@ -49,24 +48,24 @@ export const config: Config.Config<VaultEngine> = Config.flatMap(
 )
 
 export interface Engine {
-  /** Below `/v1/`; `undefined` when there can be no secret of that name. */
+  /** The path below `/v1/`; `undefined` if no secret can have that name. */
   pathOf(request: CredentialRequest): string | undefined
-  /** Whether reading twice does no more than reading once. */
+  /** Whether a read may be repeated without further effect. */
   readonly isRepeatable: boolean
   secretOf(reply: SecretRequest.Reply, held: Held): Effect.Effect<Secret | undefined, SourceUnavailable>
-  /** The leases that have not ended, with the token they were made under. */
+  /** The leases that have not expired, each with the token it was created under. */
   readonly leases: Effect.Effect<ReadonlyArray<Lease>>
 }
 
 export interface Lease {
   readonly id: string
-  /** They end together. */
+  /** The token; the lease ends with it. */
   readonly held: Held
   /** Unix time in milliseconds. */
   readonly endsAt: number
 }
 
-/** Throws when an option is out of its range. */
+/** Makes an engine. Throws if an option is out of its range. */
 export const make = (api: VaultApi, options: VaultEngine): Engine =>
   options._tag === "KeyValue" ? makeKeyValue(options) : makeDynamic(api, options)
 
@@ -82,7 +81,7 @@ const makeKeyValue = (options: VaultEngine & { readonly _tag: "KeyValue" }): Eng
       return name === undefined ? undefined : `${mount}/data/${segments(name)}${query}`
     },
     secretOf: Effect.fnUntraced(function*(reply) {
-      // A deleted version comes as 404 too.
+      // A deleted version has status 404 too.
       if (reply.status === 404) return undefined
       if (reply.status !== 200) return yield* Effect.fail(failed("reading the secret", reply))
       const answer = keyValue(reply)
@@ -102,7 +101,7 @@ const makeDynamic = (api: VaultApi, options: VaultEngine & { readonly _tag: "Dyn
   let leases: ReadonlyArray<Lease> = []
   const live = Effect.map(Clock.currentTimeMillis, (now) => leases.filter(({ endsAt }) => now < endsAt))
 
-  /** The secret under its lease, which ends no later than the token that it was made under. */
+  /** The secret of a lease, which expires no later than the token it was created under. */
   const secretUnder = (lease: Lease, value: Redacted.Redacted, isRenewable: boolean, firstGranted: number): Secret => ({
     value,
     expiresAt: Math.min(lease.endsAt, lease.held.expiresAt ?? Infinity),
@@ -123,13 +122,13 @@ const makeDynamic = (api: VaultApi, options: VaultEngine & { readonly _tag: "Dyn
         { lease_id: id, increment: Math.ceil(firstGranted / 1_000) },
         true
       )
-      // The lease has ended, or may not be renewed: a new one is needed.
+      // The lease has ended, or must not be renewed: a new one is needed.
       if (reply.status === 400 || reply.status === 403 || reply.status === 404) return undefined
       if (reply.status !== 200) return yield* Effect.fail(failed("renewing the lease", reply))
       const renewed = renewedLease(reply)
       if (renewed === undefined) return yield* Effect.fail(strange)
       const granted = renewed.lease_duration * 1_000
-      // Near its maximum a lease is granted less and less.
+      // Near its maximum, a lease is extended by less and less.
       if (granted <= firstGranted / 2) return undefined
       const lease = { id, held, endsAt: reply.askedAt + granted }
       leases = [...leases.filter((other) => other.id !== id), lease]
@@ -158,7 +157,7 @@ const makeDynamic = (api: VaultApi, options: VaultEngine & { readonly _tag: "Dyn
   }
 }
 
-/** A path with every segment as it can stand in a URL. */
+/** A path with every segment encoded for a URL. */
 const segments = (path: string): string =>
   path.split("/").filter((part) => part !== "").map(encodeURIComponent).join("/")
 

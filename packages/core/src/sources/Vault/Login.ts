@@ -1,6 +1,6 @@
 /**
- * A token of Vault, kept alive: one login for all who ask at the same time, renewed well before it ends, and replaced by
- * a new login when it cannot be renewed any more.
+ * Keeps a Vault token alive: one login for concurrent requests, renewal well before the expiry, and a new login once
+ * the token cannot be renewed.
  */
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
@@ -16,13 +16,13 @@ import * as SourceSecret from "../../credentials/SourceSecret.ts"
 import * as EnvironmentOptions from "../EnvironmentOptions.ts"
 import { failed, login, lookup, sourceName, strange, unwrapped, type VaultApi } from "./VaultApi.ts"
 
-/** How we let ourselves in. */
+/** The method of authentication. */
 export type VaultAuth =
-  /** A token that somebody else has made. It is renewed where it can be; it is never revoked. */
+  /** A token from outside. It is renewed if possible, and never revoked. */
   | { readonly _tag: "Token"; readonly token: SourceSecret.SourceSecret }
   /**
-   * A role id and a secret id. A wrapped secret id is a token that gives it once: it is unwrapped at the first login.
-   * `mount` is where the method is, `approle` by default.
+   * A role id and a secret id. A wrapped secret id is a token that yields it once; it is unwrapped at the first login.
+   * `mount` is the path of the method, `approle` by default.
    */
   | {
     readonly _tag: "AppRole"
@@ -33,7 +33,7 @@ export type VaultAuth =
   }
   /**
    * The service account of the pod. Its token is read from the file at every login, since Kubernetes replaces it.
-   * `mount` is where the method is, `kubernetes` by default.
+   * `mount` is the path of the method, `kubernetes` by default.
    */
   | {
     readonly _tag: "Kubernetes"
@@ -56,32 +56,32 @@ export const config: Config.Config<VaultAuth> = Config.flatMap(
     if ([token, roleId, role].filter((one) => one !== undefined).length !== 1) {
       return EnvironmentOptions.mistaken(
         "VAULT_TOKEN",
-        "one of it, VAULT_ROLE_ID and VAULT_KUBERNETES_ROLE must be there"
+        "exactly one of it, VAULT_ROLE_ID and VAULT_KUBERNETES_ROLE is required"
       )
     }
     if (token !== undefined) return Config.succeed({ _tag: "Token", token })
     if (role !== undefined) return Config.succeed({ _tag: "Kubernetes", role, tokenFile, mount })
     return roleId === undefined || secretId === undefined
-      ? EnvironmentOptions.mistaken("VAULT_SECRET_ID", "must be there with VAULT_ROLE_ID")
+      ? EnvironmentOptions.mistaken("VAULT_SECRET_ID", "is required with VAULT_ROLE_ID")
       : Config.succeed({ _tag: "AppRole", roleId, secretId, isWrapped, mount })
   }
 )
 
-/** One token, for as long as it is good. */
+/** A token and its expiry. */
 export interface Held {
   readonly token: Redacted.Redacted
-  /** Unix time in milliseconds; `undefined` for a token that never ends. Moves when it is renewed. */
+  /** Unix time in milliseconds; `undefined` for a token that never expires. A renewal moves it. */
   expiresAt: number | undefined
-  /** Whether it is renewed: not any more once there is a newer one, or Vault does not know it any more. */
+  /** Whether the token is still renewed: not once a newer one exists or Vault no longer knows it. */
   isCurrent: boolean
 }
 
 export interface Login {
-  /** The token as it is now; logs in when there is none. */
+  /** The current token; logs in if necessary. */
   readonly current: Effect.Effect<Held, SourceUnavailable>
-  /** Vault has refused something to this token. Says whether the token is to blame, and forgets it then. */
+  /** Checks whether a token that was refused is dead, and drops it if so. */
   isDead(held: Held): Effect.Effect<boolean, SourceUnavailable>
-  /** Stops renewing. Succeeds with the tokens of our own logins that have not ended yet. */
+  /** Stops renewing. Returns the tokens of our own logins that have not expired yet. */
   readonly end: Effect.Effect<ReadonlyArray<Held>>
 }
 
@@ -107,7 +107,10 @@ export const make = (api: VaultApi, auth: VaultAuth): Effect.Effect<Login, never
       return token
     })
 
-    /** Renews ahead of the end, with jitter; at the end of what can be renewed, logs in anew ahead of it. */
+    /**
+     * Renews before the expiry, with jitter. A token that cannot be renewed is replaced by a new login before its
+     * expiry.
+     */
     const keepAlive = (token: Token): Effect.Effect<void> =>
       Effect.gen(function*() {
         while (token.isCurrent && token.expiresAt !== undefined) {
@@ -116,7 +119,7 @@ export const make = (api: VaultApi, auth: VaultAuth): Effect.Effect<Login, never
           yield* Effect.sleep(Math.min(longestSleep, left * (yield* Random.nextBetween(0.6, 0.75))))
           if (!token.isCurrent) return
           if (token.isRenewable) yield* Effect.ignore(renew(token))
-          // The login starts the next such fibre, and ends this one.
+          // The login starts the next renewal fiber, and ends this one.
           else if (auth._tag === "Token") return
           else if (
             yield* Effect.match(turn.withPermit(enterNow), {
@@ -140,7 +143,7 @@ export const make = (api: VaultApi, auth: VaultAuth): Effect.Effect<Login, never
         if (renewed === undefined) return yield* Effect.fail(strange)
         const granted = renewed.auth.lease_duration * 1_000
         token.expiresAt = granted === 0 ? undefined : reply.askedAt + granted
-        // Near its maximum a token is granted less and less.
+        // Near its maximum, a token is extended by less and less.
         token.isRenewable = renewed.auth.renewable && granted > token.firstGranted / 2
       })
 
@@ -165,7 +168,7 @@ export const make = (api: VaultApi, auth: VaultAuth): Effect.Effect<Login, never
     }
   })
 
-/** No timer is set for longer than this: timers of more than 24 days fire at once. */
+/** The longest timer: timers of more than 24 days fire at once. */
 const longestSleep = 86_400_000
 
 interface Token extends Held {
@@ -202,7 +205,7 @@ const entrance = (api: VaultApi, auth: VaultAuth): Effect.Effect<Effect.Effect<T
   })
 
 /**
- * A login is not repeated when its fate is unknown: a secret id can be good for so many logins only.
+ * A login is not repeated if its fate is unknown, because a secret id may allow only so many logins.
  */
 const loggedIn = Effect.fnUntraced(function*(api: VaultApi, mount: string, body: object) {
   const reply = yield* api.post(`auth/${mount}/login`, undefined, body, false)
@@ -212,7 +215,7 @@ const loggedIn = Effect.fnUntraced(function*(api: VaultApi, mount: string, body:
   return tokenOf(answer.auth.client_token, answer.auth.lease_duration * 1_000, answer.auth.renewable, reply.askedAt)
 })
 
-/** A token that we were given does not tell how long it is good: Vault does, where its policy lets us ask. */
+/** Vault states the lifetime of a token from outside, if the token's policy allows the question. */
 const lookedUp = Effect.fnUntraced(function*(api: VaultApi, token: Redacted.Redacted) {
   const reply = yield* api.get("auth/token/lookup-self", token, true)
   if (reply.status !== 200) return yield* Effect.fail(failed("the token", reply))
@@ -221,7 +224,7 @@ const lookedUp = Effect.fnUntraced(function*(api: VaultApi, token: Redacted.Reda
   return tokenOf(Redacted.value(token), answer.data.ttl * 1_000, answer.data.renewable ?? false, reply.askedAt)
 })
 
-/** A time to live of 0 is that of a root token: it never ends. */
+/** A lifetime of 0 is that of a root token, which never expires. */
 const tokenOf = (token: string, millis: number, isRenewable: boolean, askedAt: number): Token => ({
   token: Redacted.make(token),
   expiresAt: millis === 0 ? undefined : askedAt + millis,
@@ -230,7 +233,7 @@ const tokenOf = (token: string, millis: number, isRenewable: boolean, askedAt: n
   firstGranted: millis
 })
 
-/** A wrapping token gives its secret id once; whoever finds it used knows that somebody else was faster. */
+/** A wrapping token yields its secret id once. If it is already used, another process may have stolen it. */
 const unwrap = (
   api: VaultApi,
   given: SourceSecret.SourceSecret

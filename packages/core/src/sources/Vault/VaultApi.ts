@@ -1,4 +1,4 @@
-/** The part of Vault's HTTP API that is used here, as its reference describes it (developer.hashicorp.com/vault/api-docs). */
+/** The part of Vault's HTTP API in use here, as its reference describes it (developer.hashicorp.com/vault/api-docs). */
 import * as Effect from "effect/Effect"
 import type { HttpClient } from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
@@ -7,9 +7,9 @@ import { sourceRefusal, type SourceUnavailable, sourceUnavailable } from "../../
 import * as SecretRequest from "../SecretRequest.ts"
 
 export interface VaultApiOptions extends SecretRequest.SecretRequestOptions {
-  /** Where Vault is: `https://vault.example.com:8200`; plain http to this machine alone, as to a Vault Agent. */
+  /** The URL of Vault: `https://vault.example.com:8200`; plain http to this machine only, as to a Vault Agent. */
   readonly address: string
-  /** The namespace of Vault Enterprise, of HCP or of OpenBao that everything is in. @default none */
+  /** The namespace in Vault Enterprise, HCP or OpenBao. @default none */
   readonly namespace?: string | undefined
 }
 
@@ -53,7 +53,7 @@ export const make = (options: VaultApiOptions): Effect.Effect<VaultApi, never, H
     }
   })
 
-/** What an answer other than the one wanted comes to. Vault's own words are not repeated. */
+/** The error of an unexpected response. Vault's own message is not repeated. */
 export const failed = (what: string, { status }: SecretRequest.Reply): SourceUnavailable =>
   status === 400 || status === 401 || status === 403 || status === 405
     ? sourceRefusal(sourceName, `it does not allow ${what} (status ${status})`)
@@ -66,18 +66,18 @@ const reasons: Readonly<Record<number, string>> = {
   472: "it is a disaster recovery secondary",
   473: "it is a performance standby",
   501: "it is not initialized",
-  502: "what it depends on has failed",
+  502: "a service that it depends on has failed",
   503: "it is sealed, or down for maintenance",
-  301: "it redirects, which is not followed",
-  302: "it redirects, which is not followed",
-  307: "it redirects, which is not followed",
-  308: "it redirects, which is not followed"
+  301: "it redirects, and redirects are not followed",
+  302: "it redirects, and redirects are not followed",
+  307: "it redirects, and redirects are not followed",
+  308: "it redirects, and redirects are not followed"
 }
 
-/** The answer is not what the reference describes. What it is instead is not told. */
-export const strange = sourceUnavailable(sourceName, "its answer is not what its API describes")
+/** A response that does not match the reference. It is not described, because it may hold a secret. */
+export const strange = sourceUnavailable(sourceName, "its response does not match its API")
 
-/** Seconds of a time to live, bounded so that sums of it stay exact (a century, ours). */
+/** A lifetime in seconds, at most a century, so that sums of it stay exact. */
 const Seconds = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 3_155_760_000 }))
 
 /** A login or a renewed token: api-docs/auth/token, /auth/approle, /auth/kubernetes. */
@@ -101,7 +101,7 @@ export const unwrapped = SecretRequest.decoder(
   Schema.Struct({ data: Schema.Struct({ secret_id: Schema.NonEmptyString }) })
 )
 
-/** api-docs/secret/kv/kv-v2#read-secret-version; also what a deleted version looks like, which comes with status 404. */
+/** api-docs/secret/kv/kv-v2#read-secret-version; a deleted version has the same form, with status 404. */
 export const keyValue = SecretRequest.decoder(
   Schema.Struct({
     data: Schema.Struct({
@@ -111,7 +111,7 @@ export const keyValue = SecretRequest.decoder(
   })
 )
 
-/** A secret with a lease, as api-docs/secret/databases#generate-credentials gives it. */
+/** A secret with a lease, in the form of api-docs/secret/databases#generate-credentials. */
 export const leased = SecretRequest.decoder(
   Schema.Struct({
     lease_id: Schema.String,

@@ -1,13 +1,13 @@
-/** The functions that follow from an order of gates: they make, override, arrange, explain, show and share. */
+/** The functions derived from an order of gates: they make, override, arrange, explain, show and share the gates. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Gate } from "../../Gate.ts"
 import type { Client, Kind, Setting } from "../Kind.ts"
 import type { Policy } from "../Policy.ts"
 
-/** One gate and its place. The rows of a ring are asked in their order, the outermost first. */
+/** One gate and its place. The gates of a ring run in the order of their rows, outermost first. */
 export interface Row {
-  /** `operation`: asked once for a call. `attempt`: asked for each of its attempts, inside the retry and the hedge. */
+  /** `operation`: runs once per call. `attempt`: runs for each of its attempts, inside the retry and the hedge. */
   readonly ring: "operation" | "attempt"
   readonly gate: Kind<string, unknown, Gate>
   /** The reason for its place. */
@@ -31,32 +31,32 @@ export interface Rings {
   readonly attempt: ReadonlyArray<Gate>
 }
 
-/** A gate's place in words. */
+/** The place of a gate, in words. */
 export interface Explained {
   readonly ring: Row["ring"]
-  /** The option's name, or that of a gate of your own. */
+  /** The name of the option, or of your own gate. */
   readonly gate: string
   readonly because: string
 }
 
-/** Everything that follows from an order of gates. */
+/** Everything that is derived from an order of gates. */
 export interface Order<Made> {
   /** Makes the gates of a policy. Throws when an option is out of its range. */
   readonly makeGates: (policy: Policy) => Made
-  /** The gates of one operation: the vendor's, but for those whose settings it has changed. */
+  /** The gates of one operation: the vendor's, except those whose settings the operation changed. */
   readonly overrideGates: (shared: Made, vendor: Policy, own: Policy | undefined) => Made
-  /** The arrays of the stack; gates of your own come after ours. */
+  /** The gates of both rings as arrays; your own gates come after ours. */
   readonly rings: (gates: Made, policy: Policy) => Rings
-  /** The gates that a policy has, in their order, each with the reason for its place. */
+  /** The gates of a policy, in their order, each with the reason for its place. */
   readonly explain: (policy: Policy) => ReadonlyArray<Explained>
-  /** Shows the gates of a client among the metrics, until its series end. */
+  /** Shows the gates of a client in the metrics, until its series end. */
   readonly observe: (
     client: Omit<Client, "operations">,
     gates: Made,
     operations: ReadonlyMap<string, Made>,
     now: () => number
   ) => void
-  /** Lets the gates of a client count together with those of the fleet. To be run before the first call. */
+  /** Shares the counts of a client's gates with the fleet. Run it before the first call. */
   readonly share: (
     vendor: string,
     gates: Made,
@@ -85,7 +85,7 @@ export const derive = <const Rows extends ReadonlyArray<Row>, const Between exte
     return { operation: ring("operation"), attempt: ring("attempt") }
   }
 
-  /** Each product once, under the name of the first that uses it, and the operations that it stands before. */
+  /** Each product once, under the name of its first user, with the operations that use it. */
   const placed = (vendor: string, gates: Made, operations: ReadonlyMap<string, Made>) =>
     settings.flatMap((setting) => {
       const places = new Map<object, Placed>()
@@ -132,7 +132,7 @@ export const derive = <const Rows extends ReadonlyArray<Row>, const Between exte
     share: (vendor, gates, operations) =>
       Effect.forEach(
         placed(vendor, gates, operations),
-        // A gate that no operation uses has nothing to tell the others.
+        // A gate that no operation uses has nothing to share.
         ({ made, name, operations, setting }) =>
           operations.length === 0 ? Effect.void : setting.share?.(made, name) ?? Effect.void,
         { discard: true }

@@ -1,6 +1,6 @@
 /**
- * What a call reads from the context of its fibre. A context never changes, and calls in a row mostly have the same one:
- * the last is remembered, which spares the healthy call the look-ups.
+ * The values that a call reads from the context of its fibre. A context never changes, and consecutive calls mostly
+ * have the same one. The last is cached, which spares a healthy call the look-ups.
  */
 import * as Context from "effect/Context"
 import { Deadline } from "../../Deadline.ts"
@@ -9,7 +9,7 @@ import * as Timeline from "../../Timeline.ts"
 export interface Ambient {
   readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline
-  /** When whatever the call is a part of must be over; see {@link Deadline}. */
+  /** The deadline of the work that the call is a part of; see {@link Deadline}. */
   readonly deadline: number
 }
 

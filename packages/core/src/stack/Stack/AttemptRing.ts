@@ -1,6 +1,6 @@
 /**
- * One attempt: the gates of the attempt ring, the leaf and its time. It ends once, with whatever comes first: an answer,
- * a failure, a limit of time, or whoever cancels it; then its permits are settled, its leaf and its timer are gone.
+ * One attempt: the gates of the attempt ring, the leaf and its timeout. It ends once, with the first answer, failure,
+ * timeout or cancellation. Then its permits are settled, and its leaf and timer are stopped.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -16,7 +16,7 @@ import * as Trace from "../Trace.ts"
 import type { OperationRing } from "./OperationRing.ts"
 import { cancelPermits, type Held, leaveQueue, passGates, type Ring, settlePermits, tick, underway } from "./Ring.ts"
 
-/** What an attempt came to. */
+/** The result of an attempt. */
 export type AttemptEnd<A, E> = Ended<A, E> | Refused
 
 /** One of our own gates refused, and the leaf was never started. */
@@ -27,23 +27,23 @@ export interface Refused {
 
 export interface Ended<A, E> {
   readonly wasStarted: true
-  /** Why there is no answer; `undefined` when there is one. */
+  /** The reason for the failure; `undefined` when there is an answer. */
   readonly reason: Reason | undefined
-  /** What the call ends with, if nothing better comes. */
+  /** The exit of the call, unless a later attempt does better. */
   readonly exit: Exit.Exit<A, E | VendorError>
-  /** What telemetry calls it. */
+  /** The outcome's name in telemetry. */
   readonly label: string
   readonly outcome: Outcome.Outcome
 }
 
-/** Whoever makes attempts says what is to follow on the end of one. */
+/** The owner of an attempt, which decides what follows it. */
 export interface Maker<A, E, B, F> {
   ended(end: AttemptEnd<A, E>, now: number): Effect.Effect<B, F>
 }
 
 export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
-  // Declared, so that the engine learns of a field when it gets its value: a number that was once undefined is boxed anew
-  // each time it is written.
+  // Declared, so that V8 first sees a field with its value: it boxes a number field anew at each write if it was once
+  // undefined.
   declare readonly attempt: number
   declare now: number
   permits: Held | undefined = undefined
@@ -60,7 +60,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   private phaseAt = 0
   private progressAt = 0
   private timer: Timeline.Timer | undefined = undefined
-  /** When the timer fires; nothing is earlier than before there is one. */
+  /** The time when the timer fires; `-Infinity` without a timer, because nothing is earlier. */
   private timerDue = -Infinity
   private cancelLeaf: (() => void) | undefined = undefined
   private resume: ((effect: Effect.Effect<B, F>) => void) | undefined = undefined
@@ -114,7 +114,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     return passGates(this, this.plan.attemptGates)
   }
 
-  /** Whoever waits for the attempt has left: it was interrupted, another was faster, or something is broken. */
+  /** The call abandons the attempt: it was interrupted, another attempt was faster, or something is broken. */
   leave(exit: Exit.Exit<unknown, unknown>, label: string): void {
     tick(this)
     leaveQueue(this)
@@ -142,7 +142,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     const label = labelOf(exit)
     const isAnswer = label === "success" || label === "declared"
     const duration = this.now - this.beganAt
-    // What is broken on our side says nothing about the vendor.
+    // A defect on our side says nothing about the vendor.
     const outcome = isAnswer ? Outcome.answered(duration, quota) : Outcome.abandoned(duration)
     this.end(outcome, isAnswer ? this.errorType(undefined) : label, exit)
     this.ended({ wasStarted: true, reason: undefined, exit, label, outcome })
@@ -193,7 +193,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   private ended(end: AttemptEnd<A, E>): void {
     const next = this.maker.ended(end, this.now)
     if (this.resume !== undefined) this.resume(next)
-    // Only the call itself runs its attempts directly, and then what is next is its own.
+    // Only the call itself runs attempts directly, so the next step is its own.
     else this.call.proceed(next as Effect.Effect<never>)
   }
 
@@ -214,7 +214,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     settlePermits(this, outcome)
   }
 
-  /** A caller in a hurry says nothing about the vendor: being cut off counts once half the usual time was given. */
+  /** Whether a failure is evidence about the vendor. A deadline is, only if the attempt had half the usual time. */
   private isFairEvidence(reason: Reason): boolean {
     return reason._tag !== "DeadlineExceeded" || this.deadline - this.beganAt >= this.plan.attemptMillis / 2
   }
@@ -224,7 +224,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     return reason?._tag
   }
 
-  /** When the present phase, the attempt or the operation is over, whichever comes first. */
+  /** The time when the present phase, the attempt or the operation ends, whichever comes first. */
   private due(): number {
     return Math.min(this.phaseDue(), this.beganAt + this.plan.attemptMillis, this.deadline)
   }
@@ -260,7 +260,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   }
 }
 
-/** What telemetry calls the end of an attempt that its leaf has answered. */
+/** The outcome's name in telemetry, for an attempt that ended with an answer. */
 const labelOf = (exit: Exit.Exit<unknown, unknown>): "success" | "declared" | "interrupted" | "defect" =>
   Exit.isSuccess(exit)
     ? "success"

@@ -1,6 +1,6 @@
 /**
- * Several attempts of one call at a time. The first answer wins and the others are cancelled; when all have failed, it
- * is the first one's failure that counts.
+ * Several concurrent attempts of one call. The first answer wins and the others are cancelled. When all have failed,
+ * the failure of the first one counts.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,20 +9,20 @@ import type { Hedge } from "../../policies/Hedge.ts"
 import type * as Timeline from "../../Timeline.ts"
 import type { AttemptEnd, AttemptRing } from "./AttemptRing.ts"
 
-/** What a hedged attempt needs of its call. */
+/** The parts of a call that a hedged attempt needs. */
 export interface Hedging<A, E> {
   readonly timeline: Timeline.Timeline
-  /** One more attempt; its effect succeeds with what it came to. */
+  /** Makes one more attempt; its effect succeeds with the attempt's result. */
   another(): AttemptRing<A, E, AttemptEnd<A, E>, never>
   /** Whether a failed attempt may be followed by another. */
   isWorthwhile(end: AttemptEnd<A, E>): boolean
-  /** Pays for a hedge; `false` when there is nothing left to pay with. */
+  /** Pays for a hedge; `false` when the budget is empty or the deadline has passed. */
   pay(): boolean
-  /** The services of the fibre that made the call. */
+  /** Runs an effect with the services of the fibre that made the call. */
   fork<X>(effect: Effect.Effect<X>): Fiber.Fiber<X>
 }
 
-/** Makes attempts until one is final, and says what that came to. */
+/** Makes attempts until one is final, and returns its result. */
 export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<AttemptEnd<A, E>> =>
   Effect.callback((resume) => {
     const running = new Map<AttemptRing<A, E, AttemptEnd<A, E>, never>, Fiber.Fiber<AttemptEnd<A, E>>>()
@@ -65,7 +65,7 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
       if (index === 0) first = end
       const isFinal = end.reason === undefined || (end.wasStarted && !call.isWorthwhile(end))
       if (isFinal) return over(Exit.succeed(end))
-      // One that our own gates have refused takes nothing from those that run.
+      // A refused attempt does not end those still running.
       if (running.size > 0) return
       if (end.wasStarted && begun <= hedge.hedges && call.pay()) return begin()
       over(Exit.succeed(first ?? end))

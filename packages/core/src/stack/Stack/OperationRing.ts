@@ -1,10 +1,10 @@
 /**
  * One guarded call: the gates of the operation ring, and inside them attempts until one is final. A healthy call is one
- * synchronous pass and one attempt: two objects, one timer, no fibre. Only waiting, failing and retrying go through
- * Effect's combinators.
+ * synchronous pass and one attempt: two objects, one timer, no fibre. Only waiting, failing and retrying use Effect's
+ * combinators.
  *
- * Whatever ends the call (an answer, a refusal, an interruption, a defect), every permit is settled or cancelled once,
- * the leaf is cancelled, the timer is gone.
+ * However the call ends (an answer, a refusal, an interruption, a defect), every permit is settled or cancelled once,
+ * the leaf is cancelled, and the timer is stopped.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -60,12 +60,12 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
   declare now: number
   permits: Held | undefined = undefined
   wait: Wait | undefined = undefined
-  /** Attempts that were begun. */
+  /** Number of attempts begun. */
   attempt = 0
-  /** Attempts whose leaf was started. */
+  /** Number of attempts whose leaf was started. */
   started = 0
   span: Tracer.Span | undefined = undefined
-  /** Whether attempts are started without the fibre: so far nothing had to be waited for but the vendor. */
+  /** Whether attempts start outside the fibre: until now the call has waited only for the vendor. */
   isDirect = true
   private isStarting = true
   declare private readonly resume: (effect: Effect.Effect<A, E | VendorError>) => void
@@ -118,7 +118,7 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     return this.fiber.getRef(Random.Random).nextDoubleUnsafe()
   }
 
-  /** Begins, and returns how to leave when the fibre is interrupted. */
+  /** Begins the call, and returns an effect that leaves it when the fibre is interrupted. */
   start(): Effect.Effect<void> | void {
     let next: Effect.Effect<A, E | VendorError>
     try {
@@ -131,12 +131,12 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     if (!this.isOver) return Effect.sync(() => this.leave(interrupted))
   }
 
-  /** Goes on with the next step: the end, or what has to run in the fibre. */
+  /** Continues with the next step: the end of the call, or work for the fibre. */
   proceed(next: Effect.Effect<A, E | VendorError>): void {
     if (this.isOver) return this.resume(next)
     this.isDirect = false
     const step = Effect.onExitPrimitive(next, (exit) => this.leave(exit))
-    // Had the fibre never been suspended, it could be interrupted before the step, and nobody would leave the call.
+    // Without a suspension the fibre could be interrupted before the step, and the call would never be left.
     if (this.isStarting) queueMicrotask(() => this.resume(step))
     else this.resume(step)
   }
@@ -148,7 +148,7 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     return passGates(this, this.plan.operationGates)
   }
 
-  /** The fibre leaves the call. Unless the call ended by itself it was interrupted, or something in it is broken. */
+  /** The fibre leaves the call. Unless the call has ended, it was interrupted or has a defect. */
   leave(exit: Exit.Exit<A, E | VendorError>): undefined {
     if (this.isOver) return
     tick(this)
@@ -158,7 +158,7 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     this.end(exit, label, Outcome.abandoned(this.now - this.beganAt))
   }
 
-  /** The error that a reason is now, after all that has happened so far. */
+  /** The error for a reason, with the fate of all attempts so far. */
   error(reason: Reason): VendorError {
     return new VendorError({
       vendor: this.vendor,
@@ -170,7 +170,7 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     })
   }
 
-  /** An attempt that was started has failed: what may have happened in it may have happened. */
+  /** A started attempt failed; its fate counts for the whole call. */
   note(reason: Reason): void {
     this.fate = worstFate(this.fate, reason.fate)
   }
@@ -218,11 +218,11 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     }
   }
 
-  /** What follows on the end of an attempt. */
+  /** Decides what follows the end of an attempt. */
   ended(end: AttemptEnd<A, E>, now: number): Effect.Effect<A, E | VendorError> {
     this.current = undefined
     this.now = now
-    // What one of our own gates has refused is not asked for again.
+    // A refusal by one of our own gates is not retried.
     if (!end.wasStarted) return this.giveUp(end.reason)
     const { reason } = end
     const { retry } = this.plan
@@ -245,7 +245,7 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
           onFailure: (cause) => Effect.failCause(cause),
           onSuccess: ([, delay]) => {
             tick(this)
-            // Whole milliseconds, rounded up: never early, on any clock.
+            // Whole milliseconds, rounded up, so that no clock is early.
             const millis = Math.ceil(Math.max(Duration.toMillis(delay), reason.retryAfterMillis ?? 0))
             if (this.now + millis >= this.deadline) return giveUp
             if (this.plan.retryBudget?.withdraw(this.now) === false) return giveUp

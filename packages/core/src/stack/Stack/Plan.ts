@@ -1,4 +1,4 @@
-/** Everything about the calls of one operation that does not change from call to call. */
+/** The facts about an operation's calls that do not change from call to call. */
 import type { Gate } from "../../Gate.ts"
 import type { Hedge } from "../../policies/Hedge.ts"
 import type { RetrySchedule } from "../../policies/Retry.ts"
@@ -23,9 +23,9 @@ export interface Plan {
   /** Pays for retries and hedges. */
   readonly retryBudget: RetryBudget | undefined
   readonly hedge: Hedge | undefined
-  /** Asked once a call, outermost first. */
+  /** Run once per call, outermost first. */
   readonly operationGates: ReadonlyArray<Gate>
-  /** Asked once an attempt, outermost first. */
+  /** Run once per attempt, outermost first. */
   readonly attemptGates: ReadonlyArray<Gate>
   readonly meter: OperationMeter | undefined
   /** The name and attributes of an operation's span. */

@@ -1,9 +1,9 @@
 /**
- * A call on its way through the gates of a ring, inwards. A healthy call passes all of them in one synchronous pass. What
- * it was given it keeps in `permits`; a place in a queue is kept in `wait`: whoever ends the call gives both back.
+ * A call on its way through the gates of a ring, outermost first. A healthy call passes all of them in one synchronous
+ * pass. `permits` holds its permits and `wait` its place in a queue; the end of the call gives both back.
  *
- * These are functions over what both rings have, and no class that both extend: two objects a call are made on the hot
- * path, and the engine makes one without a super constructor in a fraction of the time.
+ * These are functions over the common part of both rings, not a base class. Two objects per call are made on the hot
+ * path, and V8 constructs one without a super constructor in a fraction of the time.
  */
 import * as Effect from "effect/Effect"
 import type { Call, Gate, Permit, Refusal, Wait } from "../../Gate.ts"
@@ -17,16 +17,16 @@ export interface Ring<B, F> extends Call {
   now: number
   readonly plan: Plan
   readonly timeline: Timeline.Timeline
-  /** What it was given, the innermost gate's first. */
+  /** The permits received so far, the innermost gate's first. */
   permits: Held | undefined
   wait: Wait | undefined
-  /** What is inside the gates. */
+  /** The work inside the gates. */
   inside(): Effect.Effect<B, F>
-  /** A gate has refused. */
+  /** Handles the refusal of a gate. */
   refused(refusal: Refusal): Effect.Effect<B, F>
 }
 
-/** A permit on top of those that were given before. */
+/** A permit, linked to those received before it. */
 export class Held {
   declare readonly permit: Permit
   declare readonly outer: Held | undefined
@@ -36,7 +36,7 @@ export class Held {
   }
 }
 
-/** What a step comes to whose attempt has been started directly: there is nothing to be run until it ends. */
+/** The next step while a direct attempt is running: nothing runs in the fibre until it ends. */
 export const underway: Effect.Effect<never> = Effect.never
 
 export const passGates = <B, F>(ring: Ring<B, F>, gates: ReadonlyArray<Gate>, from = 0): Effect.Effect<B, F> => {
@@ -61,7 +61,7 @@ const turnedAway = <B, F>(ring: Ring<B, F>, gate: Gate, refusal: Refusal): Effec
   return ring.refused(refusal)
 }
 
-/** Tells every gate that has admitted the call how it ended, innermost first. */
+/** Tells every gate that admitted the call how it ended, innermost first. */
 export const settlePermits = (ring: Ring<unknown, unknown>, outcome: Outcome): void => {
   for (let held = ring.permits; held !== undefined; held = ring.permits) {
     ring.permits = held.outer
@@ -69,7 +69,7 @@ export const settlePermits = (ring: Ring<unknown, unknown>, outcome: Outcome): v
   }
 }
 
-/** Gives back what was given for a call that never started, innermost first. */
+/** Gives back the permits of a call that never started, innermost first. */
 export const cancelPermits = (ring: Ring<unknown, unknown>): void => {
   for (let held = ring.permits; held !== undefined; held = ring.permits) {
     ring.permits = held.outer
@@ -117,7 +117,7 @@ const queueUp = (ring: Ring<unknown, unknown>, wait: Wait): Effect.Effect<Permit
       turn = undefined
       if (delay > 0) turn = ring.timeline.after(Math.ceil(delay), claim)
       else if (isSubscribing) claim()
-      // Who gives the turn is in the middle of its own call, and may be followed by thousands.
+      // The turn comes in the middle of another call, and thousands of turns may follow.
       else ring.timeline.soon(claim)
     })
     isSubscribing = false

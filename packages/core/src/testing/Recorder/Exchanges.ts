@@ -1,4 +1,4 @@
-/** Exchanges on a transport: how they become a recording, and how a recording is played. */
+/** Exchanges on a transport: turns them into a recording, and replays a recording. */
 import {
   ConnectFailed,
   ConnectionLost,
@@ -16,10 +16,12 @@ import * as Json from "../../transport/Json.ts"
 import { type Receiver, type ResponseHeaders, Transport, type TransportRequest } from "../../transport/Transport.ts"
 import type { Body, Exchange, Failure, Response } from "./Recording.ts"
 
-/** Shorter than this, what a field hid is found everywhere by chance (ours). */
+/** Shorter secrets would be found everywhere by chance. */
 const minSecretLength = 8
 
-/** Listens to a transport. What is hidden by its name is a secret from then on, wherever else it turns up. */
+/**
+ * Listens to a transport. A value that is redacted by its name counts as a secret from then on, wherever it appears.
+ */
 export class Exchanges {
   private readonly secrets: Set<string>
   private readonly shown: ReadonlySet<string>
@@ -57,7 +59,7 @@ export class Exchanges {
     if (secret.length >= minSecretLength) this.secrets.add(secret)
   }
 
-  /** What a header holds that is not shown, without the scheme before it; and what basic authentication makes of it. */
+  /** Remembers redacted header values: as a whole, without their scheme, and decoded from basic authentication. */
   private hearHeaders(headers: ReadonlyArray<string>): void {
     for (let i = 0; i + 1 < headers.length; i += 2) {
       const name = headers[i]!.toLowerCase()
@@ -76,7 +78,7 @@ export class Exchanges {
   }
 }
 
-/** Passes everything on, and keeps what came. */
+/** Passes everything on, and records the response. */
 class Listener implements Receiver {
   private readonly receiver: Receiver
   private readonly hear: Redaction.OnHidden
@@ -155,11 +157,11 @@ const bodyOf = (bytes: Uint8Array, contentType = "", hear?: Redaction.OnHidden):
   if (/^application\/x-www-form-urlencoded/i.test(contentType)) return { form: Redaction.form(text, hear) }
   const json = Json.parse(bytes)
   if (json === undefined) return { text: Redaction.text(text) }
-  // Through JSON, so that what is compared and written is what a file gives back.
+  // A round trip through JSON, so a comparison sees the same values that a file would give back.
   return { json: JSON.parse(JSON.stringify(Redaction.json(json, hear))) as unknown }
 }
 
-/** Whether a request is the recorded one: headers and origin may differ. */
+/** Whether a request matches the recorded one: headers and origin may differ. */
 export const isSame = (recorded: Exchange["request"], asked: Exchange["request"]): boolean =>
   recorded.method === asked.method && recorded.path === asked.path &&
   canonical(recorded.body) === canonical(asked.body)
@@ -173,7 +175,7 @@ const canonical = (value: unknown): string =>
 
 // -------------------------------------------------------------------------------------------------------------- replay
 
-/** Plays an exchange to its receiver, which hears nothing before this has returned. */
+/** Replays an exchange to its receiver, which is not called before this function has returned. */
 export const play = ({ response }: Exchange, receiver: Receiver): () => void => {
   switch (response._tag) {
     case "Abandoned":
@@ -194,7 +196,7 @@ export const play = ({ response }: Exchange, receiver: Receiver): () => void => 
 
 export const fail = (receiver: Receiver, reason: Reason): () => void => later([() => receiver.onError(reason)])
 
-/** Takes the steps one after the other, until it is cancelled. */
+/** Runs the steps one after the other, until it is cancelled. */
 const later = (steps: ReadonlyArray<() => void>): () => void => {
   let isCancelled = false
   queueMicrotask(() => {
@@ -214,7 +216,7 @@ const bytesOf = (body: Body): Uint8Array => {
   return Buffer.from("form" in body ? body.form : body.text)
 }
 
-/** A reason as it is written. A transport gives no others than the first six. */
+/** A reason in its recorded form. A transport gives only the first six. */
 const toFailure = (reason: Reason): Failure => {
   switch (reason._tag) {
     case "Timeout":

@@ -1,4 +1,4 @@
-/** A recording as a file: JSON that can be read, with its version and a checksum over what was recorded. */
+/** A recording as a file: readable JSON, with its version and a checksum over the exchanges. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { createHash, randomUUID } from "node:crypto"
@@ -6,7 +6,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import * as Json from "../../transport/Json.ts"
 
-/** A body, in the form in which it can be read best; bytes are base64. */
+/** A body, in its most readable form; bytes are base64. */
 const Body = Schema.Union([
   Schema.Struct({ json: Schema.Unknown }),
   Schema.Struct({ form: Schema.String }),
@@ -19,7 +19,7 @@ export type Body = typeof Body.Type
 const Headers = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Array(Schema.String)]))
 const Phase = Schema.Literals(["Headers", "Body"])
 
-/** What a transport fails with. */
+/** The reasons with which a transport fails. */
 const Failure = Schema.Union([
   Schema.TaggedStruct("Timeout", {
     phase: Schema.Literals(["Connect", "Headers", "Body"]),
@@ -38,7 +38,7 @@ export type Failure = typeof Failure.Type
 const Response = Schema.Union([
   Schema.TaggedStruct("Answer", { status: Schema.Int, headers: Headers, body: Body }),
   Schema.TaggedStruct("Failure", { isSent: Schema.Boolean, reason: Failure }),
-  /** Whoever asked left before there was an answer. */
+  /** The caller cancelled before there was a response. */
   Schema.TaggedStruct("Abandoned", {})
 ])
 export type Response = typeof Response.Type
@@ -66,23 +66,23 @@ const Recording = Schema.Struct({
   exchanges: Schema.Array(Exchange)
 })
 
-/** Why a file is no recording to play. */
+/** Why a file cannot be replayed. */
 export type Problem =
   | "Missing"
-  /** Not of this format. */
+  /** Another format. */
   | "NotARecording"
-  /** Of a version that this one does not read. */
+  /** A version that this code does not read. */
   | "OtherVersion"
-  /** Not as it was recorded. */
+  /** Changed after it was recorded. */
   | "Changed"
 
-/** Any part of a recording as it is written: the same for the same, whenever and wherever. */
+/** Any part of a recording as text; the same part always gives the same text. */
 export const render = (part: unknown): string => JSON.stringify(part, null, 2)
 
 const checksum = (exchanges: ReadonlyArray<Exchange>): string =>
   createHash("sha256").update(render(exchanges)).digest("hex")
 
-/** Writes a recording in one step: whoever reads meanwhile reads the old one. Fails with the system's code. */
+/** Writes a recording in one step: concurrent readers see the old one. Fails with the system's code. */
 export const write = (file: string, exchanges: ReadonlyArray<Exchange>): Effect.Effect<void, string> =>
   Effect.suspend(() => {
     const text = `${render({ format, version, sha256: checksum(exchanges), exchanges })}\n`
@@ -103,7 +103,7 @@ const codeOf = (error: unknown): string =>
 const isEnvelope = Schema.is(Envelope)
 const isRecording = Schema.is(Recording)
 
-/** Reads a recording, and sees that it is as it was written. */
+/** Reads a recording, and checks that it has not changed since it was written. */
 export const read = (file: string): Effect.Effect<ReadonlyArray<Exchange>, Problem> =>
   Effect.gen(function*() {
     const text = yield* Effect.tryPromise({ try: () => readFile(file, "utf8"), catch: (): Problem => "Missing" })

@@ -1,7 +1,7 @@
-/** IPv6 addresses that stand for an IPv4 address, or have one in them to which their packets end up being sent. */
+/** IPv6 addresses that stand for an IPv4 address, or embed one to which their packets are forwarded. */
 import * as NetAddress from "effect/net/NetAddress"
 
-/** The IPv4 addresses in an IPv6 address, by all forms that it has. */
+/** The IPv4 addresses embedded in an IPv6 address, in all known forms. */
 export const embeddedIn = (address: NetAddress.Ipv6Address): ReadonlyArray<NetAddress.Ipv4Address> => {
   const [a, b, c, d, e, f, g, h] = NetAddress.ipv6ToSegments(address)
   const found: Array<NetAddress.Ipv4Address> = []

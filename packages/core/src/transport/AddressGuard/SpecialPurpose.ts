@@ -1,7 +1,7 @@
 /**
- * What an address is for, by the registries of IANA: the IPv4 and the IPv6 Special-Purpose Address Registry (RFC 6890,
- * RFC 8190; rows as of October 2025), the multicast and the IPv6 address space registries, and the addresses at which
- * clouds serve metadata.
+ * The purpose of an address, by the registries of IANA: the IPv4 and the IPv6 Special-Purpose Address Registry (RFC
+ * 6890, RFC 8190; rows as of October 2025), the multicast and the IPv6 address space registries. The metadata addresses
+ * of clouds are listed as well.
  */
 import * as IpNetwork from "effect/net/IpNetwork"
 import * as NetAddress from "effect/net/NetAddress"
@@ -9,17 +9,17 @@ import * as NetAddress from "effect/net/NetAddress"
 export interface Block {
   readonly network: IpNetwork.IpNetwork
   readonly purpose: string
-  /** Whether packets to it go beyond one administrative domain. */
+  /** Whether its addresses are reachable beyond one administrative domain. */
   readonly isGloballyReachable: boolean
-  /** Whether one of its addresses hands credentials to whoever is on the machine. */
+  /** Whether its address serves credentials to any process on the machine. */
   readonly isMetadata: boolean
 }
 
-/** The smallest block that an address is in. */
+/** The smallest block that contains an address. */
 export const blockOf = (address: NetAddress.IpAddress): Block =>
   (NetAddress.isIpv4Address(address) ? ipv4 : ipv6).find(({ network }) => IpNetwork.contains(network, address))!
 
-/** The network of one address. */
+/** The network of a single address. */
 export const single = (address: NetAddress.IpAddress): IpNetwork.IpNetwork =>
   IpNetwork.makeUnsafe<NetAddress.IpAddress>(address, NetAddress.width(address))
 
@@ -44,7 +44,7 @@ const rows: ReadonlyArray<Row> = [
   ["192.0.2.0/24", "documentation (RFC 5737)", false],
   ["192.31.196.0/24", "AS112 (RFC 7535)", true],
   ["192.52.193.0/24", "AMT (RFC 7450)", true],
-  // Deprecated; the registry has no answer, which is no yes.
+  // Deprecated; the registry does not say, so it counts as not reachable.
   ["192.88.99.0/24", "6to4 relay anycast (RFC 7526)", false],
   ["192.88.99.2/32", "6a44 relay anycast (RFC 6751)", false],
   ["192.168.0.0/16", "private use (RFC 1918)", false],
@@ -68,7 +68,7 @@ const rows: ReadonlyArray<Row> = [
   ["100::/64", "discard (RFC 6666)", false],
   ["100:0:0:1::/64", "dummy prefix (RFC 9780)", false],
   ["2001::/23", "protocol assignments (RFC 2928)", false],
-  // "N/A" in the registry, which is no yes.
+  // "N/A" in the registry, so it counts as not reachable.
   ["2001::/32", "Teredo (RFC 4380)", false],
   ["2001:1::1/128", "port control anycast (RFC 7723)", true],
   ["2001:1::2/128", "TURN anycast (RFC 8155)", true],
@@ -80,7 +80,7 @@ const rows: ReadonlyArray<Row> = [
   ["2001:20::/28", "ORCHIDv2 (RFC 7343)", true],
   ["2001:30::/28", "drone identification (RFC 9374)", true],
   ["2001:db8::/32", "documentation (RFC 3849)", false],
-  // "N/A" in the registry, which is no yes.
+  // "N/A" in the registry, so it counts as not reachable.
   ["2002::/16", "6to4 (RFC 3056)", false],
   ["2620:4f:8000::/48", "AS112 (RFC 7534)", true],
   ["3fff::/20", "documentation (RFC 9637)", false],
@@ -91,14 +91,14 @@ const rows: ReadonlyArray<Row> = [
   ["ff00::/8", "multicast (RFC 4291)", false]
 ]
 
-/** From the documentation of each cloud, and from the data sources of cloud-init. */
+/** Sources: the documentation of each cloud, and the data sources of cloud-init. */
 const metadata: ReadonlyArray<readonly [address: string, cloud: string]> = [
   ["169.254.169.254", "AWS, Google Cloud, Azure, Oracle, OpenStack and others"],
   ["169.254.170.2", "AWS ECS tasks"],
   ["169.254.170.23", "AWS EKS pods"],
   ["169.254.0.23", "Tencent Cloud"],
   ["169.254.42.42", "Scaleway"],
-  // In public space: only the list knows it.
+  // A public address, so only this list identifies it.
   ["168.63.129.16", "Azure's host agent"],
   ["100.100.100.200", "Alibaba Cloud"],
   ["192.0.0.192", "Oracle Cloud Classic"],

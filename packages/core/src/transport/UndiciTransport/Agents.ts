@@ -1,32 +1,34 @@
-/** The connections: how many, to how many, and how long they are kept. */
+/** Connection pools: their number, their size, and how long idle connections are kept. */
 import { Agent } from "undici"
 import * as Range from "../../Range.ts"
 import type { Connector } from "./Connector.ts"
 import { abandoned } from "./UndiciExchange.ts"
 
 export interface AgentOptions {
-  /** Connections per origin, a whole number of at least 1; further requests wait for a free one. @default 256 (ours) */
+  /** Connections per origin, a whole number of at least 1; further requests wait for a free one. @default 256 */
   readonly connections?: number | undefined
   /**
-   * Origins to which there are connections at once, a whole number of at least 1; a request to a further one fails as
-   * `Unreachable`. @default 1_024 (ours)
+   * Origins with open connections, a whole number of at least 1. A request to one more origin fails as `Unreachable`.
+   * @default 1_024
    */
   readonly origins?: number | undefined
   /**
-   * How long an unused connection is kept, in milliseconds; more than 0. A server may shorten it, never lengthen it.
+   * How long an idle connection is kept, in milliseconds; more than 0. A server may shorten it, never lengthen it.
    * @default 4_000 (as undici)
    */
   readonly keepAliveMillis?: number | undefined
-  /** The largest header block that is read over HTTP/1.1, in bytes; a whole number of at least 1. @default 16_384 (as Node) */
+  /**
+   * The largest header block accepted over HTTP/1.1, in bytes; a whole number of at least 1. @default 16_384 (as Node)
+   */
   readonly maxHeaderBytes?: number | undefined
   /**
-   * Whether HTTP/2 is spoken with servers that choose it; HTTP/1.1 with all others, and over plain `http`.
+   * Whether to use HTTP/2 with servers that choose it. All others, and plain `http`, get HTTP/1.1.
    * @default false
    */
   readonly http2?: boolean | undefined
 }
 
-/** Connect timeouts for which there is an agent at once; the oldest makes room. */
+/** The most agents, one per connect timeout in use; beyond it the oldest agent is closed. */
 const maxAgents = 64
 
 /** undici fixes the connect timeout per agent, so there is one agent per timeout in use. */
@@ -34,7 +36,7 @@ export class Agents {
   private readonly options: Agent.Options
   private readonly connector: Connector
   private readonly agents = new Map<number, Agent>()
-  /** Agents that finish what they have begun. */
+  /** Agents that finish their last requests before they close. */
   private readonly leaving = new Set<Agent>()
   private isClosed = false
 
@@ -62,7 +64,7 @@ export class Agents {
     this.isClosed = true
     const agents = [...this.agents.values(), ...this.leaving]
     const destroyed = Promise.all(agents.map((agent) => agent.destroy()))
-    // A destroyed agent leaves the connections that are still coming about to their timeout.
+    // A destroyed agent leaves pending connections to their timeout.
     this.connector.abandon(abandoned)
     await destroyed
   }

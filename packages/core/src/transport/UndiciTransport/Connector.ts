@@ -1,6 +1,6 @@
 /**
- * How a connection comes about, and the only place where one does: the address is checked, the proxy asked, the certificate
- * verified, all within one limit of time. Nothing of this is done for a request that finds a connection waiting.
+ * Opens connections, and is the only code that does: checks the address, asks for the proxy and verifies the
+ * certificate, all within one time limit. A request that reuses a connection skips all of this.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -26,12 +26,12 @@ export interface Parts {
   readonly tls: Tls
   readonly http2: boolean
   readonly maxHeaderBytes: number
-  /** The services with which names are resolved. */
+  /** The services for resolving names. */
   readonly context: Context.Context<never>
 }
 
 type Told = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
-/** undici's connector returns its socket, which only its types keep secret (8.12). */
+/** undici's connector returns its socket, which its types do not declare (8.12). */
 type Connect = (target: buildConnector.Options, told: buildConnector.Callback) => Socket
 
 export class Connector {
@@ -49,12 +49,12 @@ export class Connector {
       maxCachedSessions: parts.tls.resumesSessions ? 100 : 0,
       autoSelectFamily: true,
       lookup: this.lookup,
-      // The attempt has its own, which holds for the tunnel as well.
+      // The attempt has its own timer, which also covers the tunnel.
       timeout: 0
     } as buildConnector.BuildOptions) as Connect
   }
 
-  /** Makes connections, each of which has so long to come about. */
+  /** Makes connections, each within a time limit. */
   within(timeoutMillis: number): buildConnector.connector {
     return (target, callback) => {
       const told: Told = callback
@@ -67,7 +67,7 @@ export class Connector {
         told(...outcome)
       })
       this.attempts.add(attempt)
-      // Whose certificate is expected is said by the URL alone, and not by a Host header, from which undici takes it.
+      // The URL alone decides the expected certificate. undici would take the name from a Host header.
       const direct = { ...target, servername: isIP(hostname) === 0 ? hostname.replace(/\.$/, "") : "" }
       const proxy = protocol === "https:" ? this.parts.route(hostname, port) : undefined
       if (proxy === undefined) return attempt.go((end) => this.connect(direct, end))
@@ -80,7 +80,7 @@ export class Connector {
     }
   }
 
-  /** Gives up whatever is still coming about. */
+  /** Gives up all pending connections. */
   abandon(why: Error): void {
     for (const attempt of this.attempts) attempt.abandon(why)
     for (const lookup of this.lookups) lookup.interruptUnsafe()
@@ -90,9 +90,9 @@ export class Connector {
     const { guard } = this.parts
     const isLocal = isHere(hostname)
     if (protocol !== "https:" && !(isLocal && guard.loopback)) {
-      return new InvalidRequest("http is for this machine alone, with the option `loopback`; anything else is https")
+      return new InvalidRequest("http is only for this machine, with the option `loopback`; use https")
     }
-    // What is written as an address is asked of nobody.
+    // A literal address is judged without a resolver.
     const isRefused = isIP(hostname) === 0 ? isLocal && !guard.loopback : guard.refusal(hostname) !== undefined
     return isRefused ? new ConnectFailed("Forbidden") : undefined
   }
@@ -115,7 +115,7 @@ export class Connector {
   }
 }
 
-/** One connection that is coming about, over one socket or, through a proxy, two. */
+/** One pending connection, over one socket or, through a proxy, two. */
 class Attempt {
   private readonly told: Told
   private readonly timer: NodeJS.Timeout
@@ -124,7 +124,7 @@ class Attempt {
 
   constructor(timeoutMillis: number, told: Told) {
     this.told = told
-    // undici asks by callback; a fibre for every connection would tell the same time.
+    // undici calls back; a fiber per connection would measure the same time.
     this.timer = setTimeout(() => {
       this.end(new errors.ConnectTimeoutError(), null)
       this.socket?.destroy()

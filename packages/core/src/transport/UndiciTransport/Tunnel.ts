@@ -1,6 +1,6 @@
 /**
- * A tunnel through a proxy: `CONNECT` (RFC 9110, 9.3.6), and nothing before its 200. What a proxy says beside it is not
- * passed on.
+ * A tunnel through a proxy: `CONNECT` (RFC 9110, 9.3.6). Nothing is sent through it before the proxy's 200. The rest of
+ * the proxy's response is not passed on.
  */
 import * as Redacted from "effect/Redacted"
 import { connect as connectPlain, type Socket } from "node:net"
@@ -8,8 +8,8 @@ import { connect as connectTls, type ConnectionOptions } from "node:tls"
 import type { Proxy } from "../Proxy.ts"
 
 /**
- * Opens a tunnel to a host and port, and says once whether there is one; until then, destroying the returned socket gives
- * it up.
+ * Opens a tunnel to a host and port, and reports once whether it succeeded. Until then, destroying the returned socket
+ * gives it up.
  */
 export const open = (
   proxy: Proxy,
@@ -49,7 +49,7 @@ export const open = (
       maxHeaderSize: maxHeaderBytes,
       createConnection: () => socket
     })
-      // A server in the tunnel does not speak before it is spoken to: bytes behind the 200 are the proxy's own.
+      // A server never speaks first in a tunnel, so bytes after the 200 are the proxy's own.
       .on(
         "connect",
         ({ statusCode }, _socket, rest) => end(statusCode === 200 && rest.length === 0 ? socket : undefined)

@@ -1,4 +1,4 @@
-/** One request and its answer on the wire of undici. */
+/** One request and its response, over undici. */
 import { type Agent, type Dispatcher, errors } from "undici"
 import {
   ConnectFailed,
@@ -16,10 +16,10 @@ import type { MessageLimits } from "../MessageLimits.ts"
 import { NoConnection } from "../NoConnection.ts"
 import type { Receiver, ResponseHeaders, TransportRequest } from "../Transport.ts"
 
-/** What undici is told when nobody waits for a request any more. */
+/** The error that aborts a request in undici once its caller is gone. */
 export const abandoned = new Error("The request was abandoned")
 
-/** How many provisional answers (1xx) may come before the answer. */
+/** The most interim responses (1xx) before the final one. */
 const maxProvisional = 16
 
 export class UndiciExchange implements Dispatcher.DispatchHandler {
@@ -28,7 +28,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
   private readonly limits: MessageLimits
   private controller: Dispatcher.DispatchController | undefined = undefined
   private phase: "Connect" | "Headers" | "Body" = "Connect"
-  /** How it ends is known, but has not been told. */
+  /** The outcome is known, but not reported yet. */
   private ending = false
   private over = false
   private provisional = 0
@@ -75,10 +75,10 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
     if (this.ending || this.over) return
     if (status < 200) {
-      // undici passes on what it does not believe in itself, and stops at an assertion afterwards (8.12).
+      // undici passes these on although it rejects them itself, and then fails an assertion (8.12).
       if (status <= 101) this.refuse(controller, new InvalidResponse(undefined, `not HTTP (status ${status})`))
       else if (++this.provisional > maxProvisional) {
-        this.refuse(controller, new InvalidResponse(undefined, `more than ${maxProvisional} provisional answers`))
+        this.refuse(controller, new InvalidResponse(undefined, `more than ${maxProvisional} interim responses (1xx)`))
       }
       return
     }
@@ -108,7 +108,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
     const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
     this.chunks = []
     if (layers.length === 0 || size === 0) return this.settle(() => this.receiver.onEnd(body))
-    // The connection is free again; only the body is still being worked on.
+    // The connection is free again; only the body is still being decompressed.
     this.ending = true
     this.cancelUnpacking = ContentCoding.unpack(layers, body, request.maxBodyBytes, (unpacked) => {
       this.over = true
@@ -127,20 +127,20 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
     this.settle(() => this.receiver.onError(this.reason(error)))
   }
 
-  /** What about the headers makes everything that follows them doubtful. */
+  /** The flaw in the headers that makes the rest of the response unreliable; `undefined` without a flaw. */
   private headersIssue(controller: Dispatcher.DispatchController, headers: ResponseHeaders): string | undefined {
     const { maxResponseHeaders } = this.limits
     const { rawHeaders } = controller
     const count = Array.isArray(rawHeaders) ? rawHeaders.length / 2 : Object.keys(headers).length
     if (count > maxResponseHeaders) return `more than ${maxResponseHeaders} headers`
-    // llhttp reads chunks wherever `chunked` comes last, and until the end of the connection where it does not; what was
-    // packed once more, or is something else to a proxy on the way, is nothing to guess about.
+    // llhttp reads chunks if `chunked` is the last coding, and to the end of the connection otherwise. A body that is
+    // encoded once more, or that a proxy may read differently, is rejected rather than guessed at.
     const coding = headers["transfer-encoding"]
     if (coding === undefined || (typeof coding === "string" && coding.toLowerCase() === "chunked")) return undefined
     return "a transfer-encoding other than chunked"
   }
 
-  /** Why a body is not read, as far as its headers say it. */
+  /** Why a body is rejected by its headers alone; `undefined` if it is not. */
   private bodyRefusal(headers: ResponseHeaders): Reason | undefined {
     const { maxBodyBytes } = this.request
     if (Number(headers["content-length"]) > maxBodyBytes) return new ResponseTooLarge(maxBodyBytes)
@@ -160,8 +160,8 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * The end of an exchange is told a microtask later: undici refuses some requests while it is being asked, and the
-   * receiver may start its next request at once, which inside undici's callback would be a call within a call.
+   * Reports the end of an exchange one microtask later. undici rejects some requests synchronously, and the receiver
+   * may start its next request at once, which inside undici's callback would be a reentrant call.
    */
   private settle(tell: () => void): void {
     if (this.ending) return
@@ -180,7 +180,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
       switch (code) {
         case "UND_ERR_CONNECT_TIMEOUT":
           return new Timeout("Connect", this.request.connectTimeoutMillis)
-        // What undici would not write: control characters in a header, a malformed path.
+        // Requests that undici refuses to write: control characters in a header, a malformed path.
         case "UND_ERR_INVALID_ARG":
         case "UND_ERR_NOT_SUPPORTED":
         case "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH":
@@ -196,7 +196,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The caller's own wish goes before ours. */
+/** The caller's own `Accept-Encoding` overrides ours. */
 const withAcceptEncoding = (headers: ReadonlyArray<string>, compression: boolean): Array<string> => {
   for (let i = 0; i < headers.length; i += 2) {
     if (headers[i]!.length === 15 && headers[i]!.toLowerCase() === "accept-encoding") return headers as Array<string>
@@ -204,20 +204,20 @@ const withAcceptEncoding = (headers: ReadonlyArray<string>, compression: boolean
   return [...headers, "accept-encoding", compression ? ContentCoding.accepted : "identity"]
 }
 
-/** What about an answer is not HTTP, in the parser's words; `undefined` when it was cut short. */
+/** The violation of HTTP in a response, in the parser's words; `undefined` if the response was cut short. */
 const protocolIssue = (error: Error, code: string, phase: Phase): string | undefined => {
   if (code === "UND_ERR_HEADERS_OVERFLOW") return "the headers are too large"
-  // What undici (8.12) says of headers that it cannot parse, when there was a length among them.
+  // undici (8.12) reports this for headers that it cannot parse, if one of them was a length.
   if (code === "UND_ERR_RES_CONTENT_LENGTH_MISMATCH" && phase === "Headers") return "the headers cannot be parsed"
-  // Said of `100 Continue` and of `101 Switching Protocols`, which nobody had asked for (undici 8.12).
+  // Reported for `100 Continue` and `101 Switching Protocols` without a request for them (undici 8.12).
   if (error.message === "bad response" || error.message === "bad upgrade") return "a status that was not asked for"
-  // The parser's errors ought to have codes, but have none (undici 8.12).
+  // The parser's errors should have codes, but do not (undici 8.12).
   if (!(error instanceof errors.HTTPParserError)) return undefined
   const words = /\(([^()]*)\)$/.exec(error.message)?.[1] ?? "no reason given"
   return words === "Invalid EOF state" ? undefined : words
 }
 
-/** What Node calls it when it cannot trust a certificate or agree on how to speak; a weak key has no name of its own. */
+/** Node's codes for an untrusted certificate or a failed handshake; a weak key has no code of its own. */
 const verdict =
   /CERT|TLS|SSL|SELF_SIGNED|ISSUER|SIGNATURE|CRL|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH|HOSTNAME_MISMATCH|UNSPECIFIED|EPROTO/
 
