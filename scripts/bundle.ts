@@ -1,7 +1,7 @@
 /**
- * Bundles what is published of core, vendors and the command: one file for each entry point of `publishConfig`, and a few
- * that entry points share, so that each module is in one file. Node takes about half a millisecond for every file that it
- * loads, however small. Names and lines stay readable: a stack trace of a service shows them.
+ * Bundles core, vendors and the command for publishing: one file for each entry point of `publishConfig`, and a few files
+ * that entry points share, so that each module is in one file. Node takes about half a millisecond to load even a small
+ * file. Names and lines stay readable, because stack traces show them.
  */
 import { readFileSync } from "node:fs"
 import { relative } from "node:path"
@@ -33,7 +33,7 @@ export const bundle = async (name: Published, directory: string = `${root}${name
     cwd: `${root}${name}`,
     input: Object.fromEntries(entries.map((entry) => [entry, `${root}${name}/src/${entry}.ts`])),
     platform: "node",
-    // Other packages, ours among them, are installed beside this one.
+    // Other packages, including our own, are installed beside this one.
     external: (id) => !id.startsWith(".") && !id.startsWith("/")
   })
   await build.write({

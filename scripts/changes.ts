@@ -1,11 +1,11 @@
 /**
- * Changes that wait for the next release, in the format of Changesets: a file of `.changeset` names packages and kinds
- * (`"@breakwater/core": minor`) between two lines of dashes, and below them says what a user notices.
+ * Changes for the next release, in the format of Changesets. A file of `.changeset` names packages and kinds
+ * (`"@breakwater/core": minor`) between two lines of dashes, with a text for users below them.
  */
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** The order of the list is that of their weight. */
+/** In order of weight. */
 const kinds = ["patch", "minor", "major"] as const
 export type Kind = typeof kinds[number]
 

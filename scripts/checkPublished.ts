@@ -1,6 +1,6 @@
 /**
- * `node scripts/checkPublished.ts`: packs core, vendors and the command, and has publint and attw judge the
- * tarballs: whether every entry point is there, has types, and is resolved by TypeScript and Node alike.
+ * `node scripts/checkPublished.ts`: packs core, vendors and the command, and checks the tarballs with publint and
+ * attw: every entry point must exist, have types, and resolve alike in TypeScript and Node.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -10,7 +10,7 @@ import { installed, pack, run } from "./pack.ts"
 export const check = (tarballs: ReadonlyArray<string>): void => {
   for (const tarball of tarballs) {
     run(installed("publint"), ["run", tarball, "--strict"])
-    // The command has no entry point that could be imported.
+    // The command has no entry point to import.
     if (!tarball.includes("breakwater-cli-")) run(installed("attw"), [tarball, "--profile", "esm-only", "--no-emoji"])
     console.log(`${basename(tarball)}: nothing wrong`)
   }

@@ -1,6 +1,7 @@
 /**
- * Draws `docs/guides/degradation.svg` from a real run: the demo server is asked for a rate nearly twenty times a second while
- * its vendors die and come back. `npm run ladder`; it takes half a minute, and draws nothing when the run was not what it should be.
+ * Draws `docs/guides/degradation.svg` from a real run: a client requests a rate from the demo server nearly twenty times a
+ * second while its vendors go down and come back. `npm run ladder` takes half a minute, and draws nothing after an
+ * unexpected run.
  */
 import { Data, Effect } from "effect"
 import { writeFileSync } from "node:fs"
@@ -51,7 +52,7 @@ const run = Effect.gen(function*() {
   return answers
 })
 
-/** Answers of one rung without another between them. */
+/** Consecutive answers of one rung. */
 interface Stay {
   readonly rung: Rung
   readonly from: number
@@ -67,10 +68,10 @@ const staysOf = (answers: ReadonlyArray<Answer>): ReadonlyArray<Stay> =>
       : [...stays, { rung, from: at, to: at, answers: 1 }]
   }, [])
 
-/** The way down and up again; fresh answers come now and then while the first vendor lives. */
+/** The expected rungs, down and up again. Fresh answers come now and then while the first vendor is up. */
 const way: ReadonlyArray<Rung> = ["Fresh", "Cached", "Stale", "Fallback", "503", "Fresh", "Cached"]
 
-/** Fails when the way was another one. */
+/** Fails when the rungs were different. */
 const checked = (stays: ReadonlyArray<Stay>): Effect.Effect<void, OtherwiseThanDrawn> => {
   const back = stays.findIndex(({ rung }) => rung === "503")
   const isFirst = ({ rung }: Stay, index: number) =>
@@ -78,7 +79,9 @@ const checked = (stays: ReadonlyArray<Stay>): Effect.Effect<void, OtherwiseThanD
   const seen = stays.filter(isFirst).map(({ rung }) => rung)
   return seen.join() === way.join()
     ? Effect.void
-    : Effect.fail(new OtherwiseThanDrawn({ message: `it went ${seen.join(", ")}, not ${way.join(", ")}` }))
+    : Effect.fail(
+      new OtherwiseThanDrawn({ message: `expected the rungs ${way.join(", ")}, but got ${seen.join(", ")}` })
+    )
 }
 
 const colors: Readonly<Record<Rung, string>> = {

@@ -1,7 +1,7 @@
 /**
- * `node scripts/installed.ts DIRECTORY`: the packages as their users have them, `DIRECTORY/node_modules/@breakwater/core` and
- * the others, without packing and a registry. Tests and benchmarks import them from there. Packages that ours need are linked;
- * those that are optional are not there.
+ * `node scripts/installed.ts DIRECTORY`: installs the packages as their users have them, `DIRECTORY/node_modules/@breakwater/core`
+ * and the others, without packing or a registry. Tests and benchmarks import them from there. Required packages are linked,
+ * optional ones are left out.
  */
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -26,5 +26,5 @@ const install = async (directory: string): Promise<void> => {
 }
 
 const [directory] = process.argv.slice(2)
-if (directory === undefined) throw new Error("say where: node scripts/installed.ts DIRECTORY")
+if (directory === undefined) throw new Error("the directory is missing; use: node scripts/installed.ts DIRECTORY")
 await install(directory)

@@ -19,7 +19,7 @@ export const installed = (program: string): string => join(root, "node_modules/.
 
 /** The paths of the tarballs: core, vendors, the command. */
 export const pack = async (directory: string): Promise<ReadonlyArray<string>> => {
-  // A module that is gone would leave its declarations behind.
+  // Otherwise the declarations of a deleted module would stay.
   for (const name of published) rmSync(join(root, "packages", name, "dist"), { recursive: true, force: true })
   run(installed("tsc"), ["-b", "tsconfig.build.json"])
   for (const name of published) await bundle(name)

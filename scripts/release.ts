@@ -1,7 +1,7 @@
 /**
- * `npm run release`: gives the packages their next version and changelogs, builds, packs and checks them, and stops. It
- * publishes nothing: it prints the tarballs and the commands with which a person does. `npm run release -- --as-is` leaves
- * versions and changelogs as they are.
+ * `npm run release`: sets the next version and the changelogs of the packages, builds, packs and checks them, and stops. It
+ * publishes nothing, but prints the tarballs and the commands to publish them. `npm run release -- --as-is` leaves versions
+ * and changelogs as they are.
  */
 import { execFileSync } from "node:child_process"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -20,7 +20,7 @@ const versions = new Set(packages.map(({ version }) => version))
 /** Writes versions and changelogs, and removes the changes that are in them. */
 const bump = (version: string): string => {
   const changes = Changes.read(`${root}.changeset`, packages.map(({ name }) => name))
-  if (changes.length === 0) throw new Error("no change waits for a release: add a file to .changeset, or say --as-is")
+  if (changes.length === 0) throw new Error("no change to release: add a file to .changeset, or pass --as-is")
   const next = Changes.nextVersion(version, changes)
   for (const { folder, name } of packages) {
     const rewrite = (file: string, change: (text: string) => string) => {

@@ -1,10 +1,10 @@
 /**
  * Ends a test run with the CPU seconds of its most expensive files and one plain line, `N passed, N failed, N skipped`,
- * after everything else that is printed.
+ * after all other output.
  */
 import type { Reporter, SerializedError, TestModule } from "vitest/node"
 
-/** How many files the list of CPU seconds has. */
+/** The number of files in the list of CPU seconds. */
 const shown = 10
 
 export default class PlainSummary implements Reporter {

@@ -1,6 +1,6 @@
 /**
- * The product with one redaction less: each mutant is a change of one source file. One whose change does not apply any
- * more is no mutant, and counts as a survivor.
+ * Mutants: the product with one redaction removed, each by a change of one source file. A mutant whose change no longer
+ * applies counts as a survivor.
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -40,14 +40,14 @@ const withoutEachLine = (
       ? [{
         name: `${table} without ${line.trim().replace(/,$/, "")}`,
         file,
-        // What stands last has no comma, which an array may have as well.
+        // The last line has no comma, and a trailing comma is allowed in an array.
         change: () => lines.filter((_, other) => other !== index).join("\n")
       }]
       : []
   )
 }
 
-/** Every rule of the tables: read from the source, so that a new rule without a row of its own is found. */
+/** Every rule of the tables, read from the source, so that a new rule without its own test row is found. */
 const ofTables = (): ReadonlyArray<Mutant> => {
   const names = `${core}/Redaction/Names.ts`
   const shapes = `${core}/Redaction/Shapes.ts`
@@ -133,7 +133,7 @@ const ofRules: ReadonlyArray<Mutant> = [
   ),
   change(
     redaction,
-    "headers: what is shown is not looked at",
+    "headers: shown values are not redacted as text",
     "? Shapes.hideDefinite(value)\n    : redacted",
     "? value\n    : redacted"
   ),
@@ -188,7 +188,7 @@ const ofRules: ReadonlyArray<Mutant> = [
   ),
   change(
     redaction,
-    "JSON: what is below a secret's name is shown",
+    "JSON: values below a secret's name are shown",
     "|| Names.kindOf(name, parent) === \"Secret\") return redacted",
     ") return redacted"
   ),
@@ -228,7 +228,7 @@ const httpUrl = `${core}/transport/HttpUrl.ts`
 const recorder = `${core}/testing/Recorder.ts`
 const exchanges = `${core}/testing/Recorder/Exchanges.ts`
 
-/** The places of the product where a secret is kept from an output, and where nothing is said that could hold one. */
+/** The places in the product that keep a secret out of an output, or that leave out text that could hold one. */
 const ofCalls: ReadonlyArray<Mutant> = [
   change(
     `${core}/credentials/Credential.ts`,
@@ -460,29 +460,29 @@ const ofSearch: ReadonlyArray<Mutant> = [
 
 const app = "apps/demo-server/src"
 
-/** What the demo server keeps from its logs, its pages, its spans and its end. */
+/** The redactions of the demo server's logs, pages, spans and crash output. */
 const ofServer: ReadonlyArray<Mutant> = [
   change(
     `${app}/Logs.ts`,
-    "server: a log says what it is given",
+    "server: logs are printed without redaction",
     "Logger.map(Logger.formatLogFmt, printed)",
     "Logger.formatLogFmt"
   ),
   change(
     `${app}/RedactedOutput.ts`,
-    "server: what is printed has no names and shapes",
+    "server: printed text is not redacted by name and shape",
     "shown = Redaction.text(shown)",
     ""
   ),
   change(
     `${app}/RedactedOutput.ts`,
-    "server: what is printed may be the environment's",
+    "server: printed text keeps secrets of the environment",
     "Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))",
     ""
   ),
   change(
     `${app}/RedactedOutput.ts`,
-    "server: what is printed is not searched",
+    "server: printed text is not searched",
     "Redaction.survives(shown, known) === undefined ? shown",
     "known.size >= 0 ? shown"
   ),
@@ -556,13 +556,13 @@ const ofServer: ReadonlyArray<Mutant> = [
   ),
   change(
     `${app}/Control.ts`,
-    "server: the control repeats what was asked for",
+    "server: the control API repeats the requested name",
     "`No such simulator; there are",
     "`No simulator of ${vendor}; there are"
   ),
   change(
     `${app}/Failures.ts`,
-    "server: what has failed is answered as it is",
+    "server: a failure is sent without redaction",
     "respond(500, Problem.internal))",
     "respond(500, String(cause)))"
   )

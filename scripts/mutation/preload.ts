@@ -1,4 +1,4 @@
-/** Loaded into a process before anything else: what it runs is the product with the change of `BREAKWATER_MUTANT`. */
+/** Loaded into a process before any other module, to run the product with the change of `BREAKWATER_MUTANT`. */
 import { registerHooks } from "node:module"
 import { pathToFileURL } from "node:url"
 import { mutants, read, root } from "./mutants.ts"

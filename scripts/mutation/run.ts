@@ -1,6 +1,6 @@
 /**
- * Shows that the leak test fails when any one redaction is removed, and only then: `node scripts/mutation/run.ts`,
- * with words for those mutants alone whose names hold them. Fails when a mutant survives or does not apply any more.
+ * Shows that the leak test fails when any one redaction is removed, and only then: `node scripts/mutation/run.ts`. Words
+ * after it select the mutants with these words in their names. Fails when a mutant survives or no longer applies.
  */
 import { spawn } from "node:child_process"
 import { availableParallelism } from "node:os"

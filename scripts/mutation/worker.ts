@@ -1,6 +1,6 @@
 /**
- * Runs the leak test once for every mutant of its share, in one process: each gets its own copy of every module of this
- * repository, the packages they come from are shared. Prints one line of JSON a mutant. Run by Node itself, not by vitest.
+ * Runs the leak test once for every mutant of its share, in one process. Each mutant gets its own copy of every module of
+ * this repository; installed packages are shared. Prints one line of JSON per mutant. Node runs it directly, without vitest.
  */
 import { Effect } from "effect"
 import { registerHooks } from "node:module"
@@ -11,12 +11,12 @@ import { type Mutant, mutants, read, root } from "./mutants.ts"
 export interface Verdict {
   /** `null` is the product as it is. */
   readonly name: string | null
-  /** What the leak test has found, up to three; nothing when the change does not apply any more. */
+  /** Up to three findings of the leak test; none when the change no longer applies. */
   readonly found: ReadonlyArray<string>
   readonly problem?: string | undefined
 }
 
-/** The mutants under way, by the number that the URLs of their modules carry. */
+/** The running mutants, by the number in the URLs of their modules. */
 const underWay = new Map<string, Mutant>()
 
 const home = pathToFileURL(root).href
@@ -42,14 +42,14 @@ registerHooks({
 const inProcess: ReadonlyArray<Probe> = ["rules", "start", "recordings", "wire"]
 const inProcesses: ReadonlyArray<Probe> = ["demo", "crash"]
 
-/** The probes that can see a change: those of the server run the server alone. */
+/** The probes that can see a change: for a change of the server, only those that run it. */
 const probesFor = (mutant: Mutant | undefined): ReadonlyArray<Probe> =>
   mutant?.file.startsWith("apps/") === true ? inProcesses : [...inProcess, ...inProcesses]
 
 const judge = async (mutant: Mutant | undefined, index: number): Promise<Verdict> => {
   const name = mutant?.name ?? null
   if (mutant !== undefined && mutant.change(read(mutant.file)) === undefined) {
-    return { name, found: [], problem: "it does not apply any more" }
+    return { name, found: [], problem: "the change no longer applies" }
   }
   if (mutant !== undefined) {
     underWay.set(String(index), mutant)
@@ -59,12 +59,12 @@ const judge = async (mutant: Mutant | undefined, index: number): Promise<Verdict
     const { probes } = await import(`../../test/leaks/Probes.ts?mutant=${index}`) as { readonly probes: Probes }
     for (const probe of probesFor(mutant)) {
       const found = await Effect.runPromise(probes[probe])
-      // The first leak will do.
+      // The first leak is enough.
       if (found.length > 0) return { name, found: found.slice(0, 3) }
     }
     return { name, found: [] }
   } catch (error) {
-    // A product that does not even run has not been shown to leak.
+    // A product that does not run has shown no leak.
     return { name, found: [], problem: String(error) }
   } finally {
     underWay.delete(String(index))

@@ -27,7 +27,7 @@ describe("Plot", () => {
     assert.strictEqual(path, "M0 108M792 108")
   })
 
-  it("puts a decade of a logarithmic axis where the others are, and what is below it on its edge", () => {
+  it("spaces the decades of a logarithmic axis evenly, and puts values below it on its edge", () => {
     const svg = draw({
       panels: [{
         ...panel,

@@ -20,7 +20,7 @@ interface Series {
 }
 
 interface Axis {
-  /** What it is, with its unit. */
+  /** The quantity, with its unit. */
   readonly label: string
   /** @default "linear" */
   readonly scale?: "linear" | "log" | undefined
@@ -28,7 +28,7 @@ interface Axis {
   readonly from?: number | undefined
   /** @default the largest value */
   readonly to?: number | undefined
-  /** Where the grid is. @default about five round numbers */
+  /** Positions of the grid lines. @default about five round numbers */
   readonly ticks?: ReadonlyArray<number> | undefined
   /** @default at most three figures */
   readonly format?: ((value: number) => string) | undefined
@@ -49,7 +49,7 @@ export interface Figure {
   readonly panels: ReadonlyArray<Panel>
   /** Panels in a row. @default 2 */
   readonly columns?: number | undefined
-  /** The look of a series by its name; the first look is for whom the picture is about. */
+  /** The style of a series by its name; the first style is for the subject of the picture. */
   readonly styles: Readonly<Record<string, Style>>
 }
 
@@ -218,7 +218,7 @@ const scaleOf = (axis: Axis, values: ReadonlyArray<number>, low: number, high: n
   const project = isLog ? Math.log10 : (value: number) => value
   const [start, end] = [project(from), project(to)]
   return {
-    // What is outside of a logarithmic scale, 0 above all, lies on its edge.
+    // Values outside of a logarithmic scale, above all 0, are drawn on its edge.
     at: (value) => low + (high - low) * (project(isLog ? Math.max(value, from) : value) - start) / (end - start),
     ticks: axis.ticks ?? (isLog ? decades(from, to) : rounds(from, to)),
     format: axis.format ?? figures

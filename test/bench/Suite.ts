@@ -1,13 +1,13 @@
 /**
- * What the bench measures, in one vocabulary for all suites. A suite runs in a process of its own, so that no suite
- * warms or clutters another; what it compares is compared inside that one process.
+ * Vocabulary of the bench, the same for all suites. A suite runs in its own process, so that no suite warms or clutters
+ * another. All its comparisons are made inside that process.
  */
 
 /** One comparison. Lower is better on both sides, so that a bar is always the largest ratio that holds. */
 export interface Row {
-  /** What is compared, without the peer's name when the peer is a plain baseline; unique in its suite. */
+  /** The name of the comparison, without the peer's name when the peer is a plain baseline; unique in its suite. */
   readonly name: string
-  /** What is counted per operation: "ns CPU", "ms", "bytes", "calls". */
+  /** The unit per operation: "ns CPU", "ms", "bytes", "calls". */
   readonly unit: string
   readonly ours: number
   readonly peer: number
@@ -15,7 +15,7 @@ export interface Row {
   readonly ratio: number
   /** The middle half of the rounds' ratios, where there are rounds. */
   readonly spread?: readonly [low: number, high: number] | undefined
-  /** The largest ratio allowed; "10 times cheaper" is 0.1. Absent where nothing is promised. */
+  /** The largest ratio allowed; "10 times cheaper" is 0.1. Absent for a comparison without a bar. */
   readonly bar?: number | undefined
 }
 
@@ -35,7 +35,7 @@ export interface Findings {
 
 export interface Suite {
   readonly title: string
-  /** Which question the suite answers, and how it is measured: two or three sentences of markdown. */
+  /** The suite's question and its method: two or three sentences of markdown. */
   readonly about: string
   /**
    * In how many processes it runs, one after the other; of each row the middle one is told. For comparisons that come down

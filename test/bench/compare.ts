@@ -1,12 +1,12 @@
 /**
  * Times contenders against each other in one process: rounds are interleaved and their order is reversed every other
- * round, so that drift of the machine meets everybody; ratios are taken within a round, and their median is told.
+ * round, so that drift of the machine affects all alike. Ratios are taken within a round, and their median is reported.
  */
 import type { Row } from "./Suite.ts"
 
 export interface Contender {
   readonly name: string
-  /** Does the work so many times, one after the other or as many at once as the contender says. */
+  /** Does the work a number of times, one after the other or concurrently, as the contender is built. */
   readonly run: (times: number) => Promise<void> | void
 }
 
@@ -58,7 +58,7 @@ const calibrate = async (contender: Contender, batchMillis: number): Promise<num
   let times = 16
   let warmMillis = 0
   let perMilli = 0
-  /** Batches in a row that were long enough. One that was stalled says nothing of how long the others are. */
+  /** Consecutive batches that were long enough. A stalled one does not show the length of the others. */
   let inARow = 0
   while (warmMillis < 10 * batchMillis || inARow < 3) {
     const before = performance.now()

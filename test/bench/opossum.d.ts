@@ -1,5 +1,5 @@
 declare module "opossum" {
-  /** What the bench uses of it. */
+  /** The part of opossum that the bench uses. */
   export default class CircuitBreaker<Arguments extends ReadonlyArray<unknown>, Answer> {
     constructor(call: (...given: Arguments) => Promise<Answer>, options: {
       readonly timeout: number

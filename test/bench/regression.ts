@@ -1,7 +1,7 @@
 /**
- * `npm run check` runs this: the ratios that matter most, each with a band as wide as a busy machine needs. It notices what
- * makes a call twice as dear, not what makes it a tenth dearer; that is what `npm run bench` is for. Where the machine does
- * not measure itself twice alike, it says so and finds nothing.
+ * Regression check of `npm run check`: the most important ratios, each with a band wide enough for a busy machine. It detects
+ * a call that costs twice as much, not one that costs a tenth more; `npm run bench` does that. On a machine too busy to
+ * measure, it says so and reports no regression.
  */
 import * as Effect from "effect/Effect"
 import { compare, quantile, rowOf } from "./compare.ts"

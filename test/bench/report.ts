@@ -1,10 +1,10 @@
-/** How what was measured is told: a table, a JSON file, and the page `docs/benchmarks.md` with its pictures. */
+/** Report of the measurements: a table, a JSON file, and the page `docs/benchmarks.md` with its pictures. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, totalmem } from "node:os"
 import type { Ran } from "./main.ts"
 import { holds, type Row } from "./Suite.ts"
 
-/** From this ratio on, lower ones being what a second run may turn round (ours). */
+/** The smallest ratio that is listed; a second run may reverse a lower one. Our own judgement. */
 const ahead = 1.05
 
 export const tableOf = (rows: ReadonlyArray<Row>): string =>
@@ -64,7 +64,7 @@ export const writePage = (all: ReadonlyArray<Ran>): void => {
   writeFileSync(new URL("benchmarks.md", docs), `${page.join("\n")}\n`)
 }
 
-/** The bars, and where somebody else does better, before all the rest. */
+/** The bars, and the rows in which a peer is ahead, before all other tables. */
 const summary = (all: ReadonlyArray<Ran>): ReadonlyArray<string> => {
   const rows = all.flatMap(({ findings, name }) =>
     findings.rows.map((row) => ({ ...row, name: `${name}: ${row.name}` }))
@@ -74,9 +74,9 @@ const summary = (all: ReadonlyArray<Ran>): ReadonlyArray<string> => {
     "",
     tableOf(rows.filter(({ bar }) => bar !== undefined)),
     "",
-    "## Where somebody else is ahead",
+    "## Rows in which an alternative is ahead",
     "",
-    "Of everything that was compared; what is bare, raw or nothing at all is among them, and so is what leaves out half of the work.",
+    "All comparisons are considered, including those with a bare effect, with raw undici, and with libraries that do half of the work.",
     "",
     ...rows.filter(({ bar, ratio }) => bar === undefined && ratio > ahead).map(({ name, ratio }) =>
       `- ${name}: ${amount(ratio)}`
@@ -85,9 +85,9 @@ const summary = (all: ReadonlyArray<Ran>): ReadonlyArray<string> => {
 }
 
 const introduction = (): ReadonlyArray<string> => [
-  "Written by `npm run bench`; nothing on this page is typed by hand. Ratios are ours divided by the peer's, taken within",
-  "one process and one round (the middle half of the rounds in brackets); less than 1 means that we are ahead. CPU is that",
-  "of the main thread. Figures are medians, and absolute ones say more about the machine than about the code.",
+  "`npm run bench` writes this page. A ratio is our figure divided by the peer's, within one process and one round (the middle",
+  "half of the rounds in brackets). Below 1 we are ahead. CPU is that of the main thread. Figures are medians. Absolute",
+  "figures describe the machine more than the code.",
   "",
   `Machine: ${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, ${
     Math.round(totalmem() / 2 ** 30)

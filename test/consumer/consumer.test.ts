@@ -40,7 +40,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
   }
   const count = () => readFileSync(join(project.directory, "entries.ts"), "utf8").match(/^import/gm)!.length
 
-  it("gets what a user of one vendor needs, and no more", () => {
+  it("installs the packages that a user of one vendor needs, and no others", () => {
     assert.deepStrictEqual(Project.installedIn(project.directory), [
       "@breakwater/cli",
       "@breakwater/core",
@@ -90,7 +90,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
     "install the package world-countries"
   ]
 
-  it("is told which package to install, where it uses a part that needs one", async () => {
+  it("gets the name of the package to install, when it uses a part that needs one", async () => {
     await prints("out/optional.js", ...absent)
   })
 

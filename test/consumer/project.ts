@@ -1,4 +1,4 @@
-/** A project outside the repository that installs the packed tarballs with npm, and the tools that are tried on it. */
+/** A project outside the repository that installs the packed tarballs with npm, and the tools that the test runs on it. */
 import { execFile } from "node:child_process"
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

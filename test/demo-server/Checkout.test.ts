@@ -24,7 +24,7 @@ interface Page {
   readonly shipping: Part
 }
 
-// Nothing is remembered, so that each page asks again.
+// The cache is off, so that each page calls its vendors again.
 class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Server") {
   static readonly layer = Layer.effect(Server, DemoServer.start({ RATES_FRESH: "0", COUNTRIES_FRESH: "0" }))
 }
@@ -61,7 +61,7 @@ const statuses = ({ country, rate, shipping }: Page) => [country.status, rate.st
 const allPresent = ["present", "present", "present"]
 const allButRate = ["present", "gap", "present"]
 
-/** Where a part comes from, and why it warns. */
+/** The source of a part, and the reason of its warning. */
 const originOf = ({ provenance }: Part) => {
   assert.strictEqual(provenance?.warning === undefined, provenance?.because === undefined)
   return [provenance?.kind, provenance?.source, provenance?.because]
@@ -70,7 +70,7 @@ const fallback = (source: string) => ["Fallback", source, "ConnectFailed"]
 const fresh = (source: string) => ["Fresh", source, undefined]
 
 layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the checkout page", (it) => {
-  it.effect("shows the country, the rate of its currency, and what shipping would take", () =>
+  it.effect("shows the country, the rate of its currency, and a shipping estimate", () =>
     Effect.gen(function*() {
       const { country, rate, shipping } = yield* page("country=US")
       assert.deepInclude(country, { status: "present", name: "United States" })
@@ -101,7 +101,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the c
       }).pipe(without([vendor])))
   }
 
-  it.effect("is whole without any vendor of countries, by what the server brought along", () =>
+  it.effect("is whole without any vendor of countries, from bundled data", () =>
     Effect.gen(function*() {
       const whole = yield* page("country=US")
       assert.deepStrictEqual(statuses(whole), allPresent)
@@ -109,7 +109,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the c
       assert.deepStrictEqual(originOf(whole.shipping), fallback("world-countries"))
     }).pipe(without(countryVendors)))
 
-  it.effect("has a gap that says why, and all the rest, without any vendor of rates", () =>
+  it.effect("has one gap with a reason, and all other parts, without any vendor of rates", () =>
     Effect.gen(function*() {
       const rest = yield* page("country=US")
       assert.deepStrictEqual(statuses(rest), allButRate)
@@ -127,7 +127,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the c
       const rest = yield* page("country=US")
       assert.deepStrictEqual(statuses(rest), allButRate)
       assert.deepInclude(rest.country, { name: "United States" })
-      // Nobody needs to be asked for it.
+      // This part needs no vendor.
       const home = yield* page("country=DE")
       assert.deepInclude(home.rate, {
         status: "present",
@@ -136,14 +136,14 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the c
       })
     }).pipe(without(vendors)))
 
-  it.effect("says so where nothing is paid with, and nothing sent to", () =>
+  it.effect("reports a country without a currency, and one that we do not ship to", () =>
     Effect.gen(function*() {
       const { rate, shipping } = yield* page("country=AQ")
       assert.strictEqual(rate.reason, "NoCurrency")
       assert.strictEqual(shipping.reason, "NotShipped")
     }))
 
-  it.effect("is none of a country that is not there, and refuses what it cannot read", () =>
+  it.effect("answers 404 for an unknown country, and 400 for an invalid request", () =>
     Effect.gen(function*() {
       const { url } = yield* Server
       const ask = (query: string) => request("GET", `${url}/checkout-context?${query}`)
@@ -157,7 +157,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the c
 })
 
 describe("the checkout page of a server", () => {
-  it.live("that remembers is whole without any vendor at all, and says how old it is", () =>
+  it.live("with a cache is whole without any vendor at all, and states its age", () =>
     Effect.gen(function*() {
       const server = yield* DemoServer.start({ RATES_FRESH: "1 second", COUNTRIES_FRESH: "1 second" })
       const ask = pageOf(server, "country=US")
@@ -175,7 +175,7 @@ describe("the checkout page of a server", () => {
         assert.deepStrictEqual<object>(rest, {
           kind: "Stale",
           source,
-          warning: "Past its time: there is nothing newer for now"
+          warning: "Stale: no newer value is available right now"
         })
         assert.isAtLeast(age!, 1)
         assert.include(["ConnectFailed", "CircuitOpen"], because)
@@ -184,7 +184,7 @@ describe("the checkout page of a server", () => {
     }), 30_000)
 
   it.live(
-    "whose vendors are all slow comes in the time that its caller gives it, and without that in five seconds",
+    "with slow vendors answers within the caller's time, or else within five seconds",
     () =>
       Effect.gen(function*() {
         const server = yield* DemoServer.start({ RATES_FRESH: "0", COUNTRIES_FRESH: "0" })
@@ -197,7 +197,7 @@ describe("the checkout page of a server", () => {
           assert.deepStrictEqual(statuses(rest), allButRate)
           assert.deepStrictEqual(originOf(rest.country), ["Fallback", "world-countries", "DeadlineExceeded"])
           assert.include(["DeadlineExceeded", "Timeout"], rest.rate.reason)
-          // It was waited for, and no longer.
+          // It waited for the whole time, and no longer.
           assert.isAtLeast(took, atLeast)
           assert.isAtMost(took, atMost)
         }

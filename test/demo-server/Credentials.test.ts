@@ -16,7 +16,7 @@ import { request } from "../processes/DemoServer.ts"
 
 const order = { amount: 1999, currency: "EUR", paymentMethod: "pm_card_visa", reference: "order-1" }
 
-/** A Stripe that takes any key, and keeps what it was given: in front of the simulated one. */
+/** A proxy in front of the simulated Stripe that accepts any key and records it. */
 const gatekeeper = Effect.gen(function*() {
   const { baseUrl } = yield* StripeSimulator.serve()
   const keys = new Set<string>()
@@ -39,7 +39,7 @@ const gatekeeper = Effect.gen(function*() {
   return { baseUrl: `http://127.0.0.1:${port}`, keys }
 })
 
-/** What the environment says, and whether a key is the one that is meant by it. */
+/** The environment of a source, and a check that a key comes from it. */
 interface Source {
   readonly env: Record<string, string>
   readonly isMeant: (key: string) => Effect.Effect<boolean>
@@ -152,7 +152,7 @@ describe("the demo server's credentials, by configuration alone", { timeout: 60_
       assert.deepStrictEqual([...stripe.keys], [first, second])
     }).pipe(Effect.scoped))
 
-  it.live("keep it from starting when they are mistaken, and it says why, without a secret", () =>
+  it.live("stop the start when they are invalid, with a reason and without a secret", () =>
     Effect.gen(function*() {
       const marked = randomUUID()
       const rows: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [

@@ -27,7 +27,7 @@ interface Traces {
   }>
 }
 
-/** What was exported of the capability's calls: their attributes, and whether they failed. */
+/** Exported spans of the capability's calls: their attributes, and whether they failed. */
 const capabilitySpans = (bodies: ReadonlyArray<string>): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   bodies
     .flatMap((body) => (JSON.parse(body) as Traces).resourceSpans)
@@ -39,7 +39,7 @@ const capabilitySpans = (bodies: ReadonlyArray<string>): ReadonlyArray<Readonly<
       failed: status.code === 2
     }))
 
-/** Asks until an answer is the one that is waited for, with a limit; all that came on the way. */
+/** Repeats a request until the expected answer comes, with a limit. Returns all answers. */
 const until = (url: string, isIt: (reply: Reply) => boolean): Effect.Effect<ReadonlyArray<Reply>> =>
   Effect.suspend(() => {
     const seen: Array<Reply> = []
@@ -51,7 +51,7 @@ const until = (url: string, isIt: (reply: Reply) => boolean): Effect.Effect<Read
       Effect.repeat({ until: isIt }),
       Effect.timeoutOrElse({
         duration: "20 seconds",
-        orElse: () => Effect.sync(() => assert.fail(`it did not come to it: ${seen.at(-1)?.text}`))
+        orElse: () => Effect.sync(() => assert.fail(`the expected answer did not come: ${seen.at(-1)?.text}`))
       }),
       Effect.as(seen)
     )
@@ -95,7 +95,7 @@ describe("the demo server with dead vendors", () => {
           assert.deepStrictEqual(rest, {
             kind: "Stale",
             source: "frankfurter",
-            warning: "Past its time: there is nothing newer for now"
+            warning: "Stale: no newer value is available right now"
           })
           assert.isAtMost(age!, 5)
           assert.include(["ConnectFailed", "CircuitOpen", "Slow"], because)
@@ -104,7 +104,7 @@ describe("the demo server with dead vendors", () => {
         assert.strictEqual(fallback.status, 200)
         assert.deepInclude(provenanceOf(fallback), {
           source: "open-exchange-rates",
-          warning: "Not from the usual source, which cannot answer for now"
+          warning: "From another source: the usual one is unavailable right now"
         })
         assert.include(["ConnectFailed", "CircuitOpen"], provenanceOf(fallback)!.because)
         assert.closeTo((fallback.json as { readonly rate: number }).rate, 1.084, 1e-4)
@@ -157,7 +157,7 @@ describe("the demo server with dead vendors", () => {
   )
 
   it.live(
-    "has countries, by the next vendor when one is dead, and in the end by what it brought along",
+    "has countries from the next vendor when one is down, and at last from bundled data",
     () =>
       Effect.gen(function*() {
         const server = yield* DemoServer.start()
@@ -184,7 +184,7 @@ describe("the demo server with dead vendors", () => {
           provenance: {
             kind: "Fallback",
             source: "country-state-city",
-            warning: "Not from the usual source, which cannot answer for now",
+            warning: "From another source: the usual one is unavailable right now",
             because: "ConnectFailed"
           }
         })
@@ -202,7 +202,7 @@ describe("the demo server with dead vendors", () => {
     40_000
   )
 
-  it.live("keeps countries in their time for as long as the environment says", () =>
+  it.live("keeps countries fresh for the time in the environment", () =>
     Effect.gen(function*() {
       const server = yield* DemoServer.start({ COUNTRIES_FRESH: "1 second" })
       yield* until(`${server.url}/countries/DE`, isKind("Cached"))
@@ -212,7 +212,7 @@ describe("the demo server with dead vendors", () => {
     }).pipe(Effect.scoped), 40_000)
 
   it.live(
-    "asks the second vendor that the environment names, with the key it gives, only when it is needed",
+    "calls the second vendor of the environment, with its key, only when it is needed",
     () =>
       Effect.gen(function*() {
         const appId = randomUUID().replaceAll("-", "")
@@ -248,7 +248,7 @@ describe("the demo server with dead vendors", () => {
           assert.strictEqual(provenanceOf(yield* request("GET", `${strict.url}${path}`))!.kind, "Cached")
           assert.strictEqual(provenanceOf(yield* request("GET", `${forgetful.url}${path}`))!.kind, "Fresh")
         }
-        // Who remembers nothing still has somebody else to ask.
+        // Without a cache there is still the second vendor.
         yield* refuse(forgetful, "frankfurter")
         assert.deepInclude(provenanceOf(yield* request("GET", `${forgetful.url}/rates/EUR/USD`)), {
           kind: "Fallback",
@@ -259,7 +259,7 @@ describe("the demo server with dead vendors", () => {
     40_000
   )
 
-  it.live("does not start when a time cannot be read, and says which", () =>
+  it.live("does not start with an invalid duration, and names its variable", () =>
     Effect.gen(function*() {
       const rows = [["RATES_FRESH", "five minutes"], ["RATES_STALE", "-1 day"], [
         "COUNTRIES_FRESH",

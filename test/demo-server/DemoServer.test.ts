@@ -35,7 +35,7 @@ const baseUrlOf = (vendor: string) =>
         (json as ReadonlyArray<{ vendor: string; baseUrl: string }>).find((s) => s.vendor === vendor)!.baseUrl
     ))
 
-/** The charges in the simulated Stripe's books, by what our caller knew them by. */
+/** The charges in the simulated Stripe's books, by the caller's reference. */
 const chargesFor = (reference: string) =>
   Effect.gen(function*() {
     const key = ["sk", "test", "books"].join("_")
@@ -66,7 +66,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       assert.match(asOf, /^\d{4}-\d{2}-\d{2}$/)
     }))
 
-  it.effect("takes no longer than its caller waits", () =>
+  it.effect("answers within the time that its caller waits", () =>
     Effect.gen(function*() {
       const { url } = yield* Server
       const within = (timeout: string) =>
@@ -101,7 +101,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       assert.strictEqual((yield* post(`/payments/${id}/refunds`)).status, 409)
     }))
 
-  it.effect("holds money, captures it, and lets it go", () =>
+  it.effect("holds money, captures it, and releases it", () =>
     Effect.gen(function*() {
       const held = (yield* post("/payments", { ...order, capture: "Manual" })).json as { readonly id: string }
       assert.deepInclude(held as unknown, { status: "authorized" })
@@ -124,7 +124,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       assert.strictEqual((yield* post("/payments", order, { "idempotency-key": "ä".repeat(2) })).status, 400)
     }))
 
-  it.effect("answers a declined card with 402 and a reason of ours", () =>
+  it.effect("answers a declined card with 402 and one of our reasons", () =>
     Effect.gen(function*() {
       const declined = yield* post("/payments", { ...order, paymentMethod: "pm_card_chargeDeclined" })
       assert.strictEqual(declined.status, 402)
@@ -137,7 +137,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       assert.deepInclude(short.json, { reason: "insufficient_funds" })
     }))
 
-  it.effect("names the field that is wrong, and never repeats what was in it", () =>
+  it.effect("names the invalid field, and never repeats its value", () =>
     Effect.gen(function*() {
       const marked = "marked-value"
       const cases: ReadonlyArray<readonly [unknown, string]> = [
@@ -163,7 +163,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       assert.deepInclude((yield* get("/countries/de")).json, { error: "INVALID_REQUEST", field: "iso2" })
     }))
 
-  it.effect("answers what it does not know in the same plain way", () =>
+  it.effect("answers unknown resources in the same format", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual((yield* get("/nothing/here")).json, { error: "NOT_FOUND", message: "No such page" })
       assert.strictEqual((yield* get("/rates/EUR/XXX")).status, 404)
@@ -190,7 +190,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
     }))
 
   it.effect(
-    "says that the outcome is unknown when every answer is lost, and settles it under the same key",
+    "reports an unknown outcome when every response is lost, and settles it under the same key",
     () =>
       Effect.gen(function*() {
         const headers = { "idempotency-key": "lost-and-found" }
@@ -209,7 +209,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
     40_000
   )
 
-  it.effect("controls its simulators: faults, journal, refusals that say what there is", () =>
+  it.effect("controls its simulators: faults, journal, errors that list the simulators", () =>
     Effect.gen(function*() {
       const { control } = yield* Server
       yield* request("DELETE", `${control}/_journal/frankfurter`)
@@ -249,7 +249,7 @@ layer(Server.layer, { timeout: "30 seconds", excludeTestServices: true })("the d
       ) {
         assert.match(text, new RegExp(`^${name}\\{`, "m"))
       }
-      // https://prometheus.io/docs/practices/naming: a counter says that it is one.
+      // https://prometheus.io/docs/practices/naming: the name of a counter ends in _total.
       const counters = Array.from(text.matchAll(/^# TYPE (breakwater_\S+) counter$/gm), ([, name]) => name!)
       assert.isAbove(counters.length, 8)
       assert.deepStrictEqual(counters.filter((name) => !name.endsWith("_total")), [])
@@ -276,7 +276,7 @@ const vendorsOfRates = ["frankfurter", "open-exchange-rates"]
 
 const currencies = ["AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "EUR", "GBP", "HUF", "INR", "JPY", "MXN", "SEK", "USD"]
 
-/** Pairs that both simulators know: what one caller asks for is not what the cache has for another. */
+/** Pairs that both simulators know, a different one per caller, so that the cache has none of them. */
 const pairs = currencies.flatMap((base) =>
   currencies.filter((quote) => quote !== base).map((quote) => `/rates/${base}/${quote}`)
 )
@@ -297,7 +297,7 @@ describe("the demo server with vendors that misbehave", () => {
     [{ kind: "status", status: 429, headers: { "retry-after": "30" } }, 503, "SERVICE_UNAVAILABLE"]
   ]
 
-  it.live("gives a plain error of ours within its time, for every fault", () =>
+  it.live("gives one of our own errors within the deadline, for every fault", () =>
     Effect.gen(function*() {
       // One server a fault, so that no breaker of one row is open in the next.
       const rows = yield* Effect.forEach(faults, ([fault, status, error]) =>
@@ -327,7 +327,7 @@ describe("the demo server with vendors that misbehave", () => {
     "asks a dead vendor at most 1.1 times per call, answers 503 at once, and recovers gently by itself",
     () =>
       Effect.gen(function*() {
-        // A real server that can be counted from outside: what is refused here leaves no journal.
+        // A real server counts the connections, because a refused one leaves no entry in the journal.
         const { control, url } = yield* DemoServer.start()
         for (const vendor of vendorsOfRates) {
           yield* request("PUT", `${control}/_faults/${vendor}`, { body: { kind: "refuse" } })
@@ -380,7 +380,7 @@ describe("the demo server with vendors that misbehave", () => {
   )
 })
 
-/** Attempts that found nobody, by vendor, from the server's own metrics. */
+/** Attempts that found no server, by vendor, from the demo server's own metrics. */
 const connectionAttempts = (metrics: string): ReadonlyMap<string, number> =>
   new Map(
     Array.from(
@@ -393,7 +393,7 @@ const connectionAttempts = (metrics: string): ReadonlyMap<string, number> =>
 
 describe("the demo server as a process", () => {
   it.live(
-    "finishes what is in flight when told to stop, refuses what is new, and exits with 0",
+    "finishes requests in flight on a signal to stop, refuses new ones, and exits with 0",
     () =>
       Effect.gen(function*() {
         const server = yield* DemoServer.start()
@@ -417,7 +417,7 @@ describe("the demo server as a process", () => {
     40_000
   )
 
-  it.live("talks to the vendor that the environment names, with the key it gives", () =>
+  it.live("calls the vendor of the environment, with its key", () =>
     Effect.gen(function*() {
       const vendor = yield* ScriptedServer.serve(() =>
         ScriptedServer.json({ date: "2026-11-20", base: "EUR", quote: "USD", rate: 2 })

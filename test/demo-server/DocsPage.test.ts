@@ -4,44 +4,48 @@ import { spawnSync } from "node:child_process"
 import { chromium } from "playwright-core"
 import * as DemoServer from "../processes/DemoServer.ts"
 
-/** Where Debian and its kin put it; `CHROMIUM` says otherwise. */
+/** Chromium's path on Debian and its derivatives; `CHROMIUM` overrides it. */
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium"
 const isInstalled = spawnSync(executable, ["--version"]).status === 0
 if (!isInstalled) console.log("skipped: chromium not found")
 
 describe("the reference page", () => {
-  it.live.skipIf(!isInstalled)("shows the operations, and asks nothing of anybody else", () =>
-    Effect.gen(function*() {
-      const { url } = yield* DemoServer.start()
-      const browser = yield* Effect.acquireRelease(
-        Effect.promise(() =>
-          chromium.launch({
-            executablePath: executable,
-            args: [
-              "--no-sandbox",
-              "--disable-gpu",
-              "--disable-quic",
-              "--no-first-run",
-              "--disable-background-networking",
-              "--disable-component-update",
-              "--disable-sync"
-            ]
-          })
-        ),
-        (browser) => Effect.promise(() => browser.close())
-      )
-      const asked: Array<string> = []
-      yield* Effect.promise(async () => {
-        const page = await browser.newPage()
-        page.on("request", (request) => asked.push(request.url()))
-        await page.goto(`${url}/docs`, { waitUntil: "networkidle" })
-        await page.getByText("/rates/{base}/{quote}").first().waitFor({ timeout: 20_000 })
-        await page.getByText("/payments/{id}/refunds").first().waitFor({ timeout: 20_000 })
-      })
-      assert.isAbove(asked.length, 0)
-      assert.deepStrictEqual(
-        asked.filter((request) => !request.startsWith(url) && !/^(?:data|blob):/.test(request)),
-        []
-      )
-    }).pipe(Effect.scoped), 60_000)
+  it.live.skipIf(!isInstalled)(
+    "shows the operations, and loads nothing from other servers",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* DemoServer.start()
+        const browser = yield* Effect.acquireRelease(
+          Effect.promise(() =>
+            chromium.launch({
+              executablePath: executable,
+              args: [
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync"
+              ]
+            })
+          ),
+          (browser) => Effect.promise(() => browser.close())
+        )
+        const asked: Array<string> = []
+        yield* Effect.promise(async () => {
+          const page = await browser.newPage()
+          page.on("request", (request) => asked.push(request.url()))
+          await page.goto(`${url}/docs`, { waitUntil: "networkidle" })
+          await page.getByText("/rates/{base}/{quote}").first().waitFor({ timeout: 20_000 })
+          await page.getByText("/payments/{id}/refunds").first().waitFor({ timeout: 20_000 })
+        })
+        assert.isAbove(asked.length, 0)
+        assert.deepStrictEqual(
+          asked.filter((request) => !request.startsWith(url) && !/^(?:data|blob):/.test(request)),
+          []
+        )
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

@@ -38,9 +38,9 @@ const vendors = [
 const variable = (vendor: string, what: string) => `${vendor.toUpperCase().replaceAll("-", "_")}_${what}`
 
 describe("the environment", () => {
-  it.live("says where every vendor is, and with which key to ask it", () =>
+  it.live("sets the base URL and the key of every vendor", () =>
     Effect.gen(function*() {
-      // Nobody can answer, so that everybody is asked.
+      // No vendor can answer, so that all of them are called.
       const everybody = yield* ScriptedServer.serve(() => ({ status: 503 }))
       const environment: Record<string, string> = {}
       for (const { key, name } of vendors) {
@@ -67,7 +67,7 @@ describe("the environment", () => {
     }), 30_000)
 
   it.live(
-    "must have the key of a vendor whose address it says: nobody is asked with a simulated one",
+    "must have the key of a vendor whose base URL it sets: no simulated key is sent",
     () =>
       Effect.gen(function*() {
         const elsewhere = yield* ScriptedServer.serve(() => ({ status: 503 }))

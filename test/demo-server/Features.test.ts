@@ -18,7 +18,7 @@ const ready = ({ url }: DemoServer.DemoServer, name: string) =>
     return (json as { readonly features: ReadonlyArray<Feature> }).features.find(({ feature }) => feature === name)!
   })
 
-/** Asks for a rate until the feature is in a state, with a limit; the last answer. */
+/** Requests a rate until the feature is in a state, with a limit. Returns the last answer. */
 const askUntil = (server: DemoServer.DemoServer, state: string) =>
   Effect.gen(function*() {
     const reply = yield* request("GET", `${server.url}/rates/EUR/USD`)
@@ -71,7 +71,7 @@ describe("the demo server's features", () => {
     60_000
   )
 
-  it.live("are switched by hand, and say so, until the rule has them again", () =>
+  it.live("are switched by hand, and report it, until the rule applies again", () =>
     Effect.gen(function*() {
       const server = yield* DemoServer.start()
       const set = (mode: string, feature = "rates") =>

@@ -9,7 +9,7 @@ import * as RealRedis from "../processes/RealRedis.ts"
 const frankfurter = serve(({ url }) => json({ date: "2026-11-20", base: "EUR", quote: url.slice(-3), rate: 1.0842 }))
 
 describe("demo servers and a Redis", () => {
-  it.live("one starts and answers where the Redis named is not there, and prints no password", () =>
+  it.live("one starts and answers while its Redis is down, and prints no password", () =>
     Effect.gen(function*() {
       const password = `p@${randomUUID()}`
       const server = yield* DemoServer.start({
@@ -24,7 +24,7 @@ describe("demo servers and a Redis", () => {
       assert.strictEqual(yield* server.stop, 0)
     }))
 
-  it.live("one does not start with a REDIS_URL that names no Redis", () =>
+  it.live("one does not start with an invalid REDIS_URL", () =>
     Effect.gen(function*() {
       const { output } = yield* Effect.flip(DemoServer.start({ REDIS_URL: "https://redis.example.com" }))
       assert.include(output, "REDIS_URL")
@@ -32,7 +32,7 @@ describe("demo servers and a Redis", () => {
     }))
 
   describe.runIf(RealRedis.isInstalled)("that is real", () => {
-    it.live("what one has asked the other knows; and both answer when it is killed", () =>
+    it.live("share answers, and both answer when Redis is killed", () =>
       Effect.gen(function*() {
         const vendor = yield* frankfurter
         const redis = yield* RealRedis.start()

@@ -1,4 +1,4 @@
-/** Arbitrary settings of a breaker, small enough that scripts of some dozen calls reach all its states. */
+/** Arbitrary settings of a breaker, small enough that a script of a few dozen calls reaches all its states. */
 import { Schema } from "effect"
 
 export const intBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))

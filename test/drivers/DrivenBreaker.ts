@@ -1,4 +1,4 @@
-/** A breaker that a test drives by hand: what it admits, what it refuses, and how the calls it admitted end. */
+/** A breaker that a test drives by hand: admissions, refusals, and the outcomes of admitted calls. */
 import type { Permit, Refusal } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as Breaker from "@breakwater/core/policies/Breaker"
@@ -6,7 +6,7 @@ import { RateLimited, type Reason, RequestRejected, Timeout, Unavailable } from 
 import { assert } from "@effect/vitest"
 import { fakeCall } from "./FakeCall.ts"
 
-/** How a call can end. */
+/** Endings of a call. */
 export const ending = {
   answer: Outcome.answered(10),
   failure: Outcome.failed(10, new Timeout("Headers", 10)),
@@ -22,7 +22,7 @@ export type Ending = keyof typeof ending | "cancel"
 /** A call that is slow takes at least this long, in all tests with these endings. */
 export const slowCall = 100
 
-/** Drives one breaker by hand: one call at a time is asked for, at whatever time it is. */
+/** Drives one breaker by hand: one call at a time, at any moment. */
 export const drive = (options: Breaker.BreakerOptions = {}) => {
   const breaker = Breaker.make({ slowCall, ...options })
   const call = fakeCall({ now: 1_000 })

@@ -1,4 +1,4 @@
-/** A call as a gate sees it, for tests that drive gates by hand: a test may change any field between two questions. */
+/** A call as a gate sees it, for tests that drive gates by hand: a test may change any field between two admissions. */
 import type { Call } from "@breakwater/core/Gate"
 
 export type FakeCall = { -readonly [Field in keyof Call]: Call[Field] }

@@ -1,6 +1,6 @@
 /**
  * The formats of RFC 9110, section 5.6.7: the preferred one, and the two obsolete ones that every recipient must accept.
- * Written by hand, so that nothing of the product or of the platform is held to itself.
+ * Written by hand, so that neither the product nor the platform is tested against itself.
  */
 const days = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

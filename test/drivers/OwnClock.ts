@@ -1,9 +1,9 @@
-/** A clock that a test sets by hand for a part of the world only, such as a simulator, while its clients live in real time. */
+/** A clock that a test sets by hand for one part only, such as a simulator, while its clients run in real time. */
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 
 export interface OwnClock extends Pick<TestClock.TestClock, "adjust" | "setTime"> {
-  /** Lets an effect, and what it starts, live by this clock. */
+  /** Runs an effect, and all fibres it starts, on this clock. */
   readonly on: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 

@@ -1,4 +1,4 @@
-/** Every reason a vendor call can fail for, one of each: the type closes the set, and a test holds it to the exports. */
+/** One example of every reason. The type closes the set, and a test compares it with the exports. */
 import {
   BulkheadFull,
   CircuitOpen,

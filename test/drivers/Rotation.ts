@@ -1,6 +1,6 @@
 /**
- * A key is rotated while two hundred calls are in flight. The vendor answers them all at once, when all of them are
- * there; what it accepts changes between two such rounds.
+ * A rotation of a key while two hundred calls are in flight. The vendor answers all of them at once, when all have
+ * arrived. The keys that it accepts change between two such rounds.
  */
 import * as Vendor from "@breakwater/core/client/Vendor"
 import type { TransportMisconfigured } from "@breakwater/core/transport/Transport"
@@ -19,13 +19,13 @@ export interface Rotation<E, R> {
   readonly credentials: Layer.Layer<never, E, R>
   readonly first: string
   readonly second: string
-  /** Puts the second secret in the place of the first, while all calls are in flight. */
+  /** Replaces the first secret with the second, while all calls are in flight. */
   readonly rotate: Effect.Effect<void, never, R>
-  /** Whether the vendor takes both for a while, or refuses the first from the rotation on. */
+  /** Whether the vendor accepts both for a while, or rejects the first from the rotation on. */
   readonly overlap: boolean
 }
 
-/** A vendor that takes bearer tokens, and answers when {@link inFlight} requests wait for it. */
+/** A vendor that accepts bearer tokens, and answers when {@link inFlight} requests are waiting. */
 const serve = Effect.gen(function*() {
   const { changed, until } = Watch.make()
   const vendor = {
@@ -55,7 +55,7 @@ const serve = Effect.gen(function*() {
   }
   const server = createServer((request, response) => {
     const token = (request.headers.authorization ?? "").replace("Bearer ", "")
-    // A refusal comes at once: who was refused is back before the round is full.
+    // A rejection comes at once: a rejected call is back before the round is full.
     if (!vendor.accepted.has(token)) return answer(response, token)
     waiting.push({ token, answer: response })
     settle()
@@ -108,7 +108,7 @@ export const underLoad = <E, R>(
       for (const round of vendor.rounds.slice(before, before + 3)) {
         assert.deepStrictEqual(new Set(round), new Set([second]))
       }
-      // With an overlap nobody is ever refused; without one, each call that was in flight once.
+      // With an overlap no call is rejected. Without one, each call in flight is rejected once.
       assert.isAtMost(vendor.refused, overlap ? 0 : inFlight)
       assert.isTrue(overlap || vendor.refused > 0, "somebody was refused")
     })

@@ -1,17 +1,17 @@
-/** Our Stripe client, and payments by it, as a test aims and guards them. */
+/** Our Stripe client and its `Payments`, with the base URL and policy of a test. */
 import { type Policy, Vendor } from "@breakwater/core"
 import { UndiciTransport } from "@breakwater/core/transport"
 import * as Stripe from "@breakwater/vendors/payments/stripe/Stripe"
 import { ConfigProvider, Layer } from "effect"
 
-/** What the simulator takes for a secret key. */
+/** A secret key that the simulator accepts. */
 export const secretKey = ["sk", "test", "marked"].join("_")
 
 export interface Aim {
   readonly baseUrl: string
   /** @default {@link secretKey} */
   readonly secretKey?: string
-  /** Laid over the declaration's own. */
+  /** Overrides the declaration's policy, setting by setting. */
   readonly policy?: Policy.Policy
 }
 

@@ -1,8 +1,8 @@
 /**
- * A vendor that behaves by a script, on virtual time: what each attempt meets, in the order in which attempts begin.
+ * A vendor that follows a script on virtual time: one entry for each attempt, in the order in which attempts begin.
  *
  * Every duration of a scenario is a number of long units plus a short remainder of its own, so that no two independent
- * events fall on the same instant: what happens at a tie is nobody's promise.
+ * events fall on the same instant: the order of ties is unspecified.
  */
 import type { Attempt, Leaf } from "@breakwater/core/stack/Leaf"
 import {
@@ -28,7 +28,7 @@ const remainder = (source: number): number => 1 + (Math.imul(source + 1, 2_654_4
 
 const Units = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 6 }))
 
-/** What one attempt meets. */
+/** The script of one attempt. */
 export const Behaviour = Schema.Struct({
   /** Until there is a connection, in units. */
   connect: Units,
@@ -71,10 +71,10 @@ export interface Seen {
   how: string
 }
 
-/** What an attempt's script comes to: an answer, or the reason there is none. */
+/** The result of an attempt's script: an answer, or the reason for its failure. */
 export type Meeting = { readonly answer: Exit.Exit<string, string> } | { readonly reason: Reason }
 
-/** Plays a script, and keeps what it saw. */
+/** Plays a script, and records the attempts. */
 export class ScriptedVendor {
   readonly seen: Array<Seen> = []
   private readonly script: ReadonlyArray<Behaviour>

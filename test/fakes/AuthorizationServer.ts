@@ -1,7 +1,6 @@
 /**
- * A real OAuth 2 server, `oidc-provider`: refresh tokens are rotated, and one that is used twice takes down everything
- * that came of its sign-in. It takes every proof of a client once, and gives tokens for tokens (RFC 8693), which it has
- * no grant of its own for.
+ * A real OAuth 2 server, `oidc-provider`. It rotates refresh tokens, and a token that is used twice revokes all tokens of
+ * its sign-in. It accepts every client assertion once. It also exchanges tokens (RFC 8693), a grant added here.
  */
 import { Effect, type Scope } from "effect"
 import { generateKeyPairSync } from "node:crypto"
@@ -18,16 +17,16 @@ interface Asked {
 export interface AuthorizationServer {
   readonly tokenUrl: string
   readonly issuer: string
-  /** What the token endpoint was asked. */
+  /** The requests to the token endpoint. */
   readonly asked: ReadonlyArray<Asked>
   readonly untilAsked: (count: number) => Effect.Effect<void>
-  /** A refresh token, as somebody's sign-in gives it. */
+  /** A refresh token, as a user's sign-in issues it. */
   signIn(clientId: string): Effect.Effect<string>
-  /** Whether it takes this access token. */
+  /** Whether it accepts this access token. */
   isActive(accessToken: string): Effect.Effect<boolean>
-  /** Whether it would take this refresh token. */
+  /** Whether it would accept this refresh token. */
   isUnspent(refreshToken: string): Effect.Effect<boolean>
-  /** What becomes of the next requests, in order: turned away with a 503, or done and not answered. */
+  /** Faults of the next requests, in order: rejected with a 503, or executed without a response. */
   readonly trouble: Array<"busy" | "lost">
   /** Requests wait for it before they are done. */
   gate: Promise<void>
@@ -37,7 +36,7 @@ export const exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 const signingKey = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" })
 
-/** Keeps everything of one server until the test is over. */
+/** Storage of one server, for the duration of a test. */
 const adapterOf = (kept: Map<string, AdapterPayload>) => (model: string): Adapter => {
   const find = (id: string) => Promise.resolve(kept.get(`${model}:${id}`))
   return {
@@ -76,7 +75,7 @@ export const serve = (
     const seconds = options.accessTokenSeconds ?? 3_600
     const provider = new Provider(issuer, {
       adapter: adapterOf(new Map()),
-      // RFC 7523, 3: a statement of the future can be refused.
+      // RFC 7523, 3: an assertion from the future may be rejected.
       assertJwtClientAuthClaimsAndHeader: (_, { iat }) => {
         if (Number(iat) > Date.now() / 1_000 + 15) throw new errors.InvalidClientAuth("iat is in the future")
       },
@@ -129,7 +128,7 @@ export const serve = (
       await world.gate
       if (fate === "busy") return response.writeHead(503).end()
       if (fate === "lost") response.end = () => response.destroy()
-      // What is parsed before it comes here is taken as it is.
+      // An already parsed body is used as it is.
       return callback(Object.assign(request, { body: Object.fromEntries(new URLSearchParams(body)) }), response)
     }
 

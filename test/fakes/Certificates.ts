@@ -1,22 +1,22 @@
 /**
- * Certificates made on the spot: X.509 v3 in DER (RFC 5280), signed with SHA-256, by themselves or by an authority made
- * likewise. Node can sign and can read certificates, but cannot make one.
+ * Certificates made at run time: X.509 v3 in DER (RFC 5280), signed with SHA-256, by themselves or by an authority made
+ * the same way. Node can sign and read certificates, but cannot create one.
  */
 import { createPrivateKey, generateKeyPairSync, type KeyObject, sign, X509Certificate } from "node:crypto"
 import { isIP } from "node:net"
 
-/** A certificate with its private key, both as PEM; `cert` has those behind it that vouch for it, but no root. */
+/** A certificate with its private key, both as PEM. `cert` also has the intermediate certificates, but no root. */
 export interface Certified {
   readonly key: string
   readonly cert: string
 }
 
-/** Who certifies others, and can be certified itself. */
+/** An authority, which issues certificates and can have one issued itself. */
 export interface Authority {
-  /** Its own certificate, as PEM: what others are to trust. */
+  /** Its own certificate, as PEM, for clients to trust. */
   readonly certificate: string
   readonly issue: (options?: LeafOptions) => Certified
-  /** An authority that this one vouches for; what it issues comes with its certificate. */
+  /** An intermediate authority issued by this one. Its certificates include its own. */
   readonly intermediate: () => Authority
 }
 
@@ -37,7 +37,7 @@ export const authority = (name = "breakwater test authority"): Authority => {
   return authorityOf(name, keys, certificate({ subject: name, keys, issuer: name, by: keys, isAuthority: true }), "")
 }
 
-/** A certificate that nobody else vouches for. */
+/** A self-signed certificate. */
 export const selfSigned = (options: LeafOptions = {}): Certified => {
   const keys = keyPair(options.key ?? "P-256")
   const name = "breakwater test"

@@ -1,6 +1,6 @@
 /**
- * A server that speaks TCP, and TLS if it must, but no HTTP: a test says byte by byte what it does to a connection. It
- * sees what a client does to its own side, above all whether it closes it.
+ * A server for TCP, and for TLS if asked, but without HTTP: a test controls each connection byte by byte. It also records
+ * the client's behaviour, above all whether the client closes the connection.
  */
 import { Effect, type Scope } from "effect"
 import { createServer, type Socket } from "node:net"
@@ -10,29 +10,29 @@ import * as Loopback from "./Loopback.ts"
 
 /** One connection, as the server sees it. Bytes are written and shown as Latin-1. */
 export interface Connection {
-  /** Everything that has come over it so far. */
+  /** All bytes received so far. */
   readonly received: string
-  /** Heads of requests that have come over it so far. */
+  /** Heads of requests received so far. */
   readonly requests: number
   /** Whether neither side has closed it yet. */
   readonly isOpen: boolean
   write(bytes: string): void
-  /** Says that nothing more will be written, after these last bytes. */
+  /** Ends its side of the connection after these last bytes. */
   end(bytes?: string): void
   /** Ends the connection with a RST: at once, or once what was written before has left. */
   reset(): void
   /** Writes a piece again and again, as fast as it is read, until the connection is closed. */
   flood(bytes: string): void
-  /** Writes a text character by character, one every so many milliseconds, and then over again. */
+  /** Writes a text character by character at an interval in milliseconds, again and again. */
   drip(bytes: string, everyMillis: number): void
 }
 
 export interface Behaviour {
-  /** A connection has come about. @default nothing is done */
+  /** Called for a new connection. @default does nothing */
   readonly onConnection?: (connection: Connection, index: number) => void
-  /** The head of a request has come; `index` counts the requests of all connections, from 0. @default nothing is done */
+  /** Called for the head of a request; `index` counts the requests of all connections, from 0. @default does nothing */
   readonly onRequest?: (connection: Connection, index: number) => void
-  /** Bytes have come. @default nothing is done */
+  /** Called for received bytes. @default does nothing */
   readonly onBytes?: (connection: Connection) => void
 }
 
@@ -43,19 +43,19 @@ export interface HostileServer {
   readonly connections: ReadonlyArray<Connection>
   /** Connections that neither side has closed. */
   readonly open: number
-  /** Waits until something that the server sees has come about; dies when it does not in time. */
+  /** Waits, with a limit, until the server has seen something; dies after the limit. */
   readonly until: Watch.Watch["until"]
   /** Waits until no connection is open. */
   readonly untilNoneOpen: Effect.Effect<void>
 }
 
-/** Key and certificate, and whatever else there is to say of TLS. */
+/** Key, certificate, and the other options of TLS. */
 export interface Tls extends TLSSocketOptions {
   readonly key: string
   readonly cert: string
 }
 
-/** Listens at a free port of this machine until the scope ends. */
+/** Listens on a free port of this machine until the scope ends. */
 export const listen = (behaviour: Behaviour, tls?: Tls): Effect.Effect<HostileServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const connections: Array<ServerConnection> = []
@@ -84,7 +84,7 @@ export const listen = (behaviour: Behaviour, tls?: Tls): Effect.Effect<HostileSe
     }
   })
 
-/** A port of this machine at which nobody listens: one that was free a moment ago. */
+/** A port of this machine on which nothing listens: one that was free a moment ago. */
 export const closedPort: Effect.Effect<number> = Effect.scoped(Effect.map(listen({}), ({ port }) => port))
 
 class ServerConnection implements Connection {

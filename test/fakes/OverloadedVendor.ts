@@ -1,7 +1,7 @@
 /**
- * A vendor with a capacity, in virtual time, and callers who send more than it can do through a gate. It serves so many
- * calls at once, the others wait inside it in order; past a length of that queue it turns calls away at once. A caller
- * gives up after a time, but the vendor serves what it has taken on all the same, as real ones do.
+ * A vendor with a capacity, in virtual time, and callers that send more than it can serve through a gate. It serves a
+ * number of calls at once and queues the others in order. When the queue is full it rejects calls at once. A caller gives
+ * up after a time, but the vendor finishes every accepted call, as real ones do.
  */
 import type { Admission, Gate, Permit, Wait } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
@@ -15,12 +15,12 @@ export interface Overload {
   readonly seconds: number
   /** Calls the vendor serves at once. */
   readonly capacity: number | ((now: number) => number)
-  /** How long it takes over one. */
+  /** The duration of one call. */
   readonly serviceMillis: (random: () => number) => number
   /** Calls that may wait inside it. */
   readonly queue: number
   readonly timeoutMillis: number
-  /** What the calls are like. */
+  /** Properties of the calls. */
   readonly call?: (random: () => number) => Partial<FakeCall>
   /** Told at the end of every second. */
   readonly observe?: (second: Second) => void
@@ -46,7 +46,7 @@ export const seeded = (seed: number) => {
   }
 }
 
-/** What is to happen, soonest first (a binary heap). */
+/** Agenda of future events, soonest first (a binary heap). */
 class Agenda {
   private readonly heap: Array<{ readonly at: number; readonly order: number; readonly act: () => void }> = []
   private order = 0

@@ -1,4 +1,4 @@
-/** A plain HTTP server that answers by a script and keeps every request as it came. */
+/** A plain HTTP server that answers by a script and records every request. */
 import { Effect, type Scope } from "effect"
 import { createServer } from "node:http"
 import * as Watch from "../watches/Watch.ts"
@@ -12,7 +12,7 @@ export interface Seen {
   /** Names and values as they were sent, in order. */
   readonly headers: ReadonlyArray<readonly [name: string, value: string]>
   readonly body: string
-  /** The value of a header, whatever the case of its name; `undefined` when there is none. */
+  /** The value of a header, by its name in any case; `undefined` when the header is missing. */
   header(name: string): string | undefined
 }
 
@@ -25,7 +25,7 @@ export interface Reply {
   readonly body?: string | Uint8Array | undefined
 }
 
-/** What happens to the request of this index: an answer, or none. */
+/** The response to the request with this index, or no response. */
 export type Script = (seen: Seen, index: number) => Reply | "reset" | "silence"
 
 export interface ScriptedServer {

@@ -43,7 +43,7 @@ export const mounted = (root: string) => {
   }
 }
 
-/** How a file can be changed. */
+/** Ways to change a file. */
 export const ways: ReadonlyArray<readonly [name: string, change: (path: string, text: string | Uint8Array) => void]> = [
   ["written over in place", (path, text) => writeFileSync(path, text, { mode: 0o600 })],
   ["replaced by a rename", (path, text) => {

@@ -1,7 +1,7 @@
 /**
  * A fake of AWS Secrets Manager: `GetSecretValue` by its API reference
  * (docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html and CommonErrors.html). It checks every
- * signature with AWS's own library, refuses what the reference does not describe, and moves stages as a rotation does.
+ * signature with AWS's own library, rejects requests outside the reference, and moves stages as a rotation does.
  */
 import { SignatureV4 } from "@smithy/signature-v4"
 import { Clock, Effect, type Scope } from "effect"
@@ -33,19 +33,19 @@ export interface FakeSecretsManager {
   readonly endpoint: string
   readonly asked: ReadonlyArray<Asked>
   readonly untilAsked: (count: number) => Effect.Effect<void>
-  /** Keys that are let in. */
+  /** Accepted access keys. */
   readonly keys: Set<Keys>
   /** Session tokens that have expired. */
   readonly expired: Set<string>
-  /** Makes a version the current one, and the one before the previous. */
+  /** Makes a version current, and the former current one previous. */
   put(name: string, value: string | Uint8Array): void
   /** Makes a version that is pending: a rotation has begun. */
   begin(name: string, value: string): void
-  /** The pending version is the current one now, and the one before the previous. */
+  /** Makes the pending version current, and the former current one previous. */
   finish(name: string): void
-  /** What its clock is ahead of the test's, in milliseconds. */
+  /** The lead of its clock over the test's, in milliseconds. */
   ahead: number
-  /** Answers that are errors: the next ones, in order. */
+  /** Error responses to the next requests, in order. */
   readonly trouble: Array<readonly [status: number, error: string]>
 }
 
@@ -151,7 +151,7 @@ const error = (status: number, type: string): Answered => ({
   body: { __type: type, Message: `the fake says ${type}` }
 })
 
-/** What is wrong with a signature, by AWS's own library. */
+/** The error of a signature, by AWS's own library. */
 const unsigned = async (
   { headers, method = "", url = "/" }: IncomingMessage,
   body: string,
@@ -175,7 +175,7 @@ const unsigned = async (
   }
   if (Math.abs(signedAt - now) > 300_000) return error(400, "InvalidSignatureException")
   const signed = names.split(";")
-  // The host and everything of AWS must be signed.
+  // The host and all headers of AWS must be signed.
   if (
     !signed.includes("host") || Object.keys(headers).some((name) => name.startsWith("x-amz-") && !signed.includes(name))
   ) {

@@ -1,18 +1,18 @@
-/** Effect's own stores in memory, which a fleet of processes in one shares, and which can be cut off from all of them. */
+/** Effect's own stores in memory, shared by a fleet that is simulated in one process. They can be cut off from it. */
 import * as SharedState from "@breakwater/core/fleet/SharedState"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { CircuitBreaker, RateLimiter } from "effect/persistence"
 
 type Health = "well" | "slow" | "down" | "hangs"
 
-/** How long a slow store takes: less than it is waited for. */
+/** The time that a slow store takes, below the timeout. */
 export const slowMillis = 40
 
 export interface SharedStores {
   health: Health
-  /** How often the stores were asked. */
+  /** Number of requests to the stores. */
   asked: number
-  /** Runs what a process of the fleet does. */
+  /** Runs an effect as a process of the fleet. */
   readonly join: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 

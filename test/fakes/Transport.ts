@@ -1,9 +1,9 @@
-/** A transport without sockets: it plays a script on the clock of whoever provides it, so that time is exact. */
+/** A transport without sockets. It plays a script on the provided clock, so that time is exact. */
 import { type ResponseHeaders, Transport, type TransportRequest } from "@breakwater/core/transport/Transport"
 import type { Reason } from "@breakwater/core/VendorError"
 import { Duration, Effect, Layer } from "effect"
 
-/** What becomes of a request, so long after it was sent. */
+/** The result of a request, and the delay after it was sent. */
 export type Play =
   & {
     /** @default "1 millis" */
@@ -14,7 +14,7 @@ export type Play =
     | { readonly reason: Reason }
   )
 
-/** The play for the request of an index; `undefined` when nothing ever comes of it. */
+/** The script for the request with an index; `undefined` when the request never ends. */
 export const layer = (script: (request: TransportRequest, index: number) => Play | undefined): Layer.Layer<Transport> =>
   Layer.effect(
     Transport,

@@ -2,8 +2,8 @@
  * A fake of HashiCorp Vault: the part of its HTTP API that the source uses, written from the published reference
  * (developer.hashicorp.com/vault/api-docs, pages `index`, `auth/token`, `auth/approle`, `auth/kubernetes`,
  * `secret/kv/kv-v2`, `secret/databases`, `system/leases`, `system/wrapping-unwrap`). Neither Vault nor OpenBao is in the
- * registries; where this differs from the real thing, the real thing is right. It refuses what the reference does not
- * describe, lives by the clock of the test, and lets nothing outlive its lease or its token.
+ * registries. Where this fake differs from real Vault, real Vault is right. It rejects requests outside the reference, runs
+ * on the clock of the test, and ends every secret with its lease or token.
  */
 import { Clock, Effect, type Scope } from "effect"
 import { randomUUID } from "node:crypto"
@@ -18,7 +18,7 @@ export interface Asked {
   readonly token: string | undefined
   readonly headers: NodeJS.Dict<string | Array<string>>
   readonly body: string
-  /** What it was answered with; 0 for a connection that was reset. */
+  /** The status of the response; 0 for a connection that was reset. */
   readonly status: number
 }
 
@@ -29,7 +29,7 @@ export interface TokenOptions {
   readonly maxTtl?: number
   /** @default true */
   readonly renewable?: boolean
-  /** What it may read: the beginning of paths. @default everything */
+  /** Prefixes of the paths that it may read. @default all paths */
   readonly paths?: ReadonlyArray<string>
 }
 
@@ -54,12 +54,12 @@ interface Version {
 
 export interface FakeVault {
   readonly address: string
-  /** A way to it without a socket, for virtual time: what is asked is answered before the clock moves on. */
+  /** A client without a socket, for virtual time: a request is answered before the clock moves on. */
   readonly fetch: typeof globalThis.fetch
   readonly asked: ReadonlyArray<Asked>
-  /** Waits until the requests are so; dies when they are not in time. */
+  /** Waits, with a limit, until the requests meet a condition; dies after the limit. */
   readonly until: (what: string, isSo: (asked: ReadonlyArray<Asked>) => boolean) => Effect.Effect<void>
-  /** How it is now: it answers, or with a status for everything, or resets every connection. */
+  /** Its state: it answers, gives one status to every request, or resets every connection. */
   state: "active" | 429 | 472 | 473 | 500 | 501 | 502 | 503 | "down"
   makeToken(options?: TokenOptions): string
   revokeToken(token: string): void
@@ -68,7 +68,7 @@ export interface FakeVault {
   put(path: string, data: object, options?: { readonly deletionTime?: string }): void
   /** Deletes the latest version, softly. */
   remove(path: string): void
-  /** What a login gives from now on. */
+  /** The token that a login returns from now on. */
   login: TokenOptions
   /** Role ids and the secret ids that go with them. */
   readonly appRoles: Map<string, Set<string>>
@@ -76,9 +76,9 @@ export interface FakeVault {
   readonly serviceAccounts: Map<string, Set<string>>
   /** A wrapping token that gives these data once. */
   wrap(data: object): string
-  /** Seconds that a lease of the database engine is given, and beyond which it is not renewed. */
+  /** The time to live of a lease of the database engine, and its maximum, in seconds. */
   database: { ttl: number; maxTtl: number; renewable: boolean }
-  /** Whether the database would let somebody in with it now. */
+  /** Whether the database would accept this login now. */
   isPassword(password: string): boolean
   readonly leases: ReadonlyArray<Pick<Lease, "id" | "endsAt">>
 }
@@ -224,7 +224,7 @@ export const serve = (namespace?: string): Effect.Effect<FakeVault, never, Scope
       return { status: isDeleted ? 404 : 200, body: { ...envelope, data } }
     }
 
-    /** Answers, and keeps what was asked; `undefined` for a connection that is to be reset. */
+    /** Answers and records the request; `undefined` to reset the connection. */
     const hear = (
       method: string,
       url: string,
@@ -332,7 +332,7 @@ const metadataOf = (versions: ReadonlyArray<Version>, number: number) => {
   }
 }
 
-/** What every answer has. */
+/** Fields of every response. */
 const envelope = {
   request_id: randomUUID(),
   lease_id: "",

@@ -1,7 +1,7 @@
-/** Failures that nobody catches. */
+/** Uncaught failures. */
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** All secrets, as the errors of HTTP clients are that hold their request. */
+/** An error full of secrets, like errors of HTTP clients that hold their request. */
 export const failure = (
   { MARKED_NOTE: note = "", MARKED_SHAPE: shape = "", STRIPE_API_KEY: key = "" }: Environment
 ): Error =>

@@ -1,6 +1,6 @@
 /**
- * The demo server as a process of its own: what it answers, shows, logs, exports and leaves behind when it crashes, with
- * secrets in its environment, in what its clients send, and in what its vendors answer.
+ * The demo server in its own process: its responses, pages, logs, exports and crash files, with secrets in its
+ * environment, in its clients' requests, and in its vendors' responses.
  */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -17,7 +17,7 @@ import { plain, random, Search } from "./Marks.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const preload = (file: string): string => `--import ${new URL(file, import.meta.url).href}`
-/** A mutant of the product is one in the processes that it starts as well. */
+/** A mutant of the product also applies to the processes that the product starts. */
 const settings = (...options: ReadonlyArray<string>): Record<string, string> => {
   const mutant = process.env["BREAKWATER_MUTANT"]
   return mutant === undefined
@@ -66,7 +66,7 @@ interface Asked {
   readonly body?: unknown
 }
 
-/** What clients of the server ask for, each with its secrets. */
+/** Requests of the server's clients, each with its secrets. */
 const requestsOf = ({ body, field, named, shaped }: Planted): ReadonlyArray<Asked> => {
   const order = { amount: 1999, currency: "EUR", paymentMethod: field, reference: "order-1" }
   const id = `pay_${Buffer.from(`stripe:${shaped}`).toString("base64url")}`
@@ -103,13 +103,13 @@ const controls = ({ field, shaped }: Planted): ReadonlyArray<Asked> => [
   { method: "PUT", path: `/_faults/${shaped}`, body: { _tag: field } }
 ]
 
-/** How the vendors answer; a refused credential comes last, as nothing is sent with it any more. */
+/** Responses of the vendors. A rejected credential comes last, because no request is sent after it. */
 const manners = [
   "values",
   "keys of a record",
   "a page",
   "a redirect",
-  "a header that is none",
+  "an invalid header",
   "a declared error",
   "a refusal of the credential"
 ]
@@ -118,7 +118,7 @@ type Leaks = Effect.Effect<ReadonlyArray<string>, unknown, Scope.Scope>
 
 type Output = readonly [where: string, text: string]
 
-/** Asks, and keeps whatever comes back, to be searched when the server need not wait any more. */
+/** Sends requests, and keeps all responses, to be searched after the server has finished. */
 const ask = (outputs: Array<Output>, where: string, origin: string, planted: Planted, asked: Asked) =>
   Effect.map(
     DemoServer.request(asked.method, `${origin}${asked.path}`, {
@@ -135,7 +135,7 @@ const ask = (outputs: Array<Output>, where: string, origin: string, planted: Pla
       const name = `${asked.method} ${asked.path.replaceAll(/\w{20,}/g, "…")}, ${where}`
       outputs.push(
         [`${name}, status and headers`, JSON.stringify([status, [...headers]])],
-        // The library that the page of the reference is made of is large, and everybody's.
+        // The reference page's library is large and public.
         [name, text.replaceAll(/<script>[^]{1000000,}?<\/script>/g, "")]
       )
     }
@@ -170,11 +170,11 @@ const serving = (isSimulated: boolean): Leaks =>
       echo.behave(Echo.manners[manner] ?? (() => ""))
       for (const asked of requestsOf(planted)) yield* ask(outputs, manner, server.url, planted, asked)
     }
-    // They are the same whatever the vendors answer, and large.
+    // They are large, and do not depend on the vendors' responses.
     for (const path of isSimulated ? pages : ["/metrics", "/health/ready"]) {
       yield* ask(outputs, "", server.url, planted, { method: "GET", path })
     }
-    // Whoever is simulated says what they were asked; what we say about it is another matter.
+    // A simulator repeats its request by design; only our own words about it are searched.
     const { json } = yield* DemoServer.request("GET", `${server.control}/_simulators`)
     for (const { baseUrl } of json as ReadonlyArray<{ readonly baseUrl: string }>) {
       yield* DemoServer.request("GET", `${baseUrl}/v1/${planted.shaped}?key=${planted.named}`)
@@ -186,9 +186,9 @@ const serving = (isSimulated: boolean): Leaks =>
     if (code !== 0) {
       search.found.push(`it ended with ${code}`)
     }
-    outputs.push(["what it printed", server.output()])
+    outputs.push(["the printed output", server.output()])
     const traces = collector.seen.map(({ body }) => body)
-    for (const trace of traces) outputs.push(["what it exported", trace])
+    for (const trace of traces) outputs.push(["the exported traces", trace])
     for (const [where, text] of outputs) search.in(where, text)
     // A test that plants nothing finds nothing.
     if (!traces.some((trace) => trace.includes("url.full") && trace.includes("<redacted>"))) {
@@ -210,7 +210,7 @@ interface Ended {
   readonly output: string
 }
 
-/** Runs the server until it ends of itself. */
+/** Runs the server until it ends by itself. */
 const ending = (
   environment: Record<string, string>,
   onOutput: (child: ChildProcess, output: string) => void = () => {}
@@ -276,7 +276,7 @@ const reporting: Leaks = Effect.gen(function*() {
   return search.found
 })
 
-/** Does not start, as a setting is wrong or something fails, and says so. */
+/** Starts that fail with a message, because a setting is invalid or a part fails. */
 const refusing: Leaks = Effect.gen(function*() {
   const planted = plant()
   const search = new Search(Object.values(planted))
@@ -286,7 +286,7 @@ const refusing: Leaks = Effect.gen(function*() {
       "a password in a base URL": { STRIPE_BASE_URL: `https://user:${planted.named}@api.example` },
       "a key in place of a base URL": { STRIPE_BASE_URL: planted.key },
       "a key in place of a level": { LOG_LEVEL: planted.key },
-      "a mistake of ours": { FLAW: "listen" }
+      "a bug in our own code": { FLAW: "listen" }
     })
   ) {
     const { code, output } = yield* ending({ ...base, ...environment, ...settings(preload("./Flaw.ts")) })
@@ -308,8 +308,8 @@ const all = (parts: ReadonlyArray<Leaks>, concurrency: number): Effect.Effect<Re
     Effect.orDie
   )
 
-/** What has leaked from a server that runs. */
+/** Leaks of a running server. */
 export const demo = all([serving(false), serving(true)], 1)
 
-/** What has leaked from one that ends, or does not start. */
+/** Leaks of a server that crashes, or does not start. */
 export const crash = all([...Object.keys(bombs).map(crashing), reporting, refusing], 2)

@@ -1,4 +1,4 @@
-/** A vendor that gives back whatever it is given, in every place that an answer has. */
+/** A vendor that repeats everything it receives, in every place that a response has. */
 import { Effect, type Scope } from "effect"
 import { createServer, type Socket } from "node:net"
 import * as Loopback from "../fakes/Loopback.ts"
@@ -17,11 +17,11 @@ export type Manner = (heard: Heard) => string
 export interface Echo {
   readonly baseUrl: string
   readonly port: number
-  /** Everything that has come, decoded. */
+  /** All received data, decoded. */
   readonly heard: () => string
-  /** How many requests have come. */
+  /** Number of requests received. */
   readonly count: () => number
-  /** How it answers from now on. */
+  /** Sets its responses from now on. */
   readonly behave: (manner: Manner) => void
 }
 
@@ -88,7 +88,7 @@ export const answer = (
     body
   ].join("\r\n")
 
-/** Everything a request said, on one line and in ASCII. */
+/** The whole content of a request, on one line and in ASCII. */
 const words = ({ body, headers, method, target }: Heard): string =>
   JSON.stringify({
     method,
@@ -140,10 +140,10 @@ export const manners: Readonly<Record<string, Manner>> = {
   "a redirect to user info": (heard) =>
     answer(307, { location: `https://${wordsOf(heard).at(-1)!}@evil.example/` }, ""),
   "a declared error": (heard) => answer(422, {}, JSON.stringify({ refused: words(heard) })),
-  "a status that is none": (heard) => `HTTP/1.1 ${words(heard)}\r\n\r\n`,
-  "a header that is none": (heard) => `HTTP/1.1 200 OK\r\n${words(heard)}\u0000\r\n\r\n`,
-  "a length that is none": (heard) => `HTTP/1.1 200 OK\r\ncontent-length: ${words(heard)}\r\n\r\n${words(heard)}`,
-  "a chunk that is none": (heard) => `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${words(heard)}\r\n`,
+  "an invalid status": (heard) => `HTTP/1.1 ${words(heard)}\r\n\r\n`,
+  "an invalid header": (heard) => `HTTP/1.1 200 OK\r\n${words(heard)}\u0000\r\n\r\n`,
+  "an invalid length": (heard) => `HTTP/1.1 200 OK\r\ncontent-length: ${words(heard)}\r\n\r\n${words(heard)}`,
+  "an invalid chunk": (heard) => `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${words(heard)}\r\n`,
   "half a body": (heard) => `HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n${words(heard)}`,
   "no HTTP at all": (heard) => `${words(heard)}\r\n\r\n`,
   "too large a head": (heard) => answer(200, { "x-large": words(heard).padEnd(40_000, "x") }, "{}")

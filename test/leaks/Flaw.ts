@@ -1,6 +1,6 @@
 /**
- * Loaded into the demo server before it starts: mistakes of ours, met by whoever asks for the payment `pay_flaw`, and, when
- * `FLAW` says so, by the server itself when it is to listen.
+ * Loaded into the demo server before it starts: bugs in our own code. A request for the payment `pay_flaw` meets one, and
+ * with `FLAW` the server meets one when it starts to listen.
  */
 import { Server } from "node:net"
 import { failure } from "./Bombs.ts"

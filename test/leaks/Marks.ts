@@ -1,4 +1,4 @@
-/** Secrets that are nobody's, made anew by every run, and recognisable wherever they turn up. */
+/** Fake secrets, new in every run, which can be recognised in any output. */
 import * as Redaction from "@breakwater/core/Redaction"
 import { randomUUID } from "node:crypto"
 
@@ -25,7 +25,7 @@ export const nameLike = (): string => `k_${randomUUID().replaceAll("-", "").slic
 export class Search {
   readonly found: Array<string> = []
   private readonly secrets: ReadonlyArray<string>
-  /** Lines in which nothing was found: most outputs say what another has said. */
+  /** Lines without a finding, which are skipped later: most outputs repeat lines of others. */
   private readonly seen = new Set<string>()
 
   constructor(secrets: ReadonlyArray<string>) {

@@ -1,4 +1,4 @@
-/** All parts of the leak test, cheapest first; each gives what has leaked. */
+/** All parts of the leak test, cheapest first. Each returns its leaks. */
 import { Effect } from "effect"
 import { crash, demo } from "./Demo.ts"
 import { recordings } from "./Recordings.ts"

@@ -23,14 +23,14 @@ const honest: Echo.Manner = ({ body }) =>
     })
   )
 
-/** A vendor that gives out a secret, once where it belongs and once, later, in its own words. */
+/** A vendor that issues a secret, first in its proper place and later in a sentence. */
 const giving = (token: string): Echo.Manner => {
   let answers = 0
   return () =>
     Echo.answer(200, {}, JSON.stringify(answers++ === 0 ? { access_token: token } : { note: `it was ${token}` }))
 }
 
-/** Answers that repeat what was sent or read, and no more than that of it; too short to be a piece of something longer. */
+/** Responses that repeat exactly one sent or read secret, too short to be a piece of a longer one. */
 const repeated = (credential: string) => {
   const short = () => plain().slice(0, 12)
   const told = (headers: (secret: string) => ReadonlyArray<string>, secret = short()) => ({
@@ -78,7 +78,7 @@ const ask = (origin: string, headers: ReadonlyArray<string>) =>
     )
   })
 
-/** What has leaked. */
+/** All leaks. */
 export const recordings: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*() {
   const planted = plant()
   const { nested: _nested, note: _note, path: _path, ...secrets } = planted
@@ -91,7 +91,7 @@ export const recordings: Effect.Effect<ReadonlyArray<string>> = Effect.gen(funct
   const file = join(folder, "recording.json")
   const credentials: Credentials = { read: () => Effect.succeed(Redacted.make(planted.credential)) }
 
-  /** Records the calls of one client, and looks at what is on disk. */
+  /** Records the calls of one client, and searches the file. */
   const record = (
     where: string,
     manner: Echo.Manner,
@@ -122,7 +122,7 @@ export const recordings: Effect.Effect<ReadonlyArray<string>> = Effect.gen(funct
   yield* Effect.gen(function*() {
     for (const auth of auths(planted)) {
       const kept = yield* record(`an honest vendor, ${auth._tag}`, honest, auth, ["find", "login", "rotate"])
-      // What redaction leaves is left out by refusing: one that removes nothing would write nothing.
+      // A recording with a secret that redaction missed is not written, so without redaction nothing would be.
       if (Exit.isFailure(kept)) search.found.push(`an honest vendor is refused: ${String(kept.cause)}`)
       for (const [name, manner] of Object.entries(Echo.manners)) {
         for (const call of auth._tag === "Bearer" ? ["find", "login", "rotate"] : ["find"]) {

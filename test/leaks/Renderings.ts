@@ -1,4 +1,4 @@
-/** Every way in which a value becomes text. */
+/** All renderings of a value as text. */
 import { Cause, Exit, Formatter } from "effect"
 import { inspect } from "node:util"
 
@@ -39,7 +39,7 @@ export const renderings = (value: unknown): ReadonlyArray<readonly [how: string,
   return ways.map(([how, render]) => [how, attempt(render)])
 }
 
-/** A clone of what can be cloned; of the rest, what says that it cannot. */
+/** A structured clone of a value, or the error when it cannot be cloned. */
 const clone = (value: unknown): unknown => {
   try {
     return structuredClone(value)

@@ -91,7 +91,7 @@ const names: ReadonlyArray<string> = [
 const low = (length: number): string => "k4".repeat(length).slice(0, length)
 const key = (name: string): string => `-----BEGIN ${name} KEY-----`
 
-/** Secrets by their shape, built so that they are in nobody's source; the part that must be gone, where it is one. */
+/** Secrets by shape, built so that they are in no source file, with the part that must be removed if it is not the whole. */
 const shapes: ReadonlyArray<readonly [shape: string, make: () => readonly [text: string, secret: string]]> = [
   ...([
     ["Stripe's keys", () => `sk_live_${random(10, "lower")}`],
@@ -234,7 +234,7 @@ const encodings: ReadonlyArray<readonly [encoding: string, write: (secret: strin
   ["as Node writes bytes in JSON", (secret) => JSON.stringify(Buffer.from(secret))]
 ]
 
-/** What can be shown although it should not, rule by rule. */
+/** Leaks, rule by rule. */
 export const rules = (): ReadonlyArray<string> => {
   const found: Array<string> = []
   const expectGone = (where: string, secret: string, text: string) => {

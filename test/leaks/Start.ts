@@ -1,4 +1,4 @@
-/** What is said at the start, when a setting is wrong: a secret stands where none belongs, or cannot be used. */
+/** Errors at the start with an invalid setting: a secret in the wrong place, or an unusable one. */
 import * as Vendor from "@breakwater/core/client/Vendor"
 import { Credentials } from "@breakwater/core/credentials/Credential"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
@@ -21,7 +21,7 @@ const baseUrls = (secret: string): ReadonlyArray<string> => [
   secret
 ]
 
-/** A proxy that is asked for with a password: one that cannot be, one that nobody is, and one that repeats it. */
+/** Proxies whose URL has a password: an invalid one, an unreachable one, and one that repeats the password. */
 const proxies = (secret: string, echo: Echo.Echo): ReadonlyArray<string> => [
   `http://user:${secret}@127.0.0.1:${echo.port}/path`,
   `ftp://user:${secret}@127.0.0.1`,
@@ -31,7 +31,7 @@ const proxies = (secret: string, echo: Echo.Echo): ReadonlyArray<string> => [
   `http://${secret}@127.0.0.1:${echo.port}`
 ]
 
-/** What has leaked. */
+/** All leaks. */
 export const start: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*() {
   const secret = plain()
   const search = new Search([secret])
@@ -93,7 +93,7 @@ export const start: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*(
       search.found.push("no proxy was asked")
     }
     const given = Effect.provideService(Credentials, { read: () => Effect.succeed(Redacted.make(secret)) })
-    // A `classify` that throws what it has read; what it says is its own, and what a span says of it is ours.
+    // A `classify` that throws what it has read. Its own message is its own; the span's words about it are ours.
     const token = `sk_live_${random(18, "lower")}`
     const throwing = yield* Vendor.make({
       ...declaration(echo.baseUrl, { _tag: "Bearer" }),
@@ -110,7 +110,7 @@ export const start: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*(
       )
     }
     if (tracer.spans.length < 2) search.found.push("nothing was traced")
-    // Whoever reads a secret breaks, and says what was read.
+    // The reader of a secret fails, and its error has the secret.
     const broken = yield* Effect.gen(function*() {
       const client = yield* Vendor.make(declaration(echo.baseUrl, { _tag: "Bearer" }))
       return yield* client.careless({ params: { id: "1" } })

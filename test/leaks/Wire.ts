@@ -1,7 +1,6 @@
 /**
- * Calls to a vendor that repeats everything, with a secret in every place a request has, and everything that can be seen
- * of them: errors and causes in every rendering, logs at every level by every logger, spans, metrics, and whatever else
- * a program holds in its hands.
+ * Calls to a vendor that repeats everything, with a secret in every place of a request, and all their visible output:
+ * errors and causes in every rendering, logs at every level by every logger, spans, metrics, and all public values.
  */
 import { bracketForm } from "@breakwater/core/client/BracketForm"
 import type { Auth } from "@breakwater/core/client/Declaration"
@@ -33,7 +32,7 @@ import * as Echo from "./Echo.ts"
 import { nameLike, plain, random, Search, unshaped } from "./Marks.ts"
 import { renderings } from "./Renderings.ts"
 
-/** A codec that throws what it was given, as carelessly written ones do. */
+/** A codec that throws its input, as careless ones do. */
 const Careless = Schema.String.pipe(Schema.decodeTo(
   Schema.String,
   SchemaTransformation.transform({
@@ -83,7 +82,7 @@ const Api = HttpApi.make("acme").add(
   )
 )
 
-/** Where a secret was planted, and what it is. */
+/** A planted secret and its place. */
 export const plant = () => ({
   credential: nameLike(),
   user: plain(),
@@ -96,7 +95,7 @@ export const plant = () => ({
   card: plain(),
   json: unshaped(),
   nested: plain(),
-  /** One that shows what it is, and could be a name as well. */
+  /** A secret in a telling place that could also be a name. */
   shaped: `sk_live_${random(18, "lower")}`,
   key: plain()
 })
@@ -195,7 +194,7 @@ const searchAll = (search: Search, where: string, value: unknown) => {
 const searchSpans = (search: Search, spans: MemoryTracer.MemoryTracer["spans"]) => {
   for (const span of spans) {
     const { attributes, events, kind, links, name, status } = span
-    // It ends with what the caller makes of an error that is declared.
+    // The span ends with the caller's own handling of a declared error.
     if (name === "caller") continue
     search.in(
       `the span ${name}`,
@@ -208,7 +207,7 @@ const searchSpans = (search: Search, spans: MemoryTracer.MemoryTracer["spans"]) 
   }
 }
 
-/** What has leaked. */
+/** All leaks. */
 export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*() {
   const planted = plant()
   const search = new Search(Object.values(planted))
@@ -220,7 +219,7 @@ export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*()
     for (const auth of auths(planted)) {
       for (const [manner, behave] of Object.entries(Echo.manners)) {
         echo.behave(behave)
-        // What differs is the credential, which is the same for all of them.
+        // Only the credential differs, and it is the same for all of them.
         for (const call of auth._tag === "Bearer" ? callNames : callNames.slice(0, 1)) {
           const where = `${call} with ${auth._tag}, answered with ${manner}`
           // A new one for each: a client sends nothing with a credential that has been refused twice.
@@ -307,7 +306,7 @@ export const wire: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*()
   return [...new Set(search.found)]
 })
 
-/** What the transport refuses itself, when whoever builds a request does not. */
+/** Requests that the transport itself rejects when the client does not. */
 const unsendable = ({ header, key, path }: Planted) => ({
   "a path that cannot be sent": { path: `/ ${path}`, headers: [] },
   "a name of a header that cannot be sent": { path: "/", headers: [`x ${header}`, "1"] },

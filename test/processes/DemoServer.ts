@@ -1,4 +1,4 @@
-/** The demo server as anyone would start it: a process of its own, on free ports, stopped by a signal. */
+/** The demo server as a user starts it: its own process, on free ports, stopped by a signal. */
 import { Data, Effect } from "effect"
 import type { Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
@@ -12,7 +12,7 @@ export interface DemoServer {
   readonly url: string
   readonly control: string
   readonly pid: number
-  /** What it has printed so far. */
+  /** The output so far. */
   readonly output: () => string
   /** Sends SIGTERM and waits for the end; the exit code. */
   readonly stop: Effect.Effect<number | null>
@@ -66,7 +66,7 @@ const ended = (child: ChildProcess, signal: () => void): Effect.Effect<number | 
     signal()
   })
 
-/** What came back from a request. */
+/** The response to a request. */
 export interface Reply {
   readonly status: number
   readonly headers: Headers

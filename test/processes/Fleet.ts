@@ -1,11 +1,11 @@
-/** Processes of their own, that share a vendor and a Redis, and are told what to call. */
+/** Separate processes that share a vendor and a Redis, and make the calls that a test commands. */
 import type { Statistics } from "@breakwater/core/caching/ResponseCache"
 import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
-/** What a process is to do. */
+/** A command to a process. */
 export interface Order {
   /** `calls`: so many at once. `load`: one after the other, until it is told to `rest`. */
   readonly is: "calls" | "load" | "rest"
@@ -16,7 +16,7 @@ export interface Order {
 }
 
 export interface Ended {
-  /** How many calls have ended in which way, since it was last asked: `Answered`, or the tag of a reason. */
+  /** Counts of ended calls since the last question, by outcome: `Answered`, or the tag of a reason. */
   readonly counts: Readonly<Record<string, number>>
   /** Of the cache of `rate`. */
   readonly statistics: Statistics | undefined

@@ -1,6 +1,6 @@
 /**
- * A process of a fleet that shares what it knows of a vendor in Redis. It makes calls as it is told to, in lines of JSON,
- * and says what came of them.
+ * A process of a fleet that shares its state of a vendor in Redis. It makes the calls that lines of JSON command, and
+ * reports their outcomes.
  */
 import * as Operation from "@breakwater/core/client/Operation"
 import * as Vendor from "@breakwater/core/client/Vendor"

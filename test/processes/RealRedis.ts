@@ -1,4 +1,4 @@
-/** Redis itself, at a free port of this machine, where it is installed. */
+/** A real Redis on a free port, if it is installed. */
 import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"

@@ -1,6 +1,6 @@
 /**
- * Secret sources once had readers of HTTP of their own, which understood less than the client of a vendor does, or something
- * else: no `Retry-After` date, no byte order mark, and any number for a date.
+ * HTTP rules of secret sources. Their own readers once differed from those of a vendor's client: they knew no `Retry-After`
+ * date and no byte order mark, and took any number for a date.
  */
 import type { SourceUnavailable } from "@breakwater/core/credentials/Source"
 import * as AwsSecretsManager from "@breakwater/core/sources/AwsSecretsManager"
@@ -108,7 +108,7 @@ describe.each(sources)("%s", (_, source) => {
 })
 
 describe("a date that is a number", () => {
-  // What `Date.parse` makes of `Date: 5`: near enough to be taken for the time of a server whose clock is right.
+  // The result of `Date.parse` for `Date: 5`: close enough to pass for the time of a server with a correct clock.
   const near = Date.parse("5") + 3_600_000
 
   it.effect.each<readonly [name: string, refusal: () => Response]>([

@@ -23,7 +23,7 @@ const ofProcess = (): number => {
   return (system + user) / 1e6
 }
 
-// The runner reads the first parameter: it must name fixtures, and here there are none.
+// The runner reads the first parameter, which must list fixtures: this hook uses no fixture.
 // oxlint-disable-next-line no-empty-pattern
 afterAll(({}, { file }) => {
   file.meta.cpuSeconds = process.platform === "linux" ? ofProcessAndChildren() : ofProcess()

@@ -1,6 +1,6 @@
 /**
- * How much a test run takes on. The tiers run the same code in other sizes: `EFFORT=check` (the default is `test`) runs
- * more of every property and the files that {@link laterFiles} keeps out of a quick run.
+ * Effort of a test run. The tiers run the same code in other sizes: `EFFORT=check` (the default is `test`) runs more of
+ * every property, and the files that {@link laterFiles} keeps out of a quick run.
  */
 
 /** From the quickest to the longest; each does all that the ones before it do. */

@@ -1,6 +1,6 @@
 /**
- * A process that calls every operation of every contract we have, with arbitrary input, and gets arbitrary answers: such
- * as their schemas write, and the same spoilt in one place. It prints how often it compiled code, and what it saw.
+ * A process that calls every operation of every contract with arbitrary input, and gets arbitrary answers: valid ones, and
+ * the same damaged in one place. It prints how often it compiled code, and the results.
  */
 import { isVendorError, Vendor } from "@breakwater/core"
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
@@ -45,7 +45,7 @@ const spoilt = (value: unknown): unknown => {
   return copy
 }
 
-/** What cannot be found by chance. */
+/** Values that random generation does not find. */
 const written: Readonly<Record<string, unknown>> = {
   "frankfurter rate 200": { date: "2026-11-20", base: "EUR", quote: "USD", rate: 1.0842 }
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 const program = fileURLToPath(new URL("./ContractProcess.ts", import.meta.url))
 
 interface Told {
-  /** How often code was made of a schema. */
+  /** The number of schemas compiled to code. */
   readonly compiled: number
   /** By contract and operation. */
   readonly outcomes: ReadonlyArray<ReadonlyArray<string>>
@@ -15,7 +15,7 @@ const run = (...options: ReadonlyArray<string>): Told =>
   JSON.parse(execFileSync(process.execPath, [...options, program], { encoding: "utf8", maxBuffer: 2 ** 28 })) as Told
 
 describe("compiled schemas", () => {
-  it("write and read all contracts as interpreted ones do, valid or not, and words for what is wrong are the same", () => {
+  it("encode and decode all contracts as interpreted ones do, valid or not, with the same error texts", () => {
     const compiled = run()
     const interpreted = run("--disallow-code-generation-from-strings")
     assert.isAbove(compiled.compiled, 100)

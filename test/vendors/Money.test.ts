@@ -3,9 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 
 /**
- * Where Node's list differs from ISO 4217's. Node takes the Unicode CLDR's, which gives the decimals that are in daily
- * use (https://www.unicode.org/reports/tr35/tr35-numbers.html#Supplemental_Currency_Data), and ISO 4217 those of the
- * unit in law. A vendor's amounts are in the latter.
+ * Differences between Node's list and ISO 4217. Node uses the Unicode CLDR, which has the decimals in daily use
+ * (https://www.unicode.org/reports/tr35/tr35-numbers.html#Supplemental_Currency_Data), and ISO 4217 has those of the
+ * legal unit. A vendor's amounts use the latter.
  */
 const differences: Readonly<Record<string, { readonly iso: number; readonly cldr: number; readonly why: string }>> = {
   AFN: { iso: 2, cldr: 0, why: "the pul has no coin" },
@@ -51,7 +51,7 @@ describe("Money", () => {
     }
   )
 
-  it.each(["constructor", "__proto__", "toString"])("takes no word for a currency: %s", (word) => {
+  it.each(["constructor", "__proto__", "toString"])("has no special decimals for the word %s", (word) => {
     assert.strictEqual(minorUnits(word), 2)
     assert.isFalse(Schema.is(Currency)(word))
   })
@@ -63,7 +63,7 @@ describe("Money", () => {
     }
   })
 
-  it("has whole amounts, from nothing to what a double holds exactly", () => {
+  it("has whole amounts, from 0 to the largest integer that a double holds exactly", () => {
     for (const right of [0, 1, 1_999, Number.MAX_SAFE_INTEGER]) assert.isTrue(Schema.is(Amount)(right))
     for (const wrong of [-1, 0.5, 19.99, Number.NaN, Infinity, Number.MAX_SAFE_INTEGER + 1, "1999", 1n, null]) {
       assert.isFalse(Schema.is(Amount)(wrong), String(wrong))

@@ -1,5 +1,5 @@
 /**
- * A vendor's published OpenAPI description as the judge of what went over the wire. The descriptions are no part of this
+ * A vendor's published OpenAPI description, which checks the traffic on the wire. The descriptions are not part of this
  * repository: `BREAKWATER_SPECS` names their folder, by default `../shared/specs`.
  */
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from "ajv"
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url"
 import { parse } from "yaml"
 import type { Exchange } from "../watches/Wiretap.ts"
 
-/** The path of a published file; `undefined`, and a line that says so, where it is not. */
+/** The path of a published file. If the file is missing it is `undefined`, and a line is printed. */
 export const find = (file: string): string | undefined => {
   const root = fileURLToPath(new URL("../..", import.meta.url))
   const path = resolve(root, process.env["BREAKWATER_SPECS"] ?? "../shared/specs", file)
@@ -21,13 +21,13 @@ export const find = (file: string): string | undefined => {
 }
 
 export interface PublishedSpec {
-  /** What the description does not allow about a request, each with its place. */
+  /** Violations of the description in a request, each with its place. */
   request(exchange: Exchange): ReadonlyArray<string>
-  /** The same about its answer. */
+  /** Violations in a response. */
   answer(exchange: Exchange): ReadonlyArray<string>
-  /** The method and path that a request is for, as the description writes them. */
+  /** The method and path of a request, as the description writes them. */
   operationOf(exchange: Exchange): string | undefined
-  /** What an operation takes in its query and its body, by name. */
+  /** The parameters of an operation's query and body, by name. */
   parametersOf(operation: string): ReadonlyArray<string>
   /** The fields of a named schema. */
   fieldsOf(schema: string): ReadonlyArray<string>
@@ -68,7 +68,7 @@ export const load = (path: string): PublishedSpec => {
     Object.entries(methods).map(([method, operation]) => ({
       id: `${method.toUpperCase()} ${template}`,
       method: method.toUpperCase(),
-      // A fixed name goes before a parameter in its place.
+      // A fixed path segment overrides a parameter in the same place.
       weight: template.split("{").length,
       pattern: new RegExp(`^${basePath}${template.replaceAll(/\{(\w+)\}/g, "(?<$1>[^/]+)")}$`),
       operation

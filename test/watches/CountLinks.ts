@@ -1,5 +1,5 @@
 /**
- * Counts how often anybody follows or changes the links of a queue's waiters, so that a test can tell O(1) from O(n).
+ * Counts reads and writes of the links between a queue's waiters, so that a test can tell O(1) from O(n).
  * It throws as soon as there are more than `atMost`: a test of something quadratic fails, and does not hang.
  */
 import type { Waiter } from "@breakwater/core/structures/WaitQueue"

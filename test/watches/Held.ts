@@ -1,4 +1,4 @@
-/** What a process holds on to: a test sees that it is no more than before. */
+/** Resources that a process holds. A test checks that there are no more than before. */
 import { assert } from "@effect/vitest"
 import { Effect, Metric, Schedule } from "effect"
 import { createHook } from "node:async_hooks"
@@ -7,9 +7,9 @@ import type { Transform } from "node:stream"
 import zlib from "node:zlib"
 import { until } from "./Until.ts"
 
-/** Who has set the timers that wait, but for those of the runner, which come and go as it likes. */
+/** Pending timers with the code that set each, except those of the test runner. */
 const timers = new Map<number, string>()
-/** Sockets that are not closed, also those that would not keep the process alive. */
+/** Open sockets, including those that would not keep the process alive. */
 const sockets = new Set<number>()
 createHook({
   init(id, type) {
@@ -24,7 +24,7 @@ createHook({
   }
 }).enable()
 
-/** Unpackers that are made from now on, also by modules that are loaded already. */
+/** Decompressors created from now on, also by modules that are already loaded. */
 const unpackers = new Set<Transform>()
 const makers = [
   "createBrotliDecompress",
@@ -45,13 +45,13 @@ for (const maker of makers) {
 }
 syncBuiltinESMExports()
 
-/** undici has one clock for all its long timers, which stops within half a second when there are none (8.12). */
+/** undici has one clock for all its long timers. Without timers it stops within half a second (8.12). */
 const isClock = (setBy: string) => /\/undici\/lib\/util\/timers\.js/.test(setBy)
 
-/** Sockets, timers and unpackers that are not closed; connections and names that are waited for; fibres that are alive. */
+/** Open sockets, timers and decompressors; pending connections and name lookups; live fibres. */
 export interface Held {
   readonly sockets: ReadonlySet<number>
-  /** Each with who has set it. */
+  /** Each with the code that set it. */
   readonly timers: ReadonlyMap<number, string>
   readonly unpackers: ReadonlySet<Transform>
   readonly connecting: number
@@ -59,7 +59,7 @@ export interface Held {
 }
 
 export const held: Effect.Effect<Held> = Effect.gen(function*() {
-  // A timer that goes off is there until the turn ends, also the one that led here.
+  // A timer that fires exists until the turn ends, including the one that led here.
   yield* Effect.callback<void>((resume) => {
     setImmediate(() => resume(Effect.void))
   })
@@ -75,13 +75,13 @@ export const held: Effect.Effect<Held> = Effect.gen(function*() {
   }
 })
 
-/** Waits until something is being unpacked. */
+/** Waits until a decompression is running. */
 export const unpacking: Effect.Effect<void> = until(
   "something is unpacked",
   () => Array.from(unpackers).some(({ destroyed }) => !destroyed)
 )
 
-/** Waits until nothing is held that was not: the other side lets go a moment after us. */
+/** Waits until all new resources are released: the other side releases its own a moment after us. */
 export const noMoreThan = (before: Held): Effect.Effect<void> =>
   Effect.gen(function*() {
     const more = Effect.map(held, (now) => moreThan(before, now))
@@ -107,7 +107,7 @@ export const counted = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<
     Effect.provideService(Metric.MetricRegistry, new Map())
   )
 
-/** Waits until undici's clock has stopped: none of its timers is left over. */
+/** Waits until undici's clock has stopped, so that none of its timers is left. */
 export const clockStops: Effect.Effect<void> = until(
   "undici has no timer any more",
   () => !Array.from(timers.values()).some(isClock)

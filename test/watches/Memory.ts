@@ -1,4 +1,4 @@
-/** How much memory a process holds. */
+/** Memory that a process holds. */
 import { Effect } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -6,19 +6,19 @@ import { runInNewContext } from "node:vm"
 setFlagsFromString("--expose-gc")
 const gc: () => void = runInNewContext("gc")
 
-/** Buffers are given back by another thread, whose work is done at the latest when the next collection begins. */
+/** Another thread frees buffers. Its work is done at the latest when the next collection begins. */
 const collectGarbage = () => {
   gc()
   gc()
 }
 
 const memory = (): number => {
-  // Buffers are part of what is external.
+  // Buffers are part of external memory.
   const { external, heapUsed } = process.memoryUsage()
   return heapUsed + external
 }
 
-/** Runs an effect, and sees how much more memory was held at any time than before it, and at its end. */
+/** Runs an effect, and measures the extra memory at its peak and at its end. */
 export const peakOf = <A, E, R>(effect: Effect.Effect<A, E, R>, withGarbage: boolean) =>
   Effect.suspend(() => {
     collectGarbage()
@@ -34,7 +34,7 @@ export const peakOf = <A, E, R>(effect: Effect.Effect<A, E, R>, withGarbage: boo
     })
   })
 
-/** What is held, garbage aside. */
+/** Memory in use without garbage. */
 export const heldBytes = Effect.sync(() => {
   collectGarbage()
   return memory()

@@ -1,4 +1,4 @@
-/** A tracer that keeps every span, for tests that look at them. */
+/** A tracer that keeps every span for a test. */
 import { Layer, Tracer } from "effect"
 
 export interface MemoryTracer {

@@ -1,4 +1,4 @@
-/** Waiting for something that is seen and not told, with a limit. */
+/** Waiting by polling, with a limit. */
 import { Duration, Effect } from "effect"
 
 /** Waits, on the real clock, until a condition holds; dies when it does not in time. */

@@ -1,10 +1,10 @@
-/** Waiting for what others bring about and tell of, with a limit: nobody polls, and nobody sleeps. */
+/** Waiting for a notification, with a limit, without polling or sleeping. */
 import { Duration, Effect } from "effect"
 
 export interface Watch {
-  /** Something has changed: those who wait look again. */
+  /** Notifies the waiters of a change, so that they check again. */
   readonly changed: () => void
-  /** Waits, on the real clock, until something is so; dies when it is not in time. */
+  /** Waits, on the real clock, until a condition holds; dies when it does not in time. */
   readonly until: (what: string, isSo: () => boolean, limit?: Duration.Input) => Effect.Effect<void>
 }
 

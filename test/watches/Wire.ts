@@ -1,10 +1,10 @@
-/** A transport as a test uses it: a request in, what became of it out. */
+/** A transport as a test uses it: a request in, its outcome out. */
 import { Transport, type TransportMisconfigured, type TransportRequest } from "@breakwater/core/transport/Transport"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import type { Reason } from "@breakwater/core/VendorError"
 import { Context, Effect, Layer, type Scope } from "effect"
 
-/** What became of a request. */
+/** The outcome of a request. */
 export interface Outcome {
   readonly sent: boolean
   readonly status: number | undefined
@@ -15,7 +15,7 @@ export interface Outcome {
 export interface Wire {
   /** Sends a request and waits for its end; interrupting it cancels the request. */
   readonly send: (origin: string, request?: Partial<TransportRequest>) => Effect.Effect<Outcome>
-  /** The reason for which there was no answer, and whether a byte had been sent. */
+  /** The reason of the failure, and whether a byte had been sent. */
   readonly refusal: (origin: string, request?: Partial<TransportRequest>) => Effect.Effect<Reason | Outcome>
 }
 
@@ -69,7 +69,7 @@ export const make = (
     }
   })
 
-/** What one request came to, over a transport with these options. */
+/** The outcome of one request, over a transport with these options. */
 export const once = (
   options: UndiciTransport.UndiciTransportOptions,
   origin: string,

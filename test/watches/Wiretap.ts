@@ -1,6 +1,6 @@
 /**
- * A proxy on a port of its own that keeps what passes through it as it was sent. It stands between a client and a
- * simulator without either knowing it: an answer is passed on as it comes, a reset as a reset.
+ * A proxy on its own port that records the traffic unchanged. It stands between a client and a simulator unnoticed: it
+ * forwards a response as it is, and a reset as a reset.
  */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, request as forward, type ServerResponse } from "node:http"
@@ -20,12 +20,12 @@ export interface Exchange {
   /** Names in lower case. */
   readonly headers: Headers
   readonly body: string
-  /** `undefined` when there was none, or no whole one. */
+  /** `undefined` when the response was missing or incomplete. */
   answer: Answered | undefined
 }
 
 export interface Wiretap {
-  /** What a client takes instead of the simulator's base URL. */
+  /** The base URL for the client, instead of the simulator's. */
   readonly baseUrl: string
   /** In the order in which requests came. */
   readonly exchanges: ReadonlyArray<Exchange>

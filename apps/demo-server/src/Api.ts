@@ -1,4 +1,4 @@
-/** What the demo server offers over HTTP. */
+/** The HTTP API of the demo server. */
 import { Currency } from "@breakwater/vendors"
 import { Iso2, Region } from "@breakwater/vendors/countries"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -17,7 +17,7 @@ const rate = {
   provenance: Provenance
 }
 
-/** What is not known is null. */
+/** A country; unknown fields are null. */
 const country = {
   name: Schema.String,
   iso2: Iso2,
@@ -32,15 +32,15 @@ const country = {
 
 export const Country = Schema.Struct(country)
 
-/** A part of a page that is not there. */
+/** A missing part of a page. */
 export const Gap = Schema.Struct({
   status: Schema.Literal("gap"),
-  /** What failed: a vendor, a feature that is off, or the part itself. */
+  /** The name of what failed: a vendor, a feature that is off, or the part itself. */
   failed: Schema.String,
-  /** A reason of ours. */
+  /** One of our own reasons. */
   reason: Schema.String,
   message: Schema.String,
-  /** When to come back, in seconds; null when waiting does not help. */
+  /** Seconds to wait before another try; null when waiting does not help. */
   retryAfter: Schema.NullOr(Schema.Int)
 })
 
@@ -49,16 +49,16 @@ const part = <const Fields extends Schema.Struct.Fields>(fields: Fields) =>
 
 const CheckoutContext = Schema.Struct({
   country: part({ ...country, provenance: Provenance }),
-  /** From the base to what is paid with there. */
+  /** From the base currency to that of the country. */
   rate: part(rate),
-  /** An estimate by a table of ours. */
+  /** An estimate from our own table. */
   shipping: part({
     zone: Schema.Literals(["domestic", "region", "near", "far"]),
-    /** Working days, from and up to. */
+    /** Working days: the fewest and the most. */
     days: Schema.Tuple([Schema.Int, Schema.Int]),
     /** In minor units. */
     cost: Schema.Struct({ amount: Schema.Int, currency: Currency }),
-    /** That of the country it was worked out from. */
+    /** The provenance of the country that the estimate is based on. */
     provenance: Provenance
   })
 })
@@ -81,7 +81,7 @@ export const Payment = Schema.Struct({
   reference: Schema.NullOr(Schema.String)
 })
 
-/** Without an amount everything that is left. */
+/** Without an amount, all that is left. */
 const Part = Schema.Struct({
   amount: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999_999 })))
 })
@@ -94,7 +94,7 @@ const Refund = Schema.Struct({
   currency: Currency
 })
 
-/** Makes a repetition of a request the same request. */
+/** A repeated request with the same key has one effect. */
 const idempotent = {
   "idempotency-key": Schema.optionalKey(
     Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
@@ -111,14 +111,14 @@ export const Dependency = Schema.Struct({
 export const FeatureReport = Schema.Struct({
   feature: Schema.String,
   state: Schema.Literals(["on", "recovering", "off"]),
-  /** The share of its callers for whom it is on. */
+  /** The share of callers for whom it is on. */
   share: Schema.Finite,
-  /** Who says so. */
+  /** Whether its rule or a person set the state. */
   by: Schema.Literals(["rule", "hand"]),
   since: Schema.String,
   /** Null while it is on by its rule. */
   because: Schema.NullOr(Schema.Literals(["VendorOut", "VendorWasOut", "ByHand"])),
-  /** The last failure of a vendor, while it is not on by its rule: which vendor, and a reason of ours. */
+  /** The vendor and the reason of the last failure; null while the feature is on by its rule. */
   lastFailure: Schema.NullOr(Schema.String)
 })
 
@@ -140,7 +140,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         params: { iso2: Iso2 },
         success: Schema.Struct({ ...country, provenance: Provenance }),
         error: [Problem.InvalidRequest, Problem.NotFound, ...Problem.ofVendor]
-      }).annotate(OpenApi.Summary, "The country of an ISO code")
+      }).annotate(OpenApi.Summary, "The country with an ISO code")
     ),
     HttpApiGroup.make("checkout", { topLevel: true }).add(
       HttpApiEndpoint.get("checkoutContext", "/checkout-context", {
@@ -149,7 +149,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         error: [Problem.InvalidRequest, Problem.NotFound]
       }).annotate(
         OpenApi.Summary,
-        "What a checkout page shows: country, rate, shipping; with gaps where a vendor is out"
+        "Country, exchange rate and shipping of a checkout page, with gaps where a vendor is down"
       )
     ),
     HttpApiGroup.make("payments").add(
@@ -158,12 +158,12 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         payload: NewPayment,
         success: Payment.pipe(HttpApiSchema.status(201)),
         error: [Problem.InvalidRequest, Problem.Declined, Problem.KeyReused, ...Problem.ofVendor]
-      }).annotate(OpenApi.Summary, "Take money, or hold it"),
+      }).annotate(OpenApi.Summary, "Take or hold money"),
       HttpApiEndpoint.get("get", "/payments/:id", {
         params: id,
         success: Payment,
         error: [Problem.NotFound, ...Problem.ofVendor]
-      }).annotate(OpenApi.Summary, "Look at a payment"),
+      }).annotate(OpenApi.Summary, "Show a payment"),
       HttpApiEndpoint.post("capture", "/payments/:id/capture", {
         params: id,
         headers: idempotent,
@@ -183,7 +183,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
         headers: idempotent,
         success: Payment,
         error: [Problem.NotFound, Problem.StateConflict, Problem.KeyReused, ...Problem.ofVendor]
-      }).annotate(OpenApi.Summary, "Let held money go"),
+      }).annotate(OpenApi.Summary, "Release held money"),
       HttpApiEndpoint.post("refund", "/payments/:id/refunds", {
         params: id,
         headers: idempotent,
@@ -196,12 +196,12 @@ export const DemoApi = HttpApi.make("breakwater-demo")
           Problem.KeyReused,
           ...Problem.ofVendor
         ]
-      }).annotate(OpenApi.Summary, "Give money back")
+      }).annotate(OpenApi.Summary, "Refund money")
     ),
     HttpApiGroup.make("health").add(
       HttpApiEndpoint.get("live", "/live", { success: Schema.Struct({ status: Schema.Literal("live") }) }).annotate(
         OpenApi.Summary,
-        "Whether the process runs"
+        "Tells whether the process runs"
       ),
       HttpApiEndpoint.get("ready", "/ready", {
         success: Schema.Struct({
@@ -209,11 +209,11 @@ export const DemoApi = HttpApi.make("breakwater-demo")
           features: Schema.Array(FeatureReport),
           dependencies: Schema.Array(Dependency)
         })
-      }).annotate(OpenApi.Summary, "Whether it can serve, and how its features and vendors are")
+      }).annotate(OpenApi.Summary, "Tells whether the server can answer, with the state of its features and vendors")
     ).prefix("/health")
   )
   .annotateMerge(OpenApi.annotations({
     title: "Breakwater demo",
     version: "0.1.0",
-    description: "Exchange rates, countries and payments, each by third parties behind Breakwater."
+    description: "Exchange rates, countries and payments from third parties, guarded by Breakwater."
   }))

@@ -1,4 +1,4 @@
-/** How rates and countries degrade, as the environment wants it: how long they are fresh, and how old they may be shown. */
+/** Configures rates and countries from the environment: how long they stay fresh, and how old they may be shown. */
 import * as CountriesLayers from "@breakwater/vendors/countries/layers"
 import * as ExchangeRatesLayers from "@breakwater/vendors/exchange-rates/layers"
 import * as Config from "effect/Config"
@@ -14,7 +14,7 @@ const fresh = {
 const ratesStale = span("RATES_STALE", Duration.days(1))
 const countriesStale = Duration.days(30)
 
-/** The largest age of a rate that is shown. What is within its time is shown however short the other is. */
+/** The largest age of a rate that is shown. A fresh rate is always shown, even when `RATES_STALE` is shorter. */
 export const ratesShown = Config.map(
   Config.all([fresh.rates, ratesStale]),
   ([fresh, stale]) => Duration.max(fresh, stale)
@@ -23,7 +23,7 @@ export const ratesShown = Config.map(
 /** The largest age of a country that is shown. */
 export const countriesShown = Config.map(fresh.countries, (fresh) => Duration.max(fresh, countriesStale))
 
-/** `ExchangeRates` and `Countries`, each by all its vendors. */
+/** `ExchangeRates` and `Countries`, each with all its vendors. */
 export const layer = Layer.mergeAll(
   Layer.unwrap(
     Effect.map(
@@ -39,5 +39,5 @@ export const layer = Layer.mergeAll(
   )
 )
 
-/** No time is no cache. */
+/** A duration of 0 switches the cache off. */
 const cacheFor = (fresh: Duration.Duration) => !Duration.isZero(fresh) && fresh

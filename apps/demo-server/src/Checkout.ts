@@ -1,6 +1,6 @@
 /**
- * `GET /checkout-context?country=…`: what a checkout page shows around the order, in one answer and within one deadline.
- * What cannot be had is a gap that says why, and the rest is there all the same.
+ * `GET /checkout-context?country=…`: everything a checkout page shows around the order, in one answer and within one
+ * deadline. A part that cannot be had is a gap that says why; the other parts are still there.
  */
 import { Deadline, Parts, type Provenance as Core } from "@breakwater/core"
 import type { Currency } from "@breakwater/vendors"
@@ -21,9 +21,9 @@ import * as Problem from "./Problem.ts"
 import * as Provenance from "./Provenance.ts"
 import * as Shipping from "./Shipping.ts"
 
-/** The longest that the page waits for its parts. */
+/** The longest time that the page waits for its parts. */
 const longest = Duration.seconds(5)
-/** The longest that it waits for the country, which the others need, before it takes the one that it brought along. */
+/** The longest wait for the country, which the other parts need. After it the page uses the bundled country. */
 const longestForCountry = Duration.seconds(1)
 
 export const layer = HttpApiBuilder.group(
@@ -36,7 +36,7 @@ export const layer = HttpApiBuilder.group(
     const shown = { countries: { maxAge: yield* countriesShown }, rates: { maxAge: yield* ratesShown } }
     const currencies = new Set((yield* BundledCountries.countries).flatMap(({ currencies }) => currencies))
 
-    /** The country by its vendors, or soon by what the server brought along. */
+    /** The country from its vendors, or after a short wait from the bundled data. */
     const countryOf = (iso2: Iso2, within: Duration.Duration) =>
       features.countries.call(countries.byCode(iso2, shown.countries)).pipe(
         Deadline.within(within),
@@ -45,9 +45,9 @@ export const layer = HttpApiBuilder.group(
 
     const rateOf = Effect.fnUntraced(function*(base: Currency, { currencies: [quote] }: Country) {
       if (quote === undefined) {
-        return yield* new Missing({ reason: "NoCurrency", message: "Nothing is paid with there" })
+        return yield* new Missing({ reason: "NoCurrency", message: "This country has no currency" })
       }
-      // A currency in itself is asked of nobody.
+      // The rate of a currency to itself needs no vendor.
       if (base === quote) {
         const asOf = new Date(yield* Clock.currentTimeMillis).toISOString().slice(0, 10)
         return { base, quote, rate: 1, asOf, provenance: Provenance.known }
@@ -59,22 +59,22 @@ export const layer = HttpApiBuilder.group(
     const shippingTo = ({ provenance, value }: Core.Sourced<Country>) => {
       const estimate = Shipping.estimate(value)
       return estimate === undefined
-        ? Effect.fail(new Missing({ reason: "NotShipped", message: "Nothing is sent there" }))
+        ? Effect.fail(new Missing({ reason: "NotShipped", message: "We do not ship to this country" }))
         : Effect.succeed({ ...estimate, provenance: Provenance.ofCountry(provenance) })
     }
 
     return handlers.handle("checkoutContext", ({ query: { base = "EUR", country: iso2 } }) =>
       Effect.gen(function*() {
         if (!currencies.has(base)) {
-          return yield* Effect.fail(Problem.invalidRequest("base", "is no currency that any country pays with"))
+          return yield* Effect.fail(Problem.invalidRequest("base", "must be the currency of a country"))
         }
-        // A tenth is left for the answer itself.
+        // A tenth of the time is left to write the answer.
         const within = Duration.min(longest, Duration.times(yield* Deadline.remaining, 0.9))
         const asked = yield* Effect.forkChild(
           countryOf(iso2, Duration.min(longestForCountry, Duration.times(within, 1 / 3)))
         )
         const country = Fiber.join(asked)
-        // Where countries are switched off, only the page's own part is missing.
+        // When the feature countries is off, only that part is missing: the others use the bundled country.
         const there = Effect.catchTag(country, "FeatureOff", () => broughtAlong(iso2, "FeatureOff"))
         const parts = yield* Parts.all({
           country,
@@ -98,7 +98,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-/** There is none, and waiting does not help. */
+/** The part does not exist, and waiting does not help. */
 class Missing extends Data.TaggedError("Missing")<{ readonly reason: string; readonly message: string }> {}
 
 const broughtAlong = (iso2: Iso2, because: string): Effect.Effect<Core.Sourced<Country>, UnknownCountry> =>

@@ -1,6 +1,6 @@
 /**
- * The control, on a port of its own and for this machine only: look at what the simulators received, break them, mend them;
- * switch features off and on by hand.
+ * The control API, on its own port and for this machine only. It shows the requests that the simulators received, sets and
+ * lifts their faults, and switches features by hand.
  */
 import { Redaction } from "@breakwater/core"
 import { Simulator } from "@breakwater/core/simulator"
@@ -29,7 +29,7 @@ const Journal = Schema.Struct({
   }))
 })
 
-/** What `FeatureSwitch` calls `Automatic`, `On` and `Off`. */
+/** `FeatureSwitch` spells these `Automatic`, `On` and `Off`. */
 const Mode = Schema.Struct({ mode: Schema.Literals(["automatic", "on", "off"]) })
 const modes = { automatic: "Automatic", on: "On", off: "Off" } as const
 
@@ -115,7 +115,7 @@ const handlers = HttpApiBuilder.group(
   })
 )
 
-/** Serves the control at `SIMULATORS_PORT`. @default 4000 */
+/** Serves the control API at `SIMULATORS_PORT`. @default 4000 */
 export const layer = HttpRouter.serve(
   HttpApiBuilder.layer(ControlApi).pipe(Layer.provide(handlers), Layer.provideMerge(Failures.layer)),
   { disableLogger: true, disableListenLog: true }

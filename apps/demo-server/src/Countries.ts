@@ -14,7 +14,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fn(function*(handlers) {
     const countries = yield* Domain.Countries
     const features = yield* Features
-    // It is shown, and nothing is decided by it.
+    // The answer is only displayed, so a stale one will do.
     const display = { maxAge: yield* countriesShown }
     return handlers
       .handle("countries", () =>
@@ -37,7 +37,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-/** A country in the words of our clients. */
+/** A country in the form that our clients see. */
 export const toView = (country: Domain.Country): typeof Country.Type => ({
   ...country,
   iso3: country.iso3 ?? null,

@@ -1,12 +1,12 @@
 /**
- * What a crash leaves behind. Node prints the error that nobody caught, and with `--report-uncaught-exception` writes a
- * report with the whole environment, where the keys are. Here the one is printed without secrets, and the other is
- * written without the environment. A core dump holds the memory of the process: whoever allows those has to guard them.
+ * Crash output without secrets. By default Node prints an uncaught error as it is, and with `--report-uncaught-exception`
+ * writes a report with the whole environment, keys included. This module redacts the error and leaves the environment out
+ * of the report. A core dump still holds the memory of the process: protect core dumps if you allow them.
  */
 import { inspect } from "node:util"
 import { printed } from "./RedactedOutput.ts"
 
-/** Takes over what happens to an error that nobody caught; the process still ends, with exit code 1. */
+/** Handles uncaught errors. The process still ends, with exit code 1. */
 export const guard = (): void => {
   process.report.excludeEnv = true
   // The default would print and report the error as it is.
@@ -18,7 +18,7 @@ export const guard = (): void => {
   })
 }
 
-/** What was thrown can throw again when it is looked at. */
+/** Inspecting a thrown value can itself throw. */
 const textOf = (error: unknown): string => {
   try {
     return printed(inspect(error))

@@ -1,4 +1,4 @@
-/** Where the keys of the vendors come from: what `CREDENTIALS` says, and for a simulated vendor that has none there, its simulator. */
+/** Keys of the vendors, from the sources in `CREDENTIALS`. A simulated vendor without a key there gets one of its simulator. */
 import { Chain, Credential } from "@breakwater/core/credentials"
 import { FromEnvironment } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"

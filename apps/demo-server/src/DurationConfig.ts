@@ -1,4 +1,4 @@
-/** Times that the environment says. */
+/** Durations read from the environment. */
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
@@ -14,10 +14,10 @@ const Zero = Schema.Literal("0").pipe(
 const isTime = Schema.makeFilter((duration: Duration.Duration) =>
   Duration.isFinite(duration) && Duration.isGreaterThanOrEqualTo(duration, Duration.zero)
     ? undefined
-    : "must be at least 0, and have an end"
+    : "must be finite and at least 0"
 )
 const Span = Schema.Union([Zero, Schema.DurationFromString.check(isTime)])
 
-/** A time such as `5 minutes`; `0` is none. Nothing below that, and nothing without an end, is taken. */
+/** A duration such as `5 minutes`, or `0`. Negative and infinite ones are rejected. */
 export const span = (variable: string, fallback: Duration.Input): Config.Config<Duration.Duration> =>
   Config.withDefault(Config.schema(Span, variable), Duration.fromInputUnsafe(fallback))

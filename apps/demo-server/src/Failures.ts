@@ -1,4 +1,4 @@
-/** What happens to a request that no handler answers: every response is one of ours, also the ones for our mistakes. */
+/** Error responses for requests that no handler answers. Each has our own error format, internal errors included. */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { HttpRouter, HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -9,13 +9,13 @@ import * as Problem from "./Problem.ts"
 import * as RequestDeadline from "./RequestDeadline.ts"
 
 export const layer = HttpRouter.middleware(
-  // Nothing is left unhandled; that the type says otherwise is what the router asks of a middleware for all routes.
+  // This handles every error. The router's type of a global middleware demands `unhandled` nevertheless.
   (app): Effect.Effect<HttpServerResponse.HttpServerResponse, unhandled, HttpServerRequest.HttpServerRequest> =>
     app.pipe(RequestDeadline.within, Effect.map(inOurWords), Effect.catchCause(toResponse)),
   { global: true }
 )
 
-/** The one refusal that the router writes itself, and as plain text. */
+/** Rewrites a 415, the only error that the router answers itself, and as plain text. */
 const inOurWords = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
   response.status === 415
     ? HttpServerResponse.jsonUnsafe(Problem.invalidRequest("content-type", "must be application/json"), { status: 415 })
@@ -45,7 +45,7 @@ const respond = (status: number, body: unknown) => Effect.succeed(HttpServerResp
 
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** Names the field, and says what it should be; never what it was. */
+/** Names the invalid field and the expected value, never the value that was sent. */
 const misfit = (error: HttpApiError.HttpApiSchemaError): typeof Problem.InvalidRequest.Type => {
   const [first] = formatIssues(error.cause.issue).issues
   const path = (first?.path ?? []).map(String)

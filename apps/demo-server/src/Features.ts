@@ -1,6 +1,6 @@
 /**
- * The features that depend on vendors, each behind a switch: off while most of its callers get nothing, and back on for a
- * share of them that grows. A feature that can still answer from a cache or by another vendor is on.
+ * The features that depend on vendors, each behind a switch. A feature goes off while most of its callers get nothing, and
+ * comes back for a growing share of them. A feature that can still answer from a cache or another vendor stays on.
  */
 import { FeatureSwitch, isVendorError } from "@breakwater/core"
 import * as Clock from "effect/Clock"
@@ -16,17 +16,17 @@ import { span } from "./DurationConfig.ts"
 const names = ["rates", "countries", "payments"] as const
 type Name = typeof names[number]
 
-/** The feature is off for this caller; nobody was asked. */
+/** The feature is off for this caller; no vendor was called. */
 export class FeatureOff extends Data.TaggedError("FeatureOff")<{
   readonly feature: Name
-  /** When it can be on again, where that is known. */
+  /** The time until it can be on again, if known. */
   readonly returnsIn: Duration.Duration | undefined
 }> {}
 
 export interface Feature {
-  /** Runs a call while the feature is on, and learns from how it ends. */
+  /** Runs a call while the feature is on, and records its outcome. */
   readonly call: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | FeatureOff, R>
-  /** By hand, until it is `Automatic` again. */
+  /** Sets the state by hand, until the mode is `Automatic` again. */
   readonly setMode: (mode: FeatureSwitch.Mode) => Effect.Effect<void>
   readonly report: Effect.Effect<typeof FeatureReport.Type>
 }
@@ -41,7 +41,7 @@ const settings = Config.all({
   step: span("FEATURE_STEP", Duration.seconds(30))
 })
 
-// Shorter than what it takes to go off: an outage that has ended is forgotten in time.
+// Shorter than the time before a feature goes off, so that an outage that has ended no longer counts.
 const rule: FeatureSwitch.Rule = { _tag: "Failures", window: Duration.seconds(10) }
 
 export const layer: Layer.Layer<Features, Config.ConfigError> = Layer.effect(
@@ -58,7 +58,7 @@ export const layer: Layer.Layer<Features, Config.ConfigError> = Layer.effect(
 )
 
 const make = (name: Name, feature: FeatureSwitch.FeatureSwitch): Feature => {
-  /** When somebody last set the mode, in Unix time. */
+  /** When the mode was last set by hand, in Unix time. */
   let setAt = 0
   let lastFailure: string | undefined
   const off = Effect.flatMap(

@@ -1,6 +1,6 @@
 /**
- * What this server shares with others like it in Redis, where `REDIS_URL` names one: answers, rate limits and breakers.
- * Redis may be down when the server starts and at any time later; the server then goes on by itself.
+ * State that this server shares with others in Redis: answers, rate limits and breakers. `REDIS_URL` switches it on. Redis
+ * may be down at the start and at any later time; the server then works with its own state.
  */
 import { CacheStore, LazyRedis, SharedState } from "@breakwater/core/fleet"
 import * as Config from "effect/Config"
@@ -22,12 +22,12 @@ export const layer = Layer.unwrap(
     const NodeRedis = yield* Effect.promise(() => import("@effect/platform-node/NodeRedis"))
     const redis = NodeRedis.layer({
       url: url.value.href,
-      // What Redis does not hear now it need not hear later.
+      // A command that cannot be sent now is worthless later.
       disableOfflineQueue: true,
       pingInterval: 1_000,
       socket: {
         connectTimeout: 1_000,
-        // A connection that nothing comes from any more is made anew.
+        // A silent connection is replaced.
         socketTimeout: 5_000,
         reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) + Math.random() * 200
       }

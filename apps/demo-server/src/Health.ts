@@ -1,4 +1,4 @@
-/** `/health/live` and `/health/ready`: whether the process runs, and how its features and vendors are. */
+/** `/health/live` and `/health/ready`: whether the process runs, and the state of its features and vendors. */
 import { Telemetry } from "@breakwater/core"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
@@ -13,8 +13,8 @@ export const layer = HttpApiBuilder.group(
     const features = yield* Features
     return handlers
       .handle("live", () => Effect.succeed({ status: "live" as const }))
-      // A vendor that is out makes answers poorer, not the server unready: taking its traffic away or restarting it would
-      // take from callers what still works, and mend nothing.
+      // The server stays ready while a vendor is down. Restarting it or taking it out of rotation would repair nothing, and
+      // would take away the routes that still work.
       .handle("ready", () =>
         Effect.all({
           status: Effect.succeed("ready" as const),
@@ -24,7 +24,7 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-/** The states of the metric, in the words of the answer. */
+/** The states of the metric, as the answer spells them. */
 const circuits = { closed: "closed", half_open: "half-open", open: "open" } as const
 
 const dependencies: Effect.Effect<ReadonlyArray<typeof Dependency.Type>> = Effect.map(

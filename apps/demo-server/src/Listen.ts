@@ -1,4 +1,4 @@
-/** Where the server and its control listen. */
+/** Ports of the server and of its control API. */
 import { NodeHttpServer } from "@effect/platform-node"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -6,17 +6,17 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createServer, type Server } from "node:http"
 
-/** 0 is any free port. */
+/** A port; 0 takes any free one. */
 const Port = Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65_535 }))
 
-/** Listens at the port the environment names. */
+/** Listens on the port in an environment variable. */
 export const layer = (variable: string, fallback: number, host?: string) =>
   Layer.unwrap(Effect.map(
     Config.withDefault(Config.schema(Port, variable), fallback),
     (port) => NodeHttpServer.layer(makeServer, host === undefined ? { port } : { port, host })
   ))
 
-/** Node closes the connections that are idle when it stops listening; this one also those that become idle later. */
+/** A server that also closes connections that become idle after it stops listening. Node closes only those idle by then. */
 const makeServer = (): Server => {
   const server = createServer()
   server.on("request", (_request, response) => {

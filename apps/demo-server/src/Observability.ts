@@ -1,4 +1,4 @@
-/** Metrics for Prometheus, and traces over OTLP when `OTEL_EXPORTER_OTLP_ENDPOINT` says where to. */
+/** Metrics for Prometheus, and traces over OTLP to `OTEL_EXPORTER_OTLP_ENDPOINT` if it is set. */
 import { Redaction, Telemetry } from "@breakwater/core"
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace-base"
 import * as Config from "effect/Config"
@@ -14,7 +14,7 @@ export const layerMetrics = PrometheusMetrics.layerHttp({
   metricNameMapper: Telemetry.prometheusName
 })
 
-/** Traces; their packages are loaded only when somebody listens. */
+/** Traces; their packages are loaded only when an endpoint is set. */
 export const layerTracing: Layer.Layer<never, Config.ConfigError> = Layer.unwrap(
   Effect.gen(function*() {
     const endpoint = yield* Config.option(Config.String("OTEL_EXPORTER_OTLP_ENDPOINT"))
@@ -35,7 +35,7 @@ export const layerTracing: Layer.Layer<never, Config.ConfigError> = Layer.unwrap
   })
 )
 
-/** Gives spans on without their secrets: a request to us can hold one in its path, its query and elsewhere. */
+/** Exports spans without their secrets. A request to us can hold one in its path, its query and other places. */
 const redacting = (exporter: SpanExporter): SpanExporter => ({
   export: (spans, done) => exporter.export(spans.map(shown), done),
   shutdown: () => exporter.shutdown(),

@@ -1,4 +1,4 @@
-/** `/payments`: take money, look at it, give it back. */
+/** `/payments`: take a payment, show it, capture, cancel or refund it. */
 import type { Money } from "@breakwater/vendors"
 import * as Domain from "@breakwater/vendors/payments"
 import * as Effect from "effect/Effect"

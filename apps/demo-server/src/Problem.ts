@@ -1,5 +1,5 @@
 /**
- * What our own clients hear when something is wrong: a code, a sentence, and nothing of a vendor's words, status or ids.
+ * Error responses to our own clients: a code and a sentence, never the words, status or ids of a vendor.
  */
 import type { Reason, VendorError } from "@breakwater/core"
 import * as Duration from "effect/Duration"
@@ -20,7 +20,7 @@ const plain = <const Code extends string, const Fields extends Schema.Struct.Fie
 const comeBack = <S extends Schema.Top>(schema: S) =>
   HttpApiSchema.WithHeaders(schema, { "retry-after": Schema.String })
 
-/** `outcome` is there when a write may have happened: repeat it with the same Idempotency-Key to learn. */
+/** `outcome` is present when a write may have happened. Repeat it with the same Idempotency-Key to find out. */
 const outcome = { outcome: Schema.optionalKey(Schema.Literal("unknown")) }
 
 export const InvalidRequest = plain(400, "INVALID_REQUEST", { field: Schema.String })
@@ -35,13 +35,13 @@ const BadGateway = plain(502, "BAD_GATEWAY", outcome)
 const Unavailable = comeBack(
   Schema.Union([
     coded("SERVICE_UNAVAILABLE", outcome),
-    // Nothing was done: nobody was asked.
+    // No vendor was called, so nothing can have happened.
     coded("FEATURE_OFF", { feature: Schema.String })
   ]).pipe(HttpApiSchema.status(503))
 )
 const GatewayTimeout = plain(504, "GATEWAY_TIMEOUT", outcome)
 
-/** Every way a call of a feature can end for our clients. */
+/** All error responses to a call of a feature. */
 export const ofVendor = [InProgress, TooManyRequests, Internal, BadGateway, Unavailable, GatewayTimeout] as const
 export type OfVendor = typeof ofVendor[number]["Type"]
 
@@ -55,7 +55,7 @@ export const notFound = (message: string): typeof NotFound.Type => ({ error: "NO
 
 export const internal: typeof Internal.Type = { error: "INTERNAL_ERROR", message: "Something went wrong on our side" }
 
-/** What to tell about a vendor call that failed. */
+/** The error response for a failed vendor call. */
 export const ofVendorError = (error: VendorError): Effect.Effect<never, OfVendor> => Effect.fail(fromVendorError(error))
 
 const fromVendorError = (error: VendorError): OfVendor => {
@@ -78,18 +78,18 @@ const fromVendorError = (error: VendorError): OfVendor => {
   }
 }
 
-/** What to tell about a call that was not made. */
+/** The error response for a call that was not made, because its feature is off. */
 export const ofFeatureOff = (
   { feature, returnsIn }: { readonly feature: string; readonly returnsIn: Duration.Duration | undefined }
 ): Effect.Effect<never, OfVendor> =>
   Effect.fail(later({ error: "FEATURE_OFF", message: offMessage, feature }, returnsIn))
 
-export const offMessage = "This is switched off for now"
+export const offMessage = "This feature is switched off for now"
 
-/** A failure of a vendor in a sentence that everybody may read. */
+/** A sentence about a vendor's failure that may be shown to anyone. */
 export const messageOf = (reason: Reason["_tag"]): string => messages[codeOf(reason)]
 
-/** Whole seconds, at least one; five when nobody said. */
+/** Whole seconds, at least one; five when the wait is unknown. */
 export const secondsToWait = (retryAfter: Duration.Duration | undefined): number =>
   retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))
 
@@ -100,7 +100,7 @@ const messages = {
   TOO_MANY_REQUESTS: "Too many requests",
   REQUEST_IN_PROGRESS: "The same request is still being processed",
   GATEWAY_TIMEOUT: "External service did not answer in time",
-  BAD_GATEWAY: "External service gave an answer that cannot be used",
+  BAD_GATEWAY: "External service gave an invalid answer",
   INTERNAL_ERROR: internal.message,
   SERVICE_UNAVAILABLE: "External service temporarily unavailable"
 } as const

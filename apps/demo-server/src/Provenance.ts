@@ -1,4 +1,4 @@
-/** Where an answer comes from, as our own clients hear it. */
+/** Provenance of an answer, in the form that our clients see. */
 import { Provenance as Core } from "@breakwater/core"
 import { RestCountries } from "@breakwater/vendors/countries/rest-countries"
 import { Frankfurter } from "@breakwater/vendors/exchange-rates/frankfurter"
@@ -6,22 +6,22 @@ import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
 /**
- * `Fresh` was asked for just now, `Cached` is within its time, `Stale` is past it, `Fallback` is from another source than the
- * first.
+ * `Fresh` comes from the vendor just now, `Cached` from a cache and still fresh, `Stale` from a cache and expired. `Fallback`
+ * comes from another source than the first.
  */
 export const Provenance = Schema.Struct({
   kind: Schema.Literals(["Fresh", "Cached", "Stale", "Fallback"]),
-  /** Who has said so: a vendor, what the server brought along, or the server itself. */
+  /** The source: a vendor, the bundled data, or the server itself. */
   source: Schema.String,
-  /** Whole seconds, for what was in a cache. */
+  /** Age in whole seconds of an answer from a cache. */
   age: Schema.optionalKey(Schema.Int),
-  /** A sentence for whoever reads what is stale or a fallback. */
+  /** A sentence to show with a stale or fallback answer. */
   warning: Schema.optionalKey(Schema.String),
-  /** Why there was nothing better, for what is stale or a fallback: a reason of ours. */
+  /** Our reason for serving a stale or fallback answer. */
   because: Schema.optionalKey(Schema.String)
 })
 
-/** What is no fallback is from the first vendor. */
+/** Every answer except a fallback comes from the first vendor. */
 const viewOf = (first: string) => (provenance: Core.Provenance): typeof Provenance.Type => {
   const isAged = provenance._tag !== "Fresh" && provenance.age !== undefined
   return {
@@ -35,12 +35,12 @@ const viewOf = (first: string) => (provenance: Core.Provenance): typeof Provenan
 }
 
 const warnings = {
-  Stale: "Past its time: there is nothing newer for now",
-  Fallback: "Not from the usual source, which cannot answer for now"
+  Stale: "Stale: no newer value is available right now",
+  Fallback: "From another source: the usual one is unavailable right now"
 }
 
 export const ofRate = viewOf(Frankfurter.declaration.name)
 export const ofCountry = viewOf(RestCountries.declaration.name)
 
-/** What is known without asking anybody. */
+/** The provenance of a value that the server knows by itself. */
 export const known: typeof Provenance.Type = { kind: "Fresh", source: "breakwater-demo" }

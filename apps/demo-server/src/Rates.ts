@@ -14,7 +14,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fn(function*(handlers) {
     const rates = yield* ExchangeRates
     const features = yield* Features
-    // It is shown: whoever prices something asks without.
+    // The rate is only displayed. A call that prices something must not accept stale rates.
     const display = { maxAge: yield* ratesShown }
     return handlers.handle(
       "rate",

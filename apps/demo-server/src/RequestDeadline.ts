@@ -1,4 +1,4 @@
-/** How long a request may take: what its caller says that it waits, and never longer than we let any request take. */
+/** Deadline of a request: the time that its caller states, up to a maximum. */
 import { Deadline } from "@breakwater/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,8 +9,8 @@ import * as Problem from "./Problem.ts"
 const longest = 25
 
 /**
- * The calls that are made for a request inherit what is left of its time. `Request-Timeout` says in seconds how long the
- * caller waits; it is our own header, there is no registered one.
+ * All calls made for a request inherit its remaining time. `Request-Timeout` is the time in seconds that the caller waits.
+ * The header is our own, because no registered one exists.
  */
 export const within = <E, R>(
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>

@@ -1,6 +1,6 @@
 /**
- * The simulators of every vendor, each on a loopback port of its own, and the configuration that makes the vendors use
- * them: whatever the environment says goes before it.
+ * Simulators of all vendors, each on its own loopback port, and the configuration that points the vendors at them. The
+ * environment overrides that configuration.
  */
 import { Credential, type Source } from "@breakwater/core/credentials"
 import type { Simulator } from "@breakwater/core/simulator"
@@ -35,7 +35,7 @@ export const layer: Layer.Layer<Simulators> = Layer.effect(
   )
 )
 
-/** Keys in the form that each vendor's have, which only a simulator takes. */
+/** Keys in each vendor's format that only its simulator accepts. */
 const simulatedKeys: Readonly<Record<string, string>> = {
   "stripe": "sk_simulated",
   "open-exchange-rates": "0".repeat(32),
@@ -45,7 +45,7 @@ const simulatedKeys: Readonly<Record<string, string>> = {
 
 const baseUrlOf = (vendor: string) => `${Credential.upperSnake(vendor)}_BASE_URL`
 
-/** A vendor whose base URL the environment does not name is simulated. */
+/** Configures the simulator's base URL for every vendor that has none in the environment. */
 export const layerConfig: Layer.Layer<never, Config.ConfigError, Simulators> = Layer.unwrap(
   Effect.gen(function*() {
     const settings: Record<string, string> = {}
@@ -58,7 +58,7 @@ export const layerConfig: Layer.Layer<never, Config.ConfigError, Simulators> = L
   })
 )
 
-/** The keys of the vendors that are simulated. */
+/** The keys of the simulated vendors. */
 export const keys: Effect.Effect<Source.Source, Config.ConfigError, Simulators> = Effect.gen(function*() {
   const keys = new Map<string, Redacted.Redacted>()
   for (const { baseUrl, vendor } of (yield* Simulators).values()) {

@@ -1,4 +1,7 @@
-/** The way out to the vendors. This machine is reachable by it only where one of them is here: simulated, or told to be. */
+/**
+ * The transport to the vendors. It allows loopback addresses only if some vendor runs on this machine: a simulator, or a
+ * base URL that points here.
+ */
 import { Credential } from "@breakwater/core/credentials"
 import { AddressGuard, type Transport, UndiciTransport } from "@breakwater/core/transport"
 import * as Config from "effect/Config"

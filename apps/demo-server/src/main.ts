@@ -1,6 +1,6 @@
 /**
- * The demo server, as a list of layers: what is below provides what is above. It stops when told to: requests in flight
- * are finished, sockets closed, telemetry flushed, and the exit code is 0.
+ * The demo server as a list of layers: each layer provides for those above it. On a signal to stop it finishes the requests
+ * in flight, closes its sockets, flushes telemetry, and exits with code 0.
  */
 import * as Stripe from "@breakwater/vendors/payments/stripe"
 import { NodeRuntime } from "@effect/platform-node"
@@ -57,7 +57,7 @@ const launched = Layer.launch(main).pipe(
 )
 
 NodeRuntime.runMain(launched, {
-  // It would log what ended the server as it is, and not as `Logs` does.
+  // Its report would print the error without redaction, which `Logs` adds.
   disableErrorReporting: true,
   teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
 })

@@ -1,7 +1,7 @@
 /**
- * The vendors of one capability, asked in order of preference: `Failover` decides who is asked, and here its answer gets
- * the provenance it deserves, is counted, and is written into the span. Each vendor answers from its own cache first: what
- * the first one remembers goes before what the second one says, as far as the use accepts its age.
+ * The vendors of one capability, called in order of preference. `Failover` chooses the vendor. This module adds the
+ * provenance to the answer, counts it, and writes it into the span. Each vendor answers from its own cache first: a cached
+ * answer of the first vendor overrides a new one of the second, as long as the caller accepts its age.
  *
  * @example
  * ```ts
@@ -23,14 +23,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { tellingOn } from "./Use.ts"
 
-/** Asks vendors in the order in which they are given, and fails as the last one asked did. */
+/** Calls the vendors in the given order, and fails with the error of the last one called. */
 export type Ask = <A extends { readonly provenance: Provenance.Provenance }, E>(
   vendors: Readonly<Record<string, Effect.Effect<A, E>>>
 ) => Effect.Effect<A, E>
 
 /**
- * Makes the order of a capability. Throws when an option of the failover is out of its range. Where it is run, its answers
- * are among the metrics, at 0.
+ * Makes the order of a capability. Throws when a failover option is out of range. Running it registers the metric of the
+ * capability's answers, which starts at 0.
  */
 export const make = (capability: string, options?: Failover.FailoverOptions): Effect.Effect<Ask> => {
   const failover = Failover.make(options)
@@ -49,7 +49,7 @@ export const make = (capability: string, options?: Failover.FailoverOptions): Ef
   })
 }
 
-/** A fallback from the other vendor's cache is as old as it was there. */
+/** A fallback from another vendor's cache keeps the age that it has in that cache. */
 const aged = (fallback: Provenance.Fallback, own: Provenance.Provenance): Provenance.Fallback =>
   own._tag === "Fresh" ? fallback : { ...fallback, age: Provenance.age(own) }
 

@@ -1,6 +1,6 @@
 /**
- * Money as whole minor units of a currency: 1999 EUR is 19.99 €, 500 JPY is ¥500. Amounts are never fractions, and two
- * currencies never mix.
+ * Money in whole minor units of a currency: 1999 EUR is 19.99 €, 500 JPY is ¥500. An amount is never a fraction, and two
+ * currencies are never mixed.
  *
  * @example
  * ```ts
@@ -17,15 +17,15 @@ export const Currency = Schema.String.check(
 )
 export type Currency = typeof Currency.Type
 
-/** A whole number of minor units, 0 up to what a double holds exactly. */
+/** A whole number of minor units, from 0 to the largest integer that a double holds exactly. */
 export const Amount = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))
 
 export const Money = Schema.Struct({ amount: Amount, currency: Currency })
 export type Money = typeof Money.Type
 
 /**
- * How many decimals the minor unit of a currency stands for, by ISO 4217 (list one, 2026). Currencies that are not
- * listed have two.
+ * The number of decimals of a currency's minor unit, by ISO 4217 (list one, 2026). Currencies that are not listed have
+ * two.
  */
 export const minorUnits = (currency: Currency): number => exceptions.get(currency) ?? 2
 

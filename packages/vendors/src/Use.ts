@@ -1,6 +1,6 @@
 /**
- * What a use of an answer accepts. How old is too old is said with the call and for this call alone: what a page accepts
- * around it (`Provenance.acceptStale`) is not taken over, or a price that is asked for within a display would be made of a
+ * The largest age that one call accepts. It is an option of the call and holds for that call alone. A larger age that a page
+ * accepts around it (`Provenance.acceptStale`) is not inherited: a price that is computed inside a display must not use a
  * stale rate by accident.
  *
  * @example
@@ -18,19 +18,19 @@ import * as Effect from "effect/Effect"
 
 export interface UseOptions {
   /**
-   * How old an answer from a cache may be, past its time or not; at least 0. Shorter than its time it makes the vendor be
-   * asked sooner. @default what is within its time, and nothing past it (ours)
+   * The largest age of an answer from a cache, fresh or stale; at least 0. Below the cache's own freshness it refreshes the
+   * answer sooner. @default fresh answers only, no stale ones
    */
   readonly maxAge?: Duration.Input | undefined
 }
 
-/** The value and where it comes from, as old as a use accepts. Throws when the age is out of its range. */
+/** The value with its provenance, no older than the call accepts. Throws when the age is out of range. */
 export const sourced = ({ maxAge }: UseOptions = {}) => {
   const told = maxAge === undefined ? Provenance.withProvenance : Provenance.acceptStale(maxAge)
   return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Provenance.Sourced<A>, E, R> => tellingOn(told(self))
 }
 
-/** Whoever asks outside for the provenance (`Provenance.withProvenance`) hears of it as well. */
+/** Reports the provenance to an enclosing `Provenance.withProvenance` as well. */
 export const tellingOn = <A extends { readonly provenance: Provenance.Provenance }, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>

@@ -1,7 +1,7 @@
 /**
- * Words that capabilities share. Each capability has an entry point of its own (`/payments`), each vendor
- * (`/payments/stripe`), each simulator (`/payments/stripe/simulator`), and each capability with several vendors its
- * layers (`/countries/layers`).
+ * Modules that capabilities share. Each capability has an entry point of its own (`/payments`), and so has each vendor
+ * (`/payments/stripe`) and each simulator (`/payments/stripe/simulator`). A capability with several vendors also has one
+ * for its layers (`/countries/layers`).
  */
 export * as InOrder from "./InOrder.ts"
 export { Amount, Currency, minorUnits, Money } from "./Money.ts"

@@ -1,4 +1,4 @@
-/** What is to happen, soonest first; at the same time, in the order it was added (a binary heap). */
+/** Agenda of future events, soonest first; ties in the order of addition (a binary heap). */
 export interface Entry {
   readonly at: number
   readonly order: number

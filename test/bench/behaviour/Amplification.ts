@@ -1,4 +1,4 @@
-/** How much of a vendor's failures becomes load: attempts that reach it per call made, alone and with services nested. */
+/** Load amplification: attempts that reach a failing vendor per call, for one service and for nested services. */
 import { draw, percent } from "../Plot.ts"
 import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
@@ -37,7 +37,7 @@ interface Curve {
 const callsPerSecond = 100
 const latencyMillis = 50
 
-/** Calls through so many services, each with the policy, at one rate of failures. */
+/** Calls through a number of services, each with the policy, at one failure rate. */
 const amplification = (
   contender: Contender,
   failures: number,
@@ -52,7 +52,7 @@ const amplification = (
     })
     const services = Array.from({ length: depth }, () => contender.make())
     const ask = services.slice(1).reduce<Ask>(
-      // A service that could not do what it was asked says so as the vendor would.
+      // A service whose own call failed answers as the vendor does.
       (inner, service) =>
         within(attemptMillis, () => service(inner).catch(() => Promise.reject(new VendorFailure(503)))),
       within(attemptMillis, vendor.ask)
@@ -72,7 +72,7 @@ const amplification = (
 const failureRates = [0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 const callRates = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
 const contenders = [breakwater, budgetOnly, ...retriers.filter((retrier) => retrier !== breakwater)]
-/** As many attempts as another that is drawn, and what is failing does not depend on when: their lines would be one. */
+/** Contenders with as many attempts as another one in the picture: their lines would coincide. */
 const undrawn: ReadonlyArray<Contender> = [axiosRetryDefault, effectRetry, gotModel]
 
 /** Without a memory each call is as the next; and three times p-retry is 1,331 attempts a call, at a vendor or at a breaker. */
@@ -146,16 +146,16 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       )
     ],
     notes: [
-      `**Load amplification.** ${callsPerSecond} calls a second come independently of each other to a vendor that answers after ${latencyMillis} ms and fails each attempt with the same probability; nested, three services in a row call each other, each with the policy. Of everybody the transport gives up after 3 s. The settings are:`,
+      `**Load amplification.** ${callsPerSecond} independent calls a second reach a vendor that answers after ${latencyMillis} ms and fails each attempt with the same probability. Nested: three services call each other in a row, each with the policy. Every transport gives up after 3 s. The settings are:`,
       contenders.map(({ name, settings }) => `- ${name}: ${settings}.`).join("\n"),
       `At ${percent(0.3)} of failures ours fails ${percent(failedAt(breakwater, 0.3))} of the calls and naive retry ${
         percent(failedAt(naive, 0.3))
-      }, which is ahead there: our budget gives up calls rather than load the vendor by more than a tenth. Above half, the breaker gives up nearly all. cockatiel's breaker asks a dead vendor least, for it opens after five failures in a row; at ${
+      }, which is ahead there: our budget gives up calls instead of adding more than a tenth of load. Above half, the breaker gives up nearly all calls. cockatiel's breaker sends a dead vendor the fewest calls, because it opens after five failures in a row. At ${
         percent(0.3)
       }, where that happens by chance, it fails ${percent(failedAt(cockatielReadme, 0.3))} of the calls.`,
       `A dead vendor is asked ${few.budget.at(-1)!.y.toFixed(2)} times per call by the budget alone, and ${
         few.budgetNested.at(-1)!.y.toFixed(2)
-      } times with three nested: what keeps the bar there is the breaker. Neither helps where there are few calls: the breaker wants 20 attempts in 30 s before it judges, and the budget grants a retry every 10 s to whoever calls seldom. At one call in 10 s a dead vendor is asked ${
+      } times with three nested: there the breaker keeps the bar. Neither helps with few calls: the breaker needs 20 attempts in 30 s, and the budget grants a rare caller a retry every 10 s. At one call in 10 s a dead vendor is asked ${
         at(few.ours, 0.1).toFixed(2)
       } times per call, and ${at(few.oursNested, 0.1).toFixed(2)} times with three nested; at one call a second ${
         at(few.ours, 1).toFixed(2)
@@ -164,7 +164,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
     pictures: [{
       file: "amplification",
       caption:
-        "What becomes of a vendor's failures: attempts that reach it per call made, and calls that fail for all that; and what is left of it where calls are few.",
+        "Effect of a vendor's failures: attempts that reach it per call, calls that fail nevertheless, and the same with few calls.",
       svg: draw({
         styles,
         panels: [

@@ -1,7 +1,7 @@
 /**
- * A vendor that charges orders, and the network before it, which loses requests and answers, and is late. What the bank
- * has been asked for it does, whether anybody still listens or not. Under a key it has seen it does nothing again: it says
- * what it said before, or that the key is in use.
+ * A vendor that charges orders, and the network in front of it, which loses and delays requests and responses. The bank
+ * executes every request that arrives, even when its caller has gone. A key it has seen has no second effect: the bank
+ * repeats its response, or reports that the key is in use.
  */
 import { ConnectFailed, ConnectionLost, Operation } from "@breakwater/core"
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
@@ -22,7 +22,7 @@ export const BankApi = HttpApi.make("bank").add(
   )
 )
 
-/** What becomes of a request on its way, and of the answer to it; uniform among these. */
+/** Mishaps of a request and its response, with equal probability. */
 const mishaps = [
   "none",
   "none",
@@ -34,15 +34,15 @@ const mishaps = [
   "lost",
   // It breaks after the bank has charged.
   "reset",
-  // The bank charges, and its answer is never heard.
+  // The bank charges, and its response is lost.
   "silent",
-  // The request comes to the bank when nobody waits for it any more.
+  // The request arrives after its caller has given up.
   "late",
-  // A proxy turns it away.
+  // A proxy rejects it.
   "turned away"
 ] as const
 
-/** What somebody who sends a request hears. */
+/** The outcome of a request as its sender sees it. */
 interface Listener {
   onSent(): void
   onAnswer(status: number): void
@@ -50,9 +50,9 @@ interface Listener {
 }
 
 export class Bank {
-  /** How often an order was charged. */
+  /** Number of charges of an order. */
   readonly charges = new Map<string, number>()
-  /** Requests that came to a mishap. */
+  /** Requests that met a mishap. */
   mishaps = 0
   private readonly keys = new Map<string, "InProgress" | "Done">()
   private readonly random: () => number
@@ -68,7 +68,7 @@ export class Bank {
     return count
   }
 
-  /** Sends a request to charge an order. What is returned makes the sender deaf; the bank hears nothing of it. */
+  /** Sends a request to charge an order. The returned function makes the sender stop listening; the bank is not told. */
   send(order: string, key: string | undefined, listener: Listener): () => void {
     let hears = true
     const later = (millis: number, act: () => void) =>
@@ -96,7 +96,7 @@ export class Bank {
     }
   }
 
-  /** The same without a key, for those who know of a failure no more than that it is one. */
+  /** The same without a key, for clients that see a failure without its reason. */
   readonly asking = (order: string): Ask => () =>
     new Promise((resolve, reject) => {
       this.send(order, undefined, {
@@ -121,7 +121,7 @@ export class Bank {
     return low + this.random() * (high - low)
   }
 
-  /** How a client of the contract reaches it. */
+  /** The transport to the bank for a client of the contract. */
   readonly transport: Transport.Transport["Service"] = {
     send: ({ body, headers }, receiver) => {
       const place = headers.indexOf("Idempotency-Key")

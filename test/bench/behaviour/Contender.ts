@@ -1,4 +1,4 @@
-/** Who is compared: Breakwater, the peers as they are published, and what one would write by hand. */
+/** Contenders: Breakwater, the peers as published, and a hand-written loop. */
 import { type Policy, RateLimited, type Reason, Stack, Timeout, Unavailable } from "@breakwater/core"
 import { AxiosError, type AxiosResponse, create as createAxios } from "axios"
 import axiosRetry from "axios-retry"
@@ -18,7 +18,7 @@ export type Caller = (ask: Ask) => Promise<void>
 
 export interface Contender {
   readonly name: string
-  /** With which settings, and whose they are. */
+  /** Its settings, and their origin. */
   readonly settings: string
   /** A fresh one, as one process would have it. */
   readonly make: () => Caller
@@ -26,7 +26,7 @@ export interface Contender {
   readonly remembers: boolean
 }
 
-/** The attempt's timeout of everybody: ours is the policy's, the others' transport has it. */
+/** The attempt timeout of all contenders: ours by policy, the others' by their transport. */
 export const attemptMillis = 3_000
 
 const reasonOf = ({ retryAfterSeconds, status }: VendorFailure): Reason => {
@@ -86,7 +86,7 @@ export const pRetryDefault: Contender = {
   remembers: false
 }
 
-/** The interceptor as published, over a transport that answers with what the simulated vendor says. */
+/** The interceptor as published, over a transport that answers as the simulated vendor. */
 export const undici: Contender = {
   name: "undici retry",
   settings:
@@ -135,7 +135,7 @@ export const undici: Contender = {
 
 export const effectRetry: Contender = {
   name: "Effect retryTransient",
-  settings: "`HttpClient.retryTransient`, which has no defaults: 3 times, exponential from 100 ms (ours to choose)",
+  settings: "`HttpClient.retryTransient`, which has no defaults: 3 times, exponential from 100 ms (our choice)",
   make: () => (ask) => {
     const client = HttpClient.make((request) =>
       Effect.map(Effect.promise(() => responseOf(ask)), (response) => HttpClientResponse.fromWeb(request, response))
@@ -149,7 +149,7 @@ export const effectRetry: Contender = {
   remembers: false
 }
 
-/** What the vendor says, as a response; its silence as a gateway would tell it. */
+/** The vendor's answer as a response; no answer becomes a gateway's error. */
 const responseOf = (ask: Ask): Promise<Response> =>
   ask().then(() => new Response(null, { status: 200 }), (error: unknown) => {
     const failure = failureOf(error)
@@ -232,7 +232,7 @@ export const cockatielBreaker = () =>
     breaker: new cockatiel.ConsecutiveBreaker(5)
   })
 
-/** What is used here of a package without types. */
+/** The used part of a package without types. */
 interface Opossum {
   fire(ask: Ask): Promise<void>
 }

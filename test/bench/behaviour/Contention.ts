@@ -18,7 +18,7 @@ import { inVirtualTime, pause } from "./VirtualTime.ts"
 
 const base = 5
 const cap = 2_000
-/** More than anybody needs: what is compared is the pause, not the patience. */
+/** More retries than any client needs: only the pauses are compared. */
 const retries = 10_000
 
 interface Jitter {
@@ -27,7 +27,7 @@ interface Jitter {
   readonly make: () => Caller
 }
 
-/** A client of ours that waits as a schedule says. */
+/** A client with our stack that waits by a schedule. */
 const ours = (retry: Retry.RetrySchedule | Retry.BackoffOptions): Caller =>
   stackCaller({ retry, retryBudget: false, breaker: false, deadline: "1 hour" }, () => new Conflict(409))
 
@@ -97,7 +97,7 @@ interface Contended {
   readonly seconds: number
 }
 
-/** As many clients as there are begin at once; done when each has written once. */
+/** All clients start at once. It is done when each has written once. */
 const contended = (jitter: Jitter, clients: number, seed: number): Promise<Contended> =>
   inVirtualTime(async () => {
     let version = 0
@@ -110,7 +110,7 @@ const contended = (jitter: Jitter, clients: number, seed: number): Promise<Conte
       await network()
       const seen = version
       await network()
-      // The answer is on its way as well.
+      // The answer takes its time on the network too.
       await network()
       if (seen !== version) {
         await network()
@@ -167,9 +167,9 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       )
     ]),
     notes: [
-      `**Contention.** Clients begin at once to update one row under an optimistic lock, and back off on a conflict: the experiment of Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), from ${base} ms doubling to ${cap} ms, a message taking 10 ms give or take 2. Means of ${seeds.length} seeds. ${
+      `**Contention.** Clients start at once to update one row under an optimistic lock, and back off on a conflict. It is the experiment of Brooker's "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), from ${base} ms doubling to ${cap} ms, a message taking 10 ms give or take 2. Means of ${seeds.length} seeds. ${
         jitters.map(({ name, settings }) => `"${name}": ${settings}`).join("; ")
-      }. Breaker and budget are off, for it is the pause that is compared. With ${most} clients full jitter makes ${
+      }. Breaker and budget are off, because only the pauses are compared. With ${most} clients full jitter makes ${
         mine.calls.toFixed(0)
       } calls and is done after ${mine.seconds.toFixed(1)} s; the decorrelated one makes ${
         last("decorrelated").calls.toFixed(0)
@@ -178,7 +178,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
     pictures: [{
       file: "contention",
       caption:
-        "Clients that contend for one row, by how they spread their retries: calls in all, and the time until the last is done.",
+        "Clients that contend for one row, by their jitter: total calls, and the time until the last client is done.",
       svg: draw({
         styles,
         panels: [

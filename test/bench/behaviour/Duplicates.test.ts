@@ -4,7 +4,7 @@ import { throughCrashes, withoutKey } from "./Duplicates.ts"
 const orders = 300
 
 describe("Duplicates", () => {
-  it("charges each order once under its own key, whatever breaks and whoever is killed", async () => {
+  it("charges each order once under its own key, through all faults and kills", async () => {
     for (const hedge of [false, { after: "1 second", keyed: true }] as const) {
       const { charged, cut, duplicates, mishaps } = await throughCrashes(orders, hedge, (order) => order)
       assert.deepStrictEqual({ charged, duplicates }, { charged: orders, duplicates: 0 })

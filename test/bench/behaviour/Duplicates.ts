@@ -1,4 +1,4 @@
-/** Whether anybody is charged twice: through ambiguous timeouts, and through crashes at any moment. */
+/** Duplicate charges after ambiguous timeouts and after crashes at any moment. */
 import { Conflict, isVendorError, Policy, Vendor } from "@breakwater/core"
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { Transport } from "@breakwater/core/transport"
@@ -11,10 +11,10 @@ import { attemptMillis, cockatielReadme, type Contender, naive, pRetryDefault } 
 import { within } from "./SimulatedVendor.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
-/** Nothing keeps it from repeating whatever may be repeated: no breaker, no budget. */
+/** Repeats as much as it may: no breaker, no budget. */
 const eager: Policy.Policy = { ...Policy.write, breaker: false, retryBudget: false }
 
-/** A client as a process makes it: what it remembers dies with the process. */
+/** The client of one process. Its memory dies with the process. */
 const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
   Vendor.make({
     name: "bank",
@@ -22,7 +22,7 @@ const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
     baseUrl: "https://bank.example",
     idempotencyHeader: "Idempotency-Key",
     policy: { ...eager, hedge },
-    // A key in use, as Stripe says it.
+    // A key in use, as Stripe reports it.
     classify: ({ status }) => status === 409 ? new Conflict(status, { isRetryable: true }) : undefined
   }).pipe(Effect.provideService(Transport.Transport, bank.transport))
 
@@ -30,20 +30,20 @@ const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
 const settledMillis = 120_000
 /** Orders that one process has at once. */
 const ordersOfOne = 100
-/** How often a process is killed before it is left alone. */
+/** Number of kills of a process. */
 const kills = 3
 
 interface Charged {
   readonly charged: number
   readonly duplicates: number
   readonly mishaps: number
-  /** How often a process was killed while it was charging an order. */
+  /** Number of kills during a charge. */
   readonly cut: number
 }
 
 /**
  * Processes that charge orders under a key, each killed at three seeded moments and started again, and which come back to
- * an order until they are told that it is charged and have written it down.
+ * an order until they have heard of its charge and recorded it.
  */
 export const throughCrashes = (
   orders: number,
@@ -98,13 +98,13 @@ export const throughCrashes = (
 interface Told {
   readonly duplicates: number
   readonly succeeded: number
-  /** Calls that ended with the word that the order may have been charged. */
+  /** Calls that reported that the order may have been charged. */
   readonly unknown: number
   /** Calls whose end contradicts what the bank did. */
   readonly wrong: number
 }
 
-/** Orders charged by a call each that has no key, one second after the other. */
+/** Orders charged without a key, one call each, a second apart. */
 export const withoutKey = (orders: number): Promise<Told> =>
   inVirtualTime(async () => {
     const bank = new Bank(6)
@@ -172,8 +172,8 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       compared(`duplicate effects, of ${orders} without a key`, "orders", unkeyed.duplicates, 1, 0)
     ],
     notes: [
-      `**Duplicates.** A bank charges orders; six requests in ten meet a mishap: no connection, a connection that breaks before or after the charge, an answer that is never heard (an ambiguous timeout), a request that arrives 10 to 60 s later, a 503. A hundred orders at a time are charged by a process that is killed at three seeded moments and started again, without a breaker or a budget that would hold retries back, and that comes back to an order until it has written down that it is charged. With the order's own name as the key, ${keyed.charged} of ${orders} orders were charged, ${keyed.duplicates} of them more than once, through ${keyed.mishaps} mishaps and ${keyed.cut} kills in the middle of a charge; hedged, ${hedged.duplicates}. It is the caller's key that does it: one made anew in each life charges ${anew.duplicates} more than once.`,
-      `Where the bank takes no key, ours repeats only what was never sent: of ${orders} calls ${unkeyed.succeeded} succeeded, ${unkeyed.duplicates} were charged more than once, ${unkeyed.unknown} ended with the word that it may have happened, and ${unkeyed.wrong} were told otherwise than it was. Who wraps a promise and retries whatever fails does not know what was sent: ${
+      `**Duplicates.** A bank charges orders. Six requests in ten meet a mishap: no connection, a connection that breaks before or after the charge, a lost response (an ambiguous timeout), a request that arrives 10 to 60 s later, or a 503. A process charges a hundred orders at a time, without a breaker or a budget. It is killed at three seeded moments and started again, and repeats an order until it has recorded the charge. With the order's own name as the key, ${keyed.charged} of ${orders} orders were charged, ${keyed.duplicates} of them more than once, through ${keyed.mishaps} mishaps and ${keyed.cut} kills in the middle of a charge; hedged, ${hedged.duplicates}. The caller's key makes the difference: with a new key after each restart, ${anew.duplicates} are charged more than once.`,
+      `If the bank takes no key, ours repeats only requests that were never sent. Of ${orders} calls ${unkeyed.succeeded} succeeded, ${unkeyed.duplicates} were charged more than once, ${unkeyed.unknown} reported that the charge may have happened, and ${unkeyed.wrong} reported a wrong outcome. A wrapper around a promise cannot know which requests were sent: ${
         peers.map(({ name, told }) =>
           `${name} charged ${told.duplicates} more than once (${told.succeeded} calls succeeded)`
         )

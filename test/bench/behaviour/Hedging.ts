@@ -1,4 +1,4 @@
-/** What a second request buys against a vendor that is sometimes slow, and what it costs one that is slow altogether. */
+/** Benefit of a second request with a vendor that is sometimes slow, and its cost while the vendor is always slow. */
 import { Hedge, RetryBudget } from "@breakwater/core"
 import { quantile } from "../compare.ts"
 import { colours, draw, percent, type Style } from "../Plot.ts"
@@ -78,7 +78,7 @@ const inBrownout = ({ hedge, retryBudget }: HedgeSetting): Promise<ReadonlyArray
     return slices
   })
 
-const bounded = "fixed delay, budget 10 % (ours)"
+const bounded = "fixed delay, our budget of 10 %"
 const unbounded = "fixed delay, no budget"
 const learnt = "quantile 0.95, budget 10 % (our hedge's defaults)"
 const none = "no hedge"
@@ -139,24 +139,23 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       )
     ],
     notes: [
-      `**Hedging.** ${perSecond} calls a second to a vendor that takes 8 to 12 ms, and 1 s over 2 calls in 100. None of the peers hedges, so we are our own yardstick: without a hedge p99 is ${
+      `**Hedging.** ${perSecond} calls a second go to a vendor that takes 8 to 12 ms, and 1 s for 2 calls in 100. None of the peers hedges, so we compare with ourselves. Without a hedge p99 is ${
         without.p99.toFixed(0)
-      } ms; the defaults of ours, after the 0.95 quantile learnt, make it ${ours.p99.toFixed(0)} ms for ${
+      } ms. Our defaults, which hedge after the measured 0.95 quantile, make it ${ours.p99.toFixed(0)} ms for ${
         percent(ours.added)
-      } more load. Earlier than the usual answer, a hedge spends its budget on calls that need none: after 8 ms p99 is ${
+      } more load. A hedge before the usual answer spends its budget on calls that need none: after 8 ms p99 is ${
         at(withBudget, 8).p99.toFixed(0)
       } ms with the budget, ${at(withoutBudget, 8).p99.toFixed(0)} ms without, for ${
         percent(at(withoutBudget, 8).added)
-      } more load. In the third panel everything takes ${brownout.millis} ms for a minute: a hedge after 20 ms without a budget doubles the load of a vendor in trouble (${
+      } more load. In the third panel every call takes ${brownout.millis} ms for a minute. A hedge after 20 ms without a budget doubles the load of a vendor in trouble (${
         brownUnbounded.load.toFixed(2)
-      } attempts per call), the budget holds it at ${
+      } attempts per call). The budget holds it at ${
         brownBounded.load.toFixed(2)
-      }, and the quantile learns that slow is usual now (${brownOurs.load.toFixed(2)}).`
+      }, and the quantile learns that slow is now usual (${brownOurs.load.toFixed(2)}).`
     ],
     pictures: [{
       file: "hedging",
-      caption:
-        "What a hedge buys and what it costs, by how long it waits; and its load while a vendor is slow altogether.",
+      caption: "Benefit and cost of a hedge by its delay, and its load while the vendor is always slow.",
       svg: draw({
         styles,
         panels: [

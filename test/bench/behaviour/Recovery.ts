@@ -1,4 +1,4 @@
-/** A vendor comes back while a thousand callers wait for it: is it let come back, or does their return fell it again? */
+/** Recovery of a vendor while a thousand callers wait for it. The run shows whether their return brings it down again. */
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import * as cockatiel from "cockatiel"
 import * as Effect from "effect/Effect"
@@ -13,8 +13,8 @@ import { styles } from "./styles.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
 /**
- * Dead for a minute. Then it is cold: it takes 500 ms over a call, and comes down to 50 ms as it serves. With more than 200
- * calls inside it falls over, and is dead for ten seconds more, and cold again.
+ * Dead for a minute. Then it is cold: a call takes 500 ms at first, and 50 ms when it is warm. With more than 200 calls
+ * inside it goes down for ten seconds more, and is cold again.
  */
 const outage = {
   callers: 1_000,
@@ -30,7 +30,7 @@ const outage = {
 
 interface Recovered {
   readonly seconds: ReadonlyArray<Second>
-  /** How often it fell over again. */
+  /** Number of relapses. */
   readonly relapses: number
 }
 
@@ -81,7 +81,7 @@ const opossum = (name: string, settings: string, capacity?: number): Contender =
 
 const effectBreaker: Contender = {
   name: "Effect CircuitBreaker",
-  settings: "`consecutive(5)`, open for 10 s (ours to choose), one probe",
+  settings: "`consecutive(5)`, open for 10 s (our choice), one probe",
   make() {
     const breaker = Effect.runSync(
       CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(5), openDuration: "10 seconds" }).pipe(
@@ -105,7 +105,7 @@ const breakers: ReadonlyArray<Contender> = [
   whole
 ]
 
-/** Beside the one that is drawn: where the vendor comes back in the pause of a breaker is luck. */
+/** Outages beside the one in the picture: the moment of recovery within a breaker's pause is luck. */
 const otherOutages = [45, 71]
 
 const recovered = (
@@ -196,16 +196,16 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       )
     ),
     notes: [
-      `**A breaker before a thousand waiters.** ${outage.callers} callers in one process each call about once a second. The vendor is dead for ${outage.deadSeconds} s; then it is cold, takes ${outage.coldMillis} ms over a call and comes down to ${outage.warmMillis} ms by its first ${outage.warmAfterCalls} answers; with more than ${outage.mostInside} calls inside it falls over, for ${outage.relapseSeconds} s, and is cold again. How soon a breaker notices depends on where in its pause the vendor comes back: of those that came back, the table has the worst of outages of ${
+      `**A breaker before a thousand waiters.** ${outage.callers} callers in one process each call about once a second. The vendor is dead for ${outage.deadSeconds} s. Then it is cold: a call takes ${outage.coldMillis} ms at first and ${outage.warmMillis} ms after ${outage.warmAfterCalls} answers. With more than ${outage.mostInside} calls inside it goes down for ${outage.relapseSeconds} s, and is cold again. A breaker notices the recovery when its pause ends, which is a matter of luck: for contenders that recovered, the table has the worst of outages of ${
         [...otherOutages, outage.deadSeconds].toSorted((a, b) => a - b).join(", ")
       } s.`,
       runs.toReversed().map(told).join("\n"),
-      "What lets the vendor come back is the bound on the calls at once, of whomever it is; a breaker alone fells it again and again, ours as well as others, for a thousand calls follow at once when it closes. Where both have such a bound, a peer whose breaker stays open equally long each time is back sooner than ours, which doubles its pause with each failed probe up to 60 s: that is the price of knocking less often at a vendor that is dead."
+      "A limit on concurrent calls lets the vendor recover. A breaker alone, ours or another, brings it down again and again, because a thousand calls follow at once when it closes. With such a limit, a peer whose breaker always stays open equally long recovers sooner than ours, which doubles its pause after each failed probe, up to 60 s. That is the price of fewer probes to a dead vendor."
     ],
     pictures: [{
       file: "recovery",
       caption:
-        "A vendor comes back while a thousand callers wait for it: calls that it answers, and attempts that reach it.",
+        "A vendor recovers while a thousand callers wait for it: calls that it answers, and attempts that reach it.",
       svg: draw({
         styles,
         panels: [

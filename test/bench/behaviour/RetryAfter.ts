@@ -1,4 +1,4 @@
-/** Whether a retry comes before the moment that the vendor has named. */
+/** Retries earlier than the vendor's `Retry-After`. */
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
@@ -6,7 +6,7 @@ import { type Contender, effectRetry, kyDefault, stackCaller, undici } from "./C
 import { VendorFailure } from "./SimulatedVendor.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
-/** Ours, made to retry every one of them however long it takes: no budget, no breaker, time enough. */
+/** Ours with settings that retry every call: no budget, no breaker, a long deadline. */
 const patient: Contender = {
   name: "Breakwater",
   settings: "no breaker, budget or bulkhead, a deadline of 5 minutes: so that all of them are retried",
@@ -17,13 +17,13 @@ const patient: Contender = {
 interface Earliness {
   readonly retries: number
   readonly early: number
-  /** Of the early ones, those by more than a timer is. */
+  /** Retries that are earlier than an early timer explains. */
   readonly byMore: number
 }
 
 /**
- * Calls whose first attempt is refused, with a 429 or a 503 and a `Retry-After` of 0 to 60 s, and how many of the second
- * attempts begin before that.
+ * Calls whose first attempt is rejected with a 429 or a 503 and a `Retry-After` of 0 to 60 s, and the number of second
+ * attempts that begin before that.
  */
 const earliness = (contender: Contender, calls: number, earlyMillis: number): Promise<Earliness> =>
   inVirtualTime(async () => {
@@ -60,12 +60,12 @@ export const measure = async (quick: boolean): Promise<Findings> => {
   return {
     rows: [compared(`retries earlier than Retry-After, of ${ours.retries}`, "retries", ours.early, 1, 0)],
     notes: [
-      `**Retry-After.** Calls are refused with a 429 or a 503 and a \`Retry-After\` of 0 to 60 s; timers fire up to a millisecond early, as those of Node do. Ours (${patient.settings}): ${ours.early} of ${ours.retries} retries were early. ${
+      `**Retry-After.** The vendor rejects calls with a 429 or a 503 and a \`Retry-After\` of 0 to 60 s. Timers fire up to a millisecond early, as Node's do. Ours (${patient.settings}): ${ours.early} of ${ours.retries} retries were early. ${
         runs.map(({ contender, told }) =>
           `${contender.name}: ${told.byMore} of ${told.retries} early by more than a timer is`
         )
           .join("; ")
-      }. (undici waits 30 s at most by default; those that wait for as long as they are told trust the timer.)`
+      }. (undici waits 30 s at most by default. The others wait as long as they are told, but trust the timer.)`
     ]
   }
 }

@@ -1,4 +1,4 @@
-/** What happens in each second of a run. */
+/** Counts per second of a run. */
 import type { Point } from "../Plot.ts"
 
 export interface Second {

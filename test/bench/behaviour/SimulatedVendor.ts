@@ -1,12 +1,12 @@
 /**
- * A vendor with a capacity, a latency and a rate of failures. It serves so many calls at once, the others wait inside it
- * in order; past a length of that queue it turns calls away at once. A caller may give up, but the vendor serves what it
- * has taken on all the same, as real ones do.
+ * A vendor with a capacity, a latency and a failure rate. It serves a number of calls at once and queues the others in
+ * order. When the queue is full it rejects calls at once. A caller may give up, but the vendor finishes every accepted
+ * call, as real ones do.
  */
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { after } from "./VirtualTime.ts"
 
-/** The vendor's refusal, or what the socket says when there is no answer. */
+/** The vendor's rejection, or the socket's error when there is no answer. */
 export class VendorFailure extends Error {
   readonly status: number
   readonly retryAfterSeconds: number | undefined
@@ -18,7 +18,7 @@ export class VendorFailure extends Error {
   }
 }
 
-/** An error of an attempt as the vendor's: what anybody else throws is a 503, as a service answers that failed. */
+/** An error of an attempt as a vendor failure. Any other error is a 503, as a failed service answers. */
 export const failureOf = (error: unknown): VendorFailure =>
   error instanceof VendorFailure ? error : new VendorFailure(503)
 
@@ -31,7 +31,7 @@ export interface VendorOptions {
   readonly servers?: number
   /** Calls that may wait inside. @default Infinity */
   readonly queue?: number
-  /** How long it takes over one. */
+  /** The duration of one call. */
   readonly serviceMillis: (vendor: SimulatedVendor) => number
   /** Whether it fails this one when it has been served. */
   readonly fails?: (vendor: SimulatedVendor) => boolean
@@ -80,14 +80,14 @@ export class SimulatedVendor {
   }
 }
 
-/** The transport's own limit, for those who bring none: the caller is told after so long, the vendor is not. */
+/** The transport's timeout, for contenders without one. It tells the caller, not the vendor. */
 export const within = (millis: number, ask: Ask): Ask => () =>
   new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new VendorFailure(0)), millis)
     ask().finally(() => clearTimeout(timer)).then(resolve, reject)
   })
 
-/** Calls that come independently of each other, so many a second, for so long; done when all have ended. */
+/** Independent calls at a rate per second for a given time; done when all have ended. */
 export const arrivals = async (
   options: { readonly perSecond: (sinceMillis: number) => number; readonly millis: number; readonly seed?: number },
   call: (sinceMillis: number) => Promise<void>

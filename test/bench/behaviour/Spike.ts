@@ -1,7 +1,6 @@
 /**
- * A spike of load on a vendor whose latency and failures grow with its load, and what becomes of it when the spike is
- * over. Calls that were given up still cost the vendor its time: with enough retries, it is kept busy with work that
- * nobody waits for, long after the cause has gone. (Bronson et al., "Metastable Failures in Distributed Systems", HotOS
+ * A spike of load on a vendor whose latency and failures grow with its load, and the time after it. Abandoned calls still
+ * cost the vendor time. With enough retries it stays busy with abandoned work, long after the cause has gone. (Bronson et al., "Metastable Failures in Distributed Systems", HotOS
  * 2021.)
  */
 import { draw } from "../Plot.ts"
@@ -29,7 +28,7 @@ const capacity = vendorOptions.servers * 1_000 / vendorOptions.serviceMillis
 const usual = 70
 const peak = 300
 const spike = { from: 30, to: 50, end: 120 }
-/** When a breaker looks again depends on how long the spike has been: those that come back are asked for several. */
+/** Lengths of the spike: the moment of a breaker's probe depends on it, so contenders that recover run with several. */
 const lengths = [15, 20, 25, 30]
 
 const spiked = (contender: Contender, length = spike.to - spike.from): Promise<ReadonlyArray<Second>> =>
@@ -59,7 +58,7 @@ const spiked = (contender: Contender, length = spike.to - spike.from): Promise<R
     return seconds.all()
   })
 
-/** They behave as others do that are drawn. */
+/** Contenders that behave like another one in the picture. */
 const undrawn: ReadonlyArray<Contender> = [axiosRetryDefault, effectRetry, gotModel]
 
 export const measure = async (quick: boolean): Promise<Findings> => {
@@ -103,19 +102,19 @@ export const measure = async (quick: boolean): Promise<Findings> => {
       )
     ],
     notes: [
-      `**Recovery after a spike.** A vendor that can do ${capacity} calls a second, one after the other from a queue of ${vendorOptions.queue}, is called ${usual} times a second by ${processes} processes, and ${peak} times from second ${spike.from} to ${spike.to}. Whoever waits longer than ${
+      `**Recovery after a spike.** A vendor that can serve ${capacity} calls a second, one after the other from a queue of ${vendorOptions.queue}, is called ${usual} times a second by ${processes} processes, and ${peak} times from second ${spike.from} to ${spike.to}. A caller gives up after ${
         attemptMillis / 1_000
-      } s for it gives up, but the vendor does the work all the same. The settings are those of the load amplification.`,
+      } s, but the vendor still does the work. The settings are those of the load amplification.`,
       `${
         collapsed.join(", ")
-      }: ${longest} s after the spike has ended they still fail, kept down by their own retries, or, with a breaker, felled again each time it lets all of those back at once. Back for good: ${
+      }: ${longest} s after the end of the spike the vendor is still down. Retries keep it down, or a breaker that closes lets all callers back at once. Back for good: ${
         back.map((run) => `${run.contender.name} after ${after(run)} s`).join(", ")
-      } (axios-retry as if it did not retry, for it does not after a timeout). When a breaker looks again is a matter of luck: over spikes of ${
+      } (axios-retry behaves like no retry, because it does not retry a timeout). The moment of a breaker's probe is a matter of luck: over spikes of ${
         lengths.join(", ")
       } s the longest is ${worst.get(breakwater)!} s for ours, which is what the table has, and ${worst.get(
         cockatielReadme
       )!} s for cockatiel.`,
-      `While the spike lasts nobody gets much out of the vendor, for nobody holds back what is too much for it: of ${
+      `During the spike every contender gets few answers, because none of them limits its own calls: of ${
         count(ours, "calls")
       } calls ours has ${count(ours, "answered")} answered, and the best, ${luckiest.contender.name}, ${
         count(luckiest, "answered")
@@ -124,7 +123,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
     pictures: [{
       file: "spike",
       caption:
-        "A spike of twenty seconds, and what is left of the vendor afterwards: attempts that reach it, and calls that it answers.",
+        "A spike of twenty seconds and its aftermath: attempts that reach the vendor, and calls that it answers.",
       svg: draw({
         styles,
         panels: [

@@ -58,7 +58,7 @@ describe("VirtualTime", () => {
     ])
   })
 
-  it("comes to the same by the same seed, whatever ran before, and to something else by another", async () => {
+  it("gives the same result for the same seed after any other run, and another result for another seed", async () => {
     const first = await crowd(1)
     const other = await crowd(2)
     await inVirtualTime(() => pause(1e10))
@@ -100,7 +100,7 @@ describe("VirtualTime", () => {
 })
 
 describe("SimulatedVendor", () => {
-  it("serves so many at once, queues so many, turns the others away, and serves those who have given up", async () => {
+  it("serves a number of calls at once, queues others, rejects the rest, and serves calls whose caller has gone", async () => {
     const told = await inVirtualTime(async () => {
       const begin = performance.now()
       const vendor = new SimulatedVendor({ servers: 1, queue: 2, serviceMillis: () => 100 })

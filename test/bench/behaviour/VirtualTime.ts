@@ -16,7 +16,7 @@ interface Handle {
 }
 
 export interface Options {
-  /** What `Math.random` is drawn from. @default 1 */
+  /** The seed of `Math.random`. @default 1 */
   readonly seed?: number
   /**
    * Timers fire up to so many milliseconds early, as Node's do by `performance.now`: it counts from whole milliseconds of
@@ -28,18 +28,18 @@ export interface Options {
 const hourMillis = 3_600_000
 
 /**
- * Virtual time never goes back, not from run to run either: some libraries remember the last time they saw. A run begins
- * with a whole hour, so that it is the same whatever ran before.
+ * Virtual time never goes back, even between runs, because some libraries remember the last time they saw. A run begins at
+ * a whole hour, so that earlier runs do not change it.
  */
 let now = hourMillis
 
-/** What `Date.now` says at 0: later than any library that took the time when it was loaded. */
+/** The value of `Date.now` at 0: later than the load time of every library. */
 const dateOrigin = Date.UTC(2100, 0)
 
 /** A span in steps of 1/1024 ms: sums of these are exact, so that an hour more on the clock changes nothing. */
 const onGrid = (millis: number) => Math.ceil(millis * 1_024) / 1_024
 
-/** What is to happen in the present run. */
+/** Future events of the present run. */
 let running = new Agenda()
 
 /**
@@ -48,7 +48,7 @@ let running = new Agenda()
  */
 const settlingMillis = 60_000
 
-/** Runs `main` in virtual time, until it has ended and what it leaves behind has settled; the rest never happens. */
+/** Runs `main` in virtual time, until it has ended and its leftovers have settled. Later timers never fire. */
 export const inVirtualTime = async <A>(main: () => Promise<A>, options: Options = {}): Promise<A> => {
   now = Math.ceil(now / hourMillis + 1) * hourMillis
   const random = seededRandom(options.seed ?? 1)
@@ -128,7 +128,7 @@ export const inVirtualTime = async <A>(main: () => Promise<A>, options: Options 
     replace(performance, "now", () => now),
     replace(process.hrtime, "bigint", () => BigInt(Math.round(now * 1e6))),
     replace(Math, "random", random),
-    // Hundreds of thousands of errors, and nobody reads where they came from.
+    // Hundreds of thousands of errors, whose stack traces are never read.
     replace(Error, "stackTraceLimit", 0)
   ]
   try {

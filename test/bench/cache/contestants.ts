@@ -10,23 +10,23 @@ import { Cacheable, createKeyv } from "cacheable"
 import { Cache, Effect, Scope } from "effect"
 import { LRUCache } from "lru-cache"
 
-/** A cache that is open for questions. */
+/** An open cache. */
 export interface Open {
-  /** Asks for `keyAt(0)` to `keyAt(times - 1)`, one after the other. */
+  /** Reads `keyAt(0)` to `keyAt(times - 1)`, one after the other. */
   each(times: number, keyAt: (index: number) => string): Promise<void>
-  /** Asks for one key so many times at once. */
+  /** Reads one key a number of times at once. */
   atOnce(callers: number, key: string): Promise<void>
   readonly close: () => Promise<void>
 }
 
 export interface Contestant {
   readonly name: string
-  /** How it is set up, for a reader who doubts the comparison. */
+  /** Its settings, for a reader who doubts the comparison. */
   readonly settings: string
   open(maxEntries: number, load: Loading): Promise<Open>
 }
 
-/** What a miss costs beside the cache: nothing, or a turn of the event loop. */
+/** Cost of a load: nothing, or a turn of the event loop. */
 export interface Loading {
   readonly isSlow: boolean
   /** Loads that were made. */
@@ -56,7 +56,7 @@ const effectOf = <A>(loading: Loading, value: A): Effect.Effect<A> => {
   return loading.isSlow ? Effect.andThen(turnEffect, found) : found
 }
 
-/** A cache whose lookups are effects: asked from within one program, as a service would. */
+/** A cache whose lookups are effects, called inside one program, as in a service. */
 const ofEffects = (lookup: (key: string) => Effect.Effect<unknown>, close: Effect.Effect<void>): Open => ({
   each: (times, keyAt) =>
     Effect.runPromise(Effect.gen(function*() {

@@ -27,7 +27,7 @@ export const million = async (
   }
   const fill = await timed(keys.length, (index) => keys[index]!)
   const bytes = (await heapInUse() - before) / keys.length
-  // A step that has no divisor in common with the number of keys, so that neighbours are not asked for in a row.
+  // A step without a common divisor with the number of keys, so that neighbours are not read in a row.
   const hit = await timed(hits, (index) => keys[index * 7_919 % keys.length]!)
   const evict = await timed(strangers.length, (index) => strangers[index]!)
   await cache.close()

@@ -8,10 +8,10 @@ import * as Telemetry from "@breakwater/core/Telemetry"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 
-/** No gate at all; what is left are the limits of time, which every stack has. */
+/** A stack without gates. Only the time limits remain, which every stack has. */
 export const bare: Policy = { bulkhead: false, breaker: false, retry: false, retryBudget: false }
 
-/** More than any bench asks for: what is measured is counting, not waiting. */
+/** More permits than any bench needs: counting is measured, not waiting. */
 export const rateLimit = { limit: 1e8, window: "1 second", algorithm: "TokenBucket" } as const
 
 /** The defaults with a rate limit. */

@@ -1,6 +1,6 @@
 /**
- * The same policies of Effect's own parts. The order is the one the docs of its CircuitBreaker ask for: retry and timeout
- * inside the breaker, the limits outside.
+ * The same policies composed of Effect's own parts, in the order that the docs of its CircuitBreaker recommend: retry and
+ * timeout inside the breaker, the limits outside.
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"

@@ -1,4 +1,4 @@
-/** What a user of promises would pick instead, each put together as its readme does. */
+/** Libraries that a user of promises would choose instead, each composed as in its readme. */
 import {
   bulkhead,
   circuitBreaker,

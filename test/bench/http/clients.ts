@@ -1,4 +1,4 @@
-/** Whoever calls the vendor of the HTTP bench: each as its authors recommend, with connections kept alive. */
+/** Clients of the HTTP bench, each used as its authors recommend, with kept-alive connections. */
 import { Operation, Vendor } from "@breakwater/core"
 import { UndiciTransport } from "@breakwater/core/transport"
 import { NodeHttpClient } from "@effect/platform-node"
@@ -46,7 +46,7 @@ const Api = HttpApi.make("acme").add(
   )
 )
 
-/** As many as are ever asked for at once. */
+/** The largest number of concurrent calls. */
 const most = 512
 
 const ours = (baseUrl: string) =>
@@ -187,7 +187,7 @@ const promises = (baseUrl: string) =>
     return clients
   })
 
-/** Everybody, ready to call; they are closed with the scope. */
+/** All clients, ready to call; they are closed with the scope. */
 export const make = (baseUrl: string): Effect.Effect<ReadonlyArray<Client>, unknown, Scope.Scope> =>
   Effect.gen(function*() {
     return [yield* ours(baseUrl), ...(yield* promises(baseUrl)), ...(yield* effects(baseUrl))]

@@ -6,7 +6,7 @@ import { compare, type Contender, quantile, rowOf } from "../compare.ts"
 import type { Findings, Row } from "../Suite.ts"
 import { type Client, type Kind, make } from "./clients.ts"
 
-/** A load: what is asked for, and how many at once. */
+/** A load: the requested resource, and the number of concurrent calls. */
 export interface Load {
   readonly kind: Kind
   readonly atOnce: number
@@ -15,7 +15,7 @@ export interface Load {
   readonly bars?: Readonly<Record<string, number>> | undefined
 }
 
-/** Compares the clients that are chosen; the first of all is ours. */
+/** Compares the chosen clients; the first is ours. */
 export const measure = (
   loads: ReadonlyArray<Load>,
   isChosen: (client: Client) => boolean,
@@ -64,7 +64,7 @@ const server = Effect.acquireRelease(
   ({ child }) => Effect.sync(() => child.kill())
 ).pipe(Effect.map(({ port }) => port))
 
-/** So many callers, each of whom calls again as soon as it has its answer. */
+/** A number of callers, each of which calls again as soon as it has its answer. */
 const contender = ({ call, name }: Client, { atOnce, kind }: Load, latencies: Array<number>): Contender => {
   const probe = call(kind)
   if (probe instanceof Promise) probe.catch(() => {})

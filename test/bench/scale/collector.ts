@@ -1,4 +1,4 @@
-/** What the garbage collector does meanwhile, so that its pauses are told apart from ours. */
+/** Pauses of the garbage collector, measured to tell them apart from ours. */
 import { PerformanceObserver } from "node:perf_hooks"
 
 export interface Span {

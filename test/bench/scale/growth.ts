@@ -1,4 +1,4 @@
-/** What a healthy call costs when there is one of everything, and when there are very many. */
+/** Cost of a healthy call with one vendor, operation and key, and with very many. */
 import { Stack } from "@breakwater/core"
 import { Effect, Exit } from "effect"
 import type { Contender } from "../compare.ts"

@@ -1,4 +1,4 @@
-/** What a guarded call takes of the heap while it waits for its vendor. */
+/** Heap of a guarded call while it waits for its vendor. */
 import { Stack } from "@breakwater/core"
 import { Effect, Fiber } from "effect"
 import { heapInUse } from "../heap.ts"

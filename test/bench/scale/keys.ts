@@ -1,4 +1,4 @@
-/** What a million keys take of the heap, and the longest any single call has to wait for the others' sake. */
+/** Heap of a million keys, and the longest delay that they cause for a single call. */
 import type { Open } from "../cache/contestants.ts"
 import { heapInUse } from "../heap.ts"
 import { type Span, watchCollector } from "./collector.ts"
@@ -6,7 +6,7 @@ import type { Subject } from "./subjects.ts"
 import { waited } from "./waiting.ts"
 
 export interface Keys {
-  /** Bytes for each key that is remembered, when all have come, and when others have taken the place of some. */
+  /** Bytes per stored key, when all are stored, and when others have replaced some. */
   readonly filled: number
   readonly replaced: number
   /** Milliseconds of the slowest call while keys come, and while each takes the place of another. */
@@ -14,15 +14,15 @@ export interface Keys {
   readonly longestEvicting: number
 }
 
-/** Keys after which all is compiled (ours). */
+/** Keys after which all code is compiled. Our own judgement. */
 const warmUp = 20_000
 
-/** How often the same is done at most. */
+/** The largest number of repetitions. */
 const mostRuns = 3
 
 /**
- * Does the same several times, as long as there are pauses longer than `limit`, in milliseconds. A call is as slow as in its fastest run: what the structure makes it do comes again each
- * time at the same call; what the machine and the collector do comes at another.
+ * Repeats a run while it has pauses longer than `limit`, in milliseconds. The time of a call is that of its fastest run:
+ * a pause of the structure comes at the same call each time, a pause of the machine or the collector at another.
  */
 export const measureKeys = async (
   subject: Subject,
@@ -40,7 +40,7 @@ export const measureKeys = async (
   return { filled, replaced, longestGrowing: longest(growing), longestEvicting: longest(evicting) }
 }
 
-/** In a function of its own, so that nothing of it is held by the next. */
+/** A separate function, so that its state is released before the next one. */
 const measureRun = async (
   subject: Subject,
   keys: ReadonlyArray<string>,
@@ -59,13 +59,13 @@ const measureRun = async (
   return { filled, replaced }
 }
 
-/** What may be a pause, in milliseconds; shorter ones are not looked at again. */
+/** The shortest pause that is checked again, in milliseconds. */
 const suspicious = 0.2
 
-/** Keys that are asked for in one go: a loop without end would be compiled anew while it runs, which is a pause as well. */
+/** Keys per batch: an endless loop would be recompiled while it runs, which is a pause too. */
 const batch = 997
 
-/** Notes how long each key took until the next was asked for, where that was less than known. */
+/** Records the time of each key until the next one, if it is shorter than the recorded time. */
 const timed = async (each: Open["each"], keys: ReadonlyArray<string>, fastest: Float64Array) => {
   const collector = watchCollector()
   const slow: Array<Span & { readonly index: number; readonly waited: number }> = []

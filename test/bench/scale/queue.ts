@@ -1,4 +1,4 @@
-/** How long the event loop stands still while very many callers come to a queue, wait in it, and are let go. */
+/** Pauses of the event loop while very many callers enter a queue, wait in it, and leave it. */
 import { type Policy, RateLimited, Stack } from "@breakwater/core"
 import { Effect } from "effect"
 import { type Span, watchCollector } from "./collector.ts"
@@ -32,13 +32,13 @@ export const crowds: ReadonlyArray<Crowd> = [
   }
 ]
 
-/** How long it takes at most until all have come, in milliseconds. */
+/** The longest time until all callers have arrived, in milliseconds. */
 const pauseMillis = 2_000
-/** How many callers come, and how many answers, in one turn of the event loop. */
+/** Number of callers, and of answers, per turn of the event loop. */
 const slice = 16
 
 export interface Pauses {
-  /** Milliseconds of the longest turn of the event loop, without what the collector and other processes took of it. */
+  /** Milliseconds of the longest turn of the event loop, without the time of the collector and of other processes. */
   readonly coming: number
   readonly leaving: number
   /** Milliseconds of the longest work of the collector. */
@@ -104,7 +104,7 @@ const takePulse = () => {
   setImmediate(beat)
   return {
     collector,
-    /** Milliseconds of the longest turn since it was last asked. */
+    /** Milliseconds of the longest turn since the last reading. */
     async longest() {
       await collector.settled()
       const longest = turns.reduce((most, turn) => Math.max(most, collector.own(turn) - turn.waited), 0)

@@ -1,4 +1,4 @@
-/** What keeps something for each key, driven by hand: no fibre, no clock, so that what is seen is the state alone. */
+/** Structures with state per key, driven by hand without fibre or clock, so that only the state is measured. */
 import type { Call, Gate } from "@breakwater/core/Gate"
 import { answered } from "@breakwater/core/Outcome"
 import * as Breaker from "@breakwater/core/policies/Breaker"

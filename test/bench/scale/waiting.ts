@@ -1,4 +1,4 @@
-/** How long this thread has waited for a processor that others had: on a busy machine their time is not taken for ours. */
+/** Time that this thread waited for a processor, so that other processes' work on a busy machine is not counted as ours. */
 import { openSync, readSync } from "node:fs"
 
 const buffer = Buffer.alloc(64)
@@ -7,7 +7,7 @@ const open = (): number | undefined => {
   try {
     return openSync("/proc/thread-self/schedstat", "r")
   } catch {
-    // There is none but on Linux.
+    // The file exists only on Linux.
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-/** What policies do to a vendor and to their callers over minutes and hours, in virtual time. */
+/** Effects of the policies on a vendor and on callers over minutes and hours, in virtual time. */
 import * as Amplification from "../behaviour/Amplification.ts"
 import * as Contention from "../behaviour/Contention.ts"
 import * as Duplicates from "../behaviour/Duplicates.ts"
@@ -13,9 +13,9 @@ const experiments = [Amplification, RetryAfter, Duplicates, Spike, Recovery, Con
 export const suite: Suite = {
   title: "Behaviour",
   about:
-    "What becomes of a vendor's trouble: how much load retries add, whether the vendor comes back, what a hedge buys. " +
+    "Behaviour while a vendor is in trouble: the load that retries add, the vendor's recovery, the benefit of a hedge. " +
     "Simulations with fixed seeds in virtual time: the libraries run as they are published, while timers, clocks and `Math.random` are replaced. " +
-    "Everybody meets the same vendor and the same calls.",
+    "All contenders meet the same vendor and the same calls.",
   async run({ quick }) {
     const all = new Array<Findings>()
     for (const { measure } of experiments) all.push(await measure(quick))

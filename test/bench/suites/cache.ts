@@ -8,17 +8,17 @@ import { amount } from "../report.ts"
 import type { Row, Suite } from "../Suite.ts"
 
 const contestants: ReadonlyArray<Contestant> = [ours, ...peers]
-/** Entries of the small cache (our default). */
+/** Entries of the small cache: our default. */
 const room = 10_000
 const callers = 100
 
 export const suite: Suite = {
   title: "Cache",
   about:
-    "What a remembered answer costs beside the answer itself. Every cache is asked one question after the other in its "
-    + "own idiom (effects inside one program, promises awaited in a loop): hits in a cache that holds what is asked for, "
-    + "misses in a full one that makes room for each, and stampedes of 100 callers for one key whose load takes a turn of "
-    + "the event loop, counted per caller. Then each holds a million entries alone in the process.",
+    "Cost of a cached answer beside the answer itself. Each cache is called in its own idiom (effects inside one program, "
+    + "promises awaited in a loop), one call after the other: hits, misses in a full cache that evicts for each, and "
+    + "stampedes of 100 callers for one key whose load takes a turn of the event loop, counted per caller. Then each holds "
+    + "a million entries alone in the process.",
   async run({ quick }) {
     const options = quick ? { rounds: 3, batchMillis: 20 } : { rounds: 5, batchMillis: 40 }
     const stampedes = new Map<string, { readonly loading: Loading; asked: number }>()
@@ -81,7 +81,7 @@ const contendAtOnce = async (
   }
 }
 
-/** What holds the entries, without what loads them: ours, and what three of the peers keep theirs in. */
+/** Stores of the entries, without the loading: ours, and the store that three of the peers use. */
 const storesAlone = async (options: { readonly rounds: number; readonly batchMillis: number }) => {
   const keys = Array.from({ length: 4 * room }, (_, index) => `user-${index}`)
   const value = {}
@@ -136,7 +136,7 @@ const manyEntries = async (size: number): Promise<ReadonlyArray<Row>> => {
 
 const settings = () =>
   [
-    "Settings: all bounded by entries, ten minutes to live, one load for all who ask at the same time.",
+    "Settings: all bounded by entries, ten minutes to live, one load for concurrent callers of a key.",
     "",
     ...contestants.map(({ name, settings }) => `- ${name}: ${settings}`)
   ].join("\n")

@@ -1,4 +1,4 @@
-/** What a guard costs around work that costs nothing. */
+/** Cost of a guard around work that costs nothing. */
 import type { Policy } from "@breakwater/core/stack/Policy"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,12 +13,12 @@ import type { Row, Suite } from "../Suite.ts"
 export const suite: Suite = {
   title: "Guard: what the stack costs around work that costs nothing",
   about:
-    "The asynchronous no-op is a promise that is already there, the synchronous one a constant; both are called one after " +
-    "the other, effects in one fibre. Ours is measured as a leaf (how a vendor's client runs, and what the bars are of) and " +
-    "as `guard` around any effect (which gives each attempt a fibre of its own, so that it can be cut off). The whole stack has a rate limit, a " +
-    "breaker, timeouts of phase, attempt and operation, retries with a budget, a bulkhead, and metrics. All of it runs in " +
-    "three processes, one after the other, and of each row the middle one is told: the engine has a faster and a slower way " +
-    "with the bare effect as well as with ours, and which it takes differs from process to process.",
+    "The asynchronous no-op is a resolved promise, the synchronous one a constant. Both are called one after the other, " +
+    "effects in one fibre. Ours is measured as a leaf (as a vendor's client runs; the bars are for this) and as `guard` " +
+    "around any effect (which gives each attempt its own fibre, so that it can be cut off). The whole stack has a rate " +
+    "limit, a breaker, timeouts of phase, attempt and operation, retries with a budget, a bulkhead, and metrics. " +
+    "Everything runs in three processes, one after the other, and each row reports the middle one: the engine runs both " +
+    "the bare effect and ours faster in some processes than in others.",
   processes: 3,
   run: async ({ quick }) => {
     const parts = await Effect.runPromise(EffectParts.make)

@@ -1,4 +1,4 @@
-/** What a guarded call over HTTP costs, against everybody else's. */
+/** Cost of a guarded call over HTTP, against the peers. */
 import { type Load, measure } from "../http/measure.ts"
 import type { Suite } from "../Suite.ts"
 
@@ -21,7 +21,7 @@ export const suite: Suite = {
   title: "HTTP",
   about:
     "Guarded, decoded JSON calls over loopback to a server in another process, in CPU time of the main thread for each. " +
-    "Ours, the composed Effect client and HttpApiClient check the answer against its schema; all others parse it. Ours is " +
-    "compiled to code; those of Effect are, where a program says so: see below.",
+    "Ours, the composed Effect client and HttpApiClient check the answer against its schema; all others parse it. Our schemas " +
+    "are compiled to code. Those of Effect are compiled only if the program enables it: see below.",
   run: ({ quick }) => measure(loads, () => true, quick)
 }

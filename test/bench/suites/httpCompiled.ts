@@ -1,10 +1,10 @@
 import "effect/schema/SchemaJITCompiler/enable"
-/** The same calls where everybody's schemas are compiled, which is one import at the start of a program. */
+/** The same calls with all schemas compiled, which takes one import at the start of a program. */
 import { measure } from "../http/measure.ts"
 import type { Suite } from "../Suite.ts"
 
 export const suite: Suite = {
-  title: "HTTP, everybody's schemas compiled",
+  title: "HTTP, all schemas compiled",
   about:
     "As above, in a program that begins with `import \"effect/schema/SchemaJITCompiler/enable\"`: Effect then compiles the " +
     "schemas of its own clients as well, as ours always are.",

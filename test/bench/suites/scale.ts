@@ -12,19 +12,18 @@ const mostPerCall = 1_800
 const mostPerKey = 90
 /** Milliseconds. */
 const longestPause = 2
-/** How often a crowd comes, at most, until no pause is longer than that: those of a busy machine come at random. */
+/** The largest number of crowds, until no pause is longer than that. Pauses of a busy machine are random. */
 const mostRuns = 5
-/** How much more a call may cost among many (ours: what does not fit the caches of a processor is fetched more slowly). */
+/** The largest extra cost of a call among many. Our own judgement: data beyond a processor's caches is fetched more slowly. */
 const mostGrowth = 2
 
 export const suite: Suite = {
   title: "Scale",
   about:
-    "What grows with the load, and what must not. The peer's column is the limit that we have set ourselves, or what " +
-    "the same costs where there is one of everything. Heap is counted after two full collections. A pause is the longest " +
-    "that the event loop stood still; what the collector took is taken off, and told below. A crowd of callers comes up to " +
-    `${mostRuns} times, until no pause of one is longer than its limit, and the shortest is told: what else runs on the machine ` +
-    "makes some pauses longer.",
+    "Growth with the load. The peer's column is our own limit, or the same cost with one vendor, operation and key. Heap is " +
+    "counted after two full collections. A pause is the longest stop of the event loop, without the garbage collector's " +
+    `part, which is listed below. A crowd of callers comes up to ${mostRuns} times, until no pause is longer than its limit, ` +
+    "and the shortest is reported, because other processes on the machine make some pauses longer.",
   async run({ quick }) {
     const rows: Array<Row> = []
     const notes: Array<string> = []
@@ -35,9 +34,7 @@ export const suite: Suite = {
       limited(`heap per call in flight at ${count(calls)}`, "bytes", await bytesInFlight(calls), mostPerCall)
     }
     notes.push(
-      `A call in flight: ${settings}. A fibre that waits for nothing takes ${
-        amount(await bytesOfFibres(10_000))
-      } bytes.`
+      `A call in flight: ${settings}. An idle fibre takes ${amount(await bytesOfFibres(10_000))} bytes.`
     )
 
     const size = quick ? 20_000 : 1_000_000

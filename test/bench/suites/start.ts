@@ -1,4 +1,4 @@
-/** How long it takes until something can be done. */
+/** Start times: imports, sizes, and the demo's first answer. */
 import { execFile, spawn } from "node:child_process"
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -14,10 +14,10 @@ import type { Row, Suite } from "../Suite.ts"
 export const suite: Suite = {
   title: "Start: until something can be done",
   about:
-    "Imports are of what is published, installed beside its dependencies, each in a fresh process, one after the other in turns; " +
-    "what is counted is the main thread's CPU, of the fastest of three processes in a round. " +
+    "Imports are of the published packages, installed beside their dependencies, each in a fresh process, one after the other in turns. " +
+    "The figure is the main thread's CPU, of the fastest of three processes in a round. " +
     "Sizes are of a program that uses one thing, bundled and minified by rolldown. " +
-    "The demo server is started by `npm start`, and asked until it answers.",
+    "The demo server is started by `npm start`, and called until it answers.",
   run: async ({ quick }) => {
     const installed = mkdtempSync(join(tmpdir(), "breakwater-bench-"))
     const sizes = new Map<string, Size>()
@@ -51,7 +51,7 @@ export const suite: Suite = {
         `Minified (gzip): ${
           Array.from(sizes, ([name, { gzip, minified }]) => `${name} ${kilobytes(minified)} (${kilobytes(gzip)})`)
             .join(", ")
-        }. What \`node:\` and undici bring is not in them.`,
+        }. Code of \`node:\` and undici is not included.`,
         `From \`npm start\` to the first answer: median ${Math.round(quantile(starts, 0.5))} ms, slowest ${
           Math.round(Math.max(...starts))
         } ms (${starts.length} starts, wall clock, TypeScript as it is in the repository).`
@@ -66,7 +66,7 @@ const importOf = fileURLToPath(new URL("../start/importOf.mjs", import.meta.url)
 const installer = fileURLToPath(new URL("../../../scripts/installed.ts", import.meta.url))
 
 const effect = ["effect/Effect"]
-/** Modules of Effect and undici that nobody calls a vendor without who declares it as an `HttpApi`. */
+/** Modules of Effect and undici that every client of an `HttpApi` needs. */
 const contractAndSocket = [
   "effect/Effect",
   "effect/Layer",
@@ -105,7 +105,7 @@ const imported: ReadonlyArray<Imported> = [
 ]
 const forScale = ["effect", "effect/persistence/CircuitBreaker", "effect/http-api/HttpApiClient", "undici", "cockatiel"]
 
-/** Processes of a round, of which the fastest counts: whatever else runs on the machine only ever adds to the others. */
+/** Processes of a round, of which the fastest counts: other work on the machine only slows the rest down. */
 const processes = 3
 
 const importMillis = async (modules: ReadonlyArray<string>, script: string): Promise<number> => {
@@ -257,7 +257,7 @@ const sizeOf = async (source: string, installed: string): Promise<Size> => {
 
 const kilobytes = (bytes: number): string => `${Math.round(bytes / 1_024)} KB`
 
-/** Starts the demo server as its readme says, and waits for its first answer; milliseconds. */
+/** Starts the demo server as in its readme, and waits for its first answer; milliseconds. */
 const untilFirstAnswer = async (): Promise<number> => {
   const began = performance.now()
   const server = spawn("npm", ["start"], {
@@ -282,7 +282,7 @@ const untilFirstAnswer = async (): Promise<number> => {
     await answer.arrayBuffer()
     return performance.now() - began
   } finally {
-    // npm and what it starts are a group of their own.
+    // npm and its children are a process group of their own.
     const ended = new Promise((resolve) => server.once("close", resolve))
     process.kill(-server.pid!, "SIGTERM")
     await ended

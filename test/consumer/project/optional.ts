@@ -1,4 +1,4 @@
-/** The parts that need a package which is not installed, each with the issue that it fails with. */
+/** Parts whose optional package is not installed, each with the issue of its failure. */
 import { AwsSecretsManager, EncryptedFile } from "@breakwater/core/sources"
 import * as Bundled from "@breakwater/vendors/countries/bundled"
 import { Effect, Redacted } from "effect"

@@ -16,7 +16,7 @@ const pay = Effect.gen(function*() {
 
 const stripe = Stripe.layer.pipe(Layer.provide(UndiciTransport.layer({ loopback: true })))
 
-// Nobody listens there.
+// Nothing listens on this port.
 const away = ConfigProvider.fromUnknown({ STRIPE_BASE_URL: "http://127.0.0.1:1", STRIPE_API_KEY: "sk_simulated" })
 const failed = pay.pipe(
   Effect.provide(stripe),

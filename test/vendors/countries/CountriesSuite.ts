@@ -1,4 +1,4 @@
-/** What every implementation of `Countries` must do, whoever the vendor is: one suite over all of them. */
+/** The suite that every implementation of `Countries` must pass, for all vendors. */
 import * as Provenance from "@breakwater/core/Provenance"
 import { Countries, type Region } from "@breakwater/vendors/countries/Countries"
 import { assert, describe, it } from "@effect/vitest"
@@ -36,7 +36,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Countries, E>): void =
     it.live(behaviour, () => Effect.provide(Effect.flatMap(Countries, test), layer))
 
   describe(`Countries by ${name}`, () => {
-    behaves("knows of a country what is published about it", (countries) =>
+    behaves("returns the published facts of a country", (countries) =>
       Effect.gen(function*() {
         for (const [name, iso2, iso3, isoNumeric, capital, paid, callingCode, region] of published) {
           const { provenance, value: { currencies, subregion, ...country } } = yield* countries.byCode(iso2)
@@ -48,7 +48,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Countries, E>): void =
       }))
 
     behaves(
-      "lists each country once, in the order of their codes, as it knows it alone",
+      "lists each country once, ordered by code, equal to its single lookup",
       (countries) =>
         Effect.gen(function*() {
           const { value } = yield* countries.list()
@@ -66,7 +66,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Countries, E>): void =
     )
 
     behaves(
-      "has codes, money and calling codes in the form of their standards, for all it lists",
+      "has codes, currencies and calling codes in standard form, for all countries",
       (countries) =>
         Effect.gen(function*() {
           for (const country of (yield* countries.list()).value) {
@@ -80,14 +80,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<Countries, E>): void =
         })
     )
 
-    behaves("knows no country of a code that is not assigned", (countries) =>
+    behaves("finds no country for an unassigned code", (countries) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(countries.byCode("ZZ"))
         if (error._tag !== "UnknownCountry") return assert.fail(error.message)
         assert.strictEqual(error.iso2, "ZZ")
       }))
 
-    behaves("says where an answer comes from also to who asks around it", (countries) =>
+    behaves("reports the provenance to an enclosing withProvenance too", (countries) =>
       Effect.gen(function*() {
         const one = yield* countries.byCode("CH").pipe(Provenance.withProvenance)
         assert.deepStrictEqual(one.provenance, one.value.provenance)

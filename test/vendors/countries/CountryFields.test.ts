@@ -1,7 +1,7 @@
 import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "@breakwater/vendors/countries/CountryFields"
 import { assert, describe, it } from "@effect/vitest"
 
-describe("what vendors write about a country", () => {
+describe("the fields of a country, as vendors write them", () => {
   // Codes as ITU-T E.164 assigns them.
   it.each([
     ["49", "+49"],
@@ -43,14 +43,14 @@ describe("what vendors write about a country", () => {
     assert.isUndefined(callingCodeOf(written))
   })
 
-  it("has regions under several names, and some that are none", () => {
+  it("has regions under several names, and rejects other names", () => {
     assert.deepStrictEqual(
       ["Europe", "Polar", "Antarctic", "Antarctica", "europe", "", null, undefined].map(regionOf),
       ["Europe", "Antarctic", "Antarctic", "Antarctic", undefined, undefined, undefined, undefined]
     )
   })
 
-  it("leaves out what is no currency and no text", () => {
+  it("drops invalid currencies and blank texts", () => {
     assert.deepStrictEqual(currenciesOf(["EUR", "eur", "", null, undefined, "(none)", "USD"]), ["EUR", "USD"])
     assert.deepStrictEqual([" Bern ", "", " ", null, undefined].map(textOf), [
       "Bern",
@@ -61,7 +61,7 @@ describe("what vendors write about a country", () => {
     ])
   })
 
-  it("lists a country once that is said twice", () => {
+  it("lists a repeated country once", () => {
     const country = (iso2: string, name: string) =>
       ({ iso2, name }) as Parameters<typeof inOrder>[0] extends Iterable<infer C> ? C : never
     assert.deepStrictEqual(inOrder([country("SE", "a"), country("AT", "b"), country("SE", "c")]), [

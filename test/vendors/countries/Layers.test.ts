@@ -33,12 +33,12 @@ suite(
 interface World {
   first: "well" | "down"
   second: "well" | "down"
-  /** Paths that are not answered, whoever is asked. */
+  /** Paths that no vendor answers. */
   lost: RegExp | undefined
   readonly asked: Array<string>
 }
 
-/** Who made a country tells its name: `first DE`. The first one has two pages of one country each. */
+/** A country's name tells its vendor: `first DE`. The first vendor has two pages of one country each. */
 const play = (world: World) => ({ origin, path }: TransportRequest): FakeTransport.Play => {
   const who = origin.includes("restcountries") ? "first" : "second"
   world.asked.push(`${who} ${path.split("?")[0]!.split("/").at(-1)}`)
@@ -101,8 +101,8 @@ const germany = (use?: { readonly maxAge: Duration.Input }) => (countries: Count
   countries.byCode("DE", use)
 const list = (use?: { readonly maxAge: Duration.Input }) => (countries: Countries["Service"]) => countries.list(use)
 
-describe("Countries by all there is", () => {
-  it.effect("goes down the ladder: fresh, cached, stale, the second vendor, what comes with the package", () =>
+describe("Countries from all sources", () => {
+  it.effect("goes down the ladder: fresh, cached, stale, the second vendor, bundled data", () =>
     scenario((world, run) =>
       Effect.gen(function*() {
         const told = Effect.map(run(germany(display)), ({ provenance, value }) => [
@@ -135,7 +135,7 @@ describe("Countries by all there is", () => {
       })
     ))
 
-  it.effect("gives nothing past its time to a use that does not take it", () =>
+  it.effect("gives no stale answer to a call that does not accept it", () =>
     scenario((world, run) =>
       Effect.gen(function*() {
         yield* run(germany())
@@ -146,7 +146,7 @@ describe("Countries by all there is", () => {
       })
     ))
 
-  it.effect("says of a list that it is as old as its oldest page, and stale when one of them is", () =>
+  it.effect("makes a list as old as its oldest page, and stale when one page is stale", () =>
     scenario((world, run) =>
       Effect.gen(function*() {
         const fresh = yield* run(list(display))
@@ -155,7 +155,7 @@ describe("Countries by all there is", () => {
         yield* TestClock.adjust("1 hour")
         const cached = yield* run(list(display))
         assert.strictEqual(cached.provenance._tag, "Cached")
-        // Only the first page is to be had anew.
+        // Only the first page can be fetched again.
         yield* TestClock.adjust("12 hours")
         world.lost = /offset=1&/
         const mixed = yield* run(list(display))
@@ -171,14 +171,14 @@ describe("Countries by all there is", () => {
       })
     ))
 
-  it.effect("says of a list with two pages in their time that it is as old as the older one, whichever that is", () =>
+  it.effect("makes a list of two fresh pages as old as the older one, in either order", () =>
     scenario((world, run) =>
       Effect.gen(function*() {
         const hours = Effect.map(run(list(display)), ({ provenance }) => [
           provenance._tag,
           Math.round(Duration.toHours(Provenance.age(provenance)))
         ])
-        // The first page is remembered, the second is not to be had.
+        // The first page is cached, the second is not available.
         world.lost = /offset=1&/
         assert.deepStrictEqual(yield* hours, ["Fallback", 0])
         world.lost = undefined
@@ -186,7 +186,7 @@ describe("Countries by all there is", () => {
         assert.deepStrictEqual(yield* hours, ["Cached", 4])
         yield* TestClock.adjust("1 hour")
         assert.deepStrictEqual(yield* hours, ["Cached", 5])
-        // The first one is past its time, and is asked for anew.
+        // The first one is stale, and is fetched again.
         yield* TestClock.adjust("7 hours")
         assert.deepStrictEqual(yield* hours, ["Cached", 8])
         yield* TestClock.adjust("1 hour")
@@ -194,7 +194,7 @@ describe("Countries by all there is", () => {
       })
     ))
 
-  it.effect("does not ask another vendor for a country that there is not, and remembers it for a while", () =>
+  it.effect("does not call another vendor for an unknown country, and caches that for a while", () =>
     scenario((world, run) =>
       Effect.gen(function*() {
         for (let call = 0; call < 2; call++) {
@@ -205,7 +205,7 @@ describe("Countries by all there is", () => {
       })
     ))
 
-  it.effect("lists the world when everybody is out", () =>
+  it.effect("lists the world when all vendors are down", () =>
     scenario((world, run) =>
       Effect.gen(function*() {
         world.first = world.second = "down"

@@ -59,12 +59,12 @@ suite(
   "Country State City",
   Layer.unwrap(Effect.map(CountryStateCitySimulator.serve(), ({ baseUrl }) => byCsc(baseUrl)))
 )
-suite("what comes with the package", Bundled.layer)
+suite("bundled data", Bundled.layer)
 
 const list = Effect.flatMap(Countries, (countries) => countries.list())
 const byCode = (iso2: string) => Effect.flatMap(Countries, (countries) => countries.byCode(iso2))
 
-/** The vendor error that asking ends with. */
+/** The vendor error of a call. */
 const vendorError = <A, E, R>(call: Effect.Effect<A, E, R>) =>
   Effect.map(
     Effect.orDie(Effect.flip(call)),
@@ -104,7 +104,7 @@ describe("Countries by REST Countries", () => {
   }
   const page = (objects: ReadonlyArray<unknown>, more = false) => answers(200, { data: { objects, meta: { more } } })
 
-  it.live("asks with its key in the header, for a hundred countries at a time, and for no more than is read", () =>
+  it.live("sends its key in the header, and requests a hundred countries at a time with only the fields that it reads", () =>
     Effect.gen(function*() {
       const simulator = yield* RestCountriesSimulator.serve()
       const wire = yield* Wiretap.listen(simulator.baseUrl)
@@ -134,7 +134,7 @@ describe("Countries by REST Countries", () => {
       assert.deepStrictEqual(value.currencies, ["CAD"])
     }))
 
-  it.live("needs a name and a code, and takes everything else as not said", () =>
+  it.live("requires a name and a code, and accepts that all other fields are missing", () =>
     Effect.gen(function*() {
       const simulator = yield* RestCountriesSimulator.serve()
       const bare = { names: { common: "Canada" }, codes: { alpha_2: "CA" } }
@@ -155,7 +155,7 @@ describe("Countries by REST Countries", () => {
       }
     }))
 
-  it.live("leaves out what has no code", () =>
+  it.live("leaves out entries without a code", () =>
     Effect.gen(function*() {
       const simulator = yield* RestCountriesSimulator.serve()
       yield* simulator.setFault(page([{ names: { common: "Sealand" }, codes: { alpha_2: null } }, canada]))
@@ -163,7 +163,7 @@ describe("Countries by REST Countries", () => {
       assert.deepStrictEqual(value.map(({ name }) => name), ["Canada"])
     }))
 
-  it.live("takes an empty answer for no such country", () =>
+  it.live("reads an empty answer as an unknown country", () =>
     Effect.gen(function*() {
       const simulator = yield* RestCountriesSimulator.serve()
       yield* simulator.setFault(page([]))
@@ -185,7 +185,7 @@ describe("Countries by REST Countries", () => {
       assert.strictEqual(simulator.journal.count, requests)
     }))
 
-  it.live("does not trust an answer for another country, nor remembers it", () =>
+  it.live("rejects an answer for another country, and does not cache it", () =>
     Effect.gen(function*() {
       const simulator = yield* RestCountriesSimulator.serve()
       yield* simulator.setFault({ ...page([canada]), times: 1 })
@@ -218,7 +218,7 @@ describe("Countries by REST Countries", () => {
       }
     }))
 
-  it.live("does not take the sample that the demo key gets for the world", () =>
+  it.live("rejects the sample of the demo key", () =>
     Effect.gen(function*() {
       const simulator = yield* RestCountriesSimulator.serve()
       for (const call of [Effect.asVoid(list), Effect.asVoid(byCode("CA"))]) {
@@ -264,7 +264,7 @@ describe("Countries by Country State City", () => {
     timezones: "[{\"zoneName\":\"Asia/Kolkata\"}]"
   }
 
-  it.live("asks with its key in a header of its own", () =>
+  it.live("sends its key in its own header", () =>
     Effect.gen(function*() {
       const simulator = yield* CountryStateCitySimulator.serve()
       const wire = yield* Wiretap.listen(simulator.baseUrl)
@@ -307,7 +307,7 @@ describe("Countries by Country State City", () => {
       assert.deepStrictEqual<unknown>(value, expected)
     }))
 
-  it.live("does not trust an empty list, nor an answer for another country, nor remembers it", () =>
+  it.live("rejects an empty list and an answer for another country, and does not cache them", () =>
     Effect.gen(function*() {
       const simulator = yield* CountryStateCitySimulator.serve()
       yield* Effect.gen(function*() {

@@ -1,4 +1,4 @@
-/** What every implementation of `ExchangeRates` must do, whoever the vendor is: one suite over all of them. */
+/** The suite that every implementation of `ExchangeRates` must pass, for all vendors. */
 import * as Provenance from "@breakwater/core/Provenance"
 import { ExchangeRates } from "@breakwater/vendors/exchange-rates/ExchangeRates"
 import { assert, describe, it } from "@effect/vitest"
@@ -7,7 +7,7 @@ import { Effect, type Layer } from "effect"
 /** The largest difference between vendors, as Open Exchange Rates' README states it. */
 const tolerance = 0.005
 
-/** What the simulators' day has, rounded to four digits. */
+/** The rates of the simulators' day, rounded to four digits. */
 const published2026 = [
   ["EUR", "USD", 1.084],
   ["USD", "EUR", 0.9224],
@@ -23,7 +23,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
 
   describe(`ExchangeRates by ${name}`, () => {
     behaves(
-      "says what one unit is worth in the other, for which day and from where",
+      "gives the rate of a pair, with its day and its provenance",
       (rates) =>
         Effect.gen(function*() {
           const { rate, ...rest } = yield* rates.latest("EUR", "USD")
@@ -40,14 +40,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
         })
     )
 
-    behaves("says of a pair turned round what one divided by it says, nearly", (rates) =>
+    behaves("gives nearly the inverse rate for the inverse pair", (rates) =>
       Effect.gen(function*() {
         const there = yield* rates.latest("GBP", "JPY")
         const back = yield* rates.latest("JPY", "GBP")
         assert.closeTo(there.rate * back.rate, 1, 1e-3)
       }))
 
-    behaves("says that a currency is worth itself", (rates) =>
+    behaves("gives 1 for a currency against itself", (rates) =>
       Effect.gen(function*() {
         assert.strictEqual((yield* rates.latest("CHF", "CHF")).rate, 1)
       }))
@@ -64,7 +64,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
     )
 
     behaves(
-      "is within 0.5 % of what was published for the simulators' day, whoever the vendor is",
+      "is within 0.5 % of the rates published for the simulators' day, for every vendor",
       (rates) =>
         Effect.gen(function*() {
           for (const [base, quote, published] of published2026) {
@@ -74,7 +74,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
         })
     )
 
-    behaves("takes no name that is no currency's, on either side", (rates) =>
+    behaves("rejects an invalid currency code, on either side", (rates) =>
       Effect.gen(function*() {
         for (const [base, quote] of [["eur", "USD"], ["EUR", "constructor"], ["", "USD"]] as const) {
           const error = yield* Effect.flip(rates.latest(base, quote))
@@ -82,13 +82,13 @@ export const suite = <E>(name: string, layer: Layer.Layer<ExchangeRates, E>): vo
         }
       }))
 
-    behaves("says where a rate comes from also to who asks around it", (rates) =>
+    behaves("reports the provenance to an enclosing withProvenance too", (rates) =>
       Effect.gen(function*() {
         const { provenance, value } = yield* rates.latest("EUR", "CAD").pipe(Provenance.withProvenance)
         assert.deepStrictEqual(provenance, value.provenance)
       }))
 
-    behaves("knows nothing of a currency that there is not, on either side", (rates) =>
+    behaves("finds no rate for an unknown currency, on either side", (rates) =>
       Effect.gen(function*() {
         for (const [base, quote] of [["EUR", "XXX"], ["XXX", "EUR"], ["XXX", "XXX"]] as const) {
           const error = yield* Effect.flip(rates.latest(base, quote))

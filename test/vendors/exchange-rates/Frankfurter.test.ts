@@ -13,7 +13,7 @@ import { suite } from "./ExchangeRatesSuite.ts"
 
 const specPath = PublishedSpec.find("frankfurter-v2.json")
 
-/** Our client, and rates by it, towards a simulator. */
+/** Our client, and the rates it gives, against a simulator. */
 const layerOf = (baseUrl: string, policy?: Policy.Policy) =>
   Frankfurter.exchangeRates.pipe(
     Layer.provideMerge(
@@ -32,7 +32,7 @@ const tight: Policy.Policy = {
   retry: false
 }
 
-/** A simulator that lives on a day of ours, and our client to it. */
+/** A simulator on a day that the test sets, and our client to it. */
 const on = (day: string) =>
   Effect.gen(function*() {
     const clock = yield* OwnClock.make
@@ -47,7 +47,7 @@ const latest = (
   policy: Policy.Policy = tight
 ) => Effect.flatMap(ExchangeRates, (rates) => rates.latest(base, quote)).pipe(Effect.provide(layerOf(baseUrl, policy)))
 
-/** The vendor error that asking for a rate ends with. */
+/** The vendor error of a call for a rate. */
 const vendorError = <A, E>(call: Effect.Effect<A, E>) =>
   Effect.map(
     Effect.orDie(Effect.flip(call)),
@@ -94,7 +94,7 @@ describe("ExchangeRates by Frankfurter", () => {
       assert.strictEqual(answer.date, published)
     }))
 
-  it.live("asks for nothing under a name that is no currency's", () =>
+  it.live("sends no request for an invalid currency code", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()
       for (const [base, quote] of [["eur", "USD"], ["EUR", "../currencies"], ["", "USD"]]) {
@@ -104,7 +104,7 @@ describe("ExchangeRates by Frankfurter", () => {
       assert.strictEqual(simulator.journal.count, 0)
     }))
 
-  it.live("carries our name and nothing else", () =>
+  it.live("sends our user agent and no other identification", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()
       const wire = yield* Wiretap.listen(simulator.baseUrl)
@@ -153,7 +153,7 @@ describe("ExchangeRates by Frankfurter", () => {
       assert.strictEqual(error.mayHaveHappened, false)
     }))
 
-  it.live("trusts no answer with NaN or a number too large, which is not JSON or not finite", () =>
+  it.live("rejects an answer with NaN or a number too large, which is not JSON or not finite", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()
       for (const written of ["NaN", "Infinity", "1e999"]) {
@@ -164,7 +164,7 @@ describe("ExchangeRates by Frankfurter", () => {
       }
     }))
 
-  it.live("does not remember an answer for another pair, and remembers the others", () =>
+  it.live("does not cache an answer for another pair, and caches the others", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()
       yield* simulator.setFault({ ...answers(200, { ...rate, quote: "GBP" }), times: 1 })
@@ -177,7 +177,7 @@ describe("ExchangeRates by Frankfurter", () => {
       }).pipe(Effect.provide(layerOf(simulator.baseUrl, { ...tight, cache: { fresh: "1 hour" } })))
     }))
 
-  it.live("takes a page of a proxy for no answer about the pair", () =>
+  it.live("does not read a proxy's page as an answer about the pair", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()
       const headers = { "content-type": "text/html" }
@@ -196,7 +196,7 @@ describe("ExchangeRates by Frankfurter", () => {
     ["endless", { kind: "endless" }, "ResponseTooLarge"],
     ["malformed", { kind: "malformed" }, "InvalidResponse"],
     ["wrongType", { kind: "wrongType" }, "InvalidResponse"],
-    // Every field of a rate is needed.
+    // Every field of a rate is required.
     ["drift", { kind: "drift" }, "InvalidResponse"],
     ["status 500", answers(500, { status: 500, message: "internal server error" }), "Unavailable"],
     ["status 503", answers(503, { status: 503, message: "timeout" }), "Unavailable"],
@@ -274,7 +274,7 @@ describe.skipIf(specPath === undefined)("Frankfurter's published description", (
       )
     }))
 
-  it.live("finds fault with what is wrong", () =>
+  it.live("rejects invalid traffic", () =>
     Effect.gen(function*() {
       const simulator = yield* FrankfurterSimulator.serve()
       const wire = yield* Wiretap.listen(simulator.baseUrl)

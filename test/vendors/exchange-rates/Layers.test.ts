@@ -37,16 +37,16 @@ type Health = "well" | "down" | "slow" | "limited"
 interface World {
   first: Health
   second: Health
-  /** Who was asked, in order. */
+  /** The vendors called, in order. */
   readonly asked: Array<"first" | "second">
 }
 
-/** Rates on virtual time by two vendors whose health a test sets; a rate tells by its third digit who gave it. */
+/** Rates on virtual time from two vendors whose health a test sets. The third digit of a rate tells its vendor. */
 const scenario = (
   options: ExchangeRatesLayers.FailoverOptions,
   test: (
     world: World,
-    /** Asks, and lets as much time pass as it takes. */
+    /** Makes the call, and lets as much time pass as it takes. */
     ask: (use?: { readonly maxAge?: Duration.Input }, pair?: readonly [string, string]) => Effect.Effect<
       Exit.Exit<ExchangeRate, unknown>
     >
@@ -92,7 +92,7 @@ const scenario = (
   )
 }
 
-/** Who gave a rate, and as what. */
+/** The vendor of a rate, and its provenance. */
 const told = (exit: Exit.Exit<ExchangeRate, unknown>) =>
   Exit.isFailure(exit)
     ? ["nothing", reasonOf(exit)]
@@ -137,7 +137,7 @@ describe("ExchangeRates by all its vendors", () => {
         assert.deepStrictEqual(told(yield* ask(display)), ["first", "Fresh"])
       })))
 
-  it.effect("refuses a price what it gives to a display: a price is made of the second vendor's rate, or of none", () =>
+  it.effect("gives a stale rate to a display but not to a price, which gets the second vendor's rate or none", () =>
     scenario({}, (world, ask) =>
       Effect.gen(function*() {
         yield* ask()
@@ -151,7 +151,7 @@ describe("ExchangeRates by all its vendors", () => {
         assert.deepStrictEqual(told(yield* ask()), ["nothing", "Unavailable"])
       })))
 
-  it.effect("does not make a price of a stale rate because the page around it takes stale ones", () =>
+  it.effect("does not price with a stale rate, even inside a page that accepts stale ones", () =>
     scenario({}, (world, ask) =>
       Effect.gen(function*() {
         yield* ask()
@@ -161,7 +161,7 @@ describe("ExchangeRates by all its vendors", () => {
         assert.deepStrictEqual(told(page.value), ["nothing", "Unavailable"])
       })))
 
-  it.effect("asks sooner for a use that takes less than the cache's own time", () =>
+  it.effect("refreshes sooner for a call that accepts less than the cache's freshness", () =>
     scenario({}, (world, ask) =>
       Effect.gen(function*() {
         yield* ask()
@@ -171,7 +171,7 @@ describe("ExchangeRates by all its vendors", () => {
         assert.strictEqual(world.asked.length, 2)
       })))
 
-  it.effect("says where a rate comes from also to who asks around it", () =>
+  it.effect("reports the provenance to an enclosing withProvenance too", () =>
     scenario({}, (world, ask) =>
       Effect.gen(function*() {
         const both = Effect.map(Provenance.withProvenance(ask(display)), ({ provenance, value }) => {
@@ -188,7 +188,7 @@ describe("ExchangeRates by all its vendors", () => {
         assert.strictEqual(yield* both, "Fallback")
       })))
 
-  it.effect("says the age and the reason", () =>
+  it.effect("states the age and the reason", () =>
     scenario({ fresh: "1 minute", stale: "10 minutes" }, (world, ask) =>
       Effect.gen(function*() {
         const provenanceNow = Effect.map(ask(display), (exit) => (exit as Exit.Success<ExchangeRate>).value.provenance)
@@ -210,7 +210,7 @@ describe("ExchangeRates by all its vendors", () => {
         assert.closeTo(Duration.toSeconds(Provenance.age(fallback)), 31, 2)
       })))
 
-  it.effect("asks the second vendor also when the first one hangs, within the time of a request", () =>
+  it.effect("calls the second vendor also when the first one hangs, within the deadline of a request", () =>
     scenario({}, (world, ask) =>
       Effect.gen(function*() {
         world.first = "slow"
@@ -231,19 +231,19 @@ describe("ExchangeRates by all its vendors", () => {
         assert.closeTo(took, 1_000, 100)
       })))
 
-  it.effect("moves on when the first vendor limits us, and not when it says that there is no such pair", () =>
+  it.effect("moves on when the first vendor rate-limits us, but not when it has no such pair", () =>
     scenario({}, (world, ask) =>
       Effect.gen(function*() {
         assert.deepStrictEqual(told(yield* ask(display, ["XXX", "USD"])), ["nothing", "UnknownPair"])
         assert.deepStrictEqual(world.asked, ["first"])
-        // For a minute it is remembered.
+        // It is cached for a minute.
         yield* ask(display, ["XXX", "USD"])
         assert.deepStrictEqual(world.asked, ["first"])
         world.first = "limited"
         assert.deepStrictEqual(told(yield* ask(display, ["EUR", "GBP"])), ["second", "Fallback"])
       })))
 
-  it.effect("refuses times that are none, and says which", () =>
+  it.effect("rejects invalid durations, and names them", () =>
     scenario({}, (_world, ask) =>
       Effect.gen(function*() {
         const layer = ExchangeRatesLayers.failover({ fresh: 0 }).pipe(

@@ -32,7 +32,7 @@ const client = (policy: Policy.Policy) =>
     Vendor.make({ ...OpenExchangeRates.OpenExchangeRates.declaration, policy })
   )
 
-/** Our client, and rates by it, towards a simulator. */
+/** Our client, and the rates it gives, against a simulator. */
 const layerOf = (baseUrl: string, policy = tight, key = appId) =>
   OpenExchangeRates.exchangeRates.pipe(
     Layer.provideMerge(client(policy)),
@@ -56,7 +56,7 @@ const latest = (
     Effect.provide(layerOf(baseUrl, policy, key))
   )
 
-/** The vendor error that asking for a rate ends with. */
+/** The vendor error of a call for a rate. */
 const vendorError = <A, E>(call: Effect.Effect<A, E>) =>
   Effect.map(
     Effect.orDie(Effect.flip(call)),
@@ -71,12 +71,12 @@ const answers = (status: number, body: unknown): Simulator.Fault => ({
   body: JSON.stringify(body)
 })
 
-/** What the error reference has: https://docs.openexchangerates.org/reference/errors */
+/** Errors of the reference: https://docs.openexchangerates.org/reference/errors */
 const refusal = (status: number, message: string) =>
   answers(status, { error: true, status, message, description: "words of theirs" })
 
 describe("ExchangeRates by Open Exchange Rates", () => {
-  it.live("sends the App ID as a token, and nothing of it or of the pair in the path", () =>
+  it.live("sends the App ID as a token, and neither it nor the pair in the path", () =>
     Effect.gen(function*() {
       const simulator = yield* OpenExchangeRatesSimulator.serve()
       const wire = yield* Wiretap.listen(simulator.baseUrl)
@@ -98,7 +98,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
       })
     }))
 
-  it.live("makes any pair of what a dollar buys", () =>
+  it.live("computes any pair from the prices of a dollar", () =>
     Effect.gen(function*() {
       const simulator = yield* OpenExchangeRatesSimulator.serve()
       yield* simulator.setFault(answers(200, table))
@@ -109,7 +109,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
       assert.deepStrictEqual(rates, [0.8, 1.25, 0.5, 2, 1])
     }))
 
-  // What a dollar buys, from the Kuwaiti dinar to the Iranian rial; the table has six decimals.
+  // Prices of a dollar, from the Kuwaiti dinar to the Iranian rial; the table has six decimals.
   const Worth = Schema.Finite.check(Schema.isBetween({ minimum: 0.1, maximum: 50_000 }))
 
   it.effect.prop(
@@ -143,7 +143,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
       assert.strictEqual((yield* latest(simulator)).asOf, asOf)
     }))
 
-  it.live("asks once for all pairs when it has a cache, and believes a 304", () =>
+  it.live("sends one request for all pairs when it has a cache, and accepts a 304", () =>
     Effect.gen(function*() {
       const simulator = yield* OpenExchangeRatesSimulator.serve()
       const wire = yield* Wiretap.listen(simulator.baseUrl)
@@ -157,7 +157,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
         const outside = yield* rates.latest("EUR", "USD").pipe(Provenance.withProvenance)
         assert.strictEqual(outside.provenance._tag, "Cached")
         assert.strictEqual(wire.exchanges.length, 1)
-        // Nothing may have an age.
+        // No answer may come from the cache.
         const again = yield* rates.latest("EUR", "PLN", { maxAge: 0 })
         assert.strictEqual(again.provenance._tag, "Fresh")
         assert.strictEqual(again.rate, (yield* rates.latest("EUR", "PLN")).rate)
@@ -189,7 +189,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
       assert.strictEqual(error.isRetryable, false)
     }))
 
-  it.live("does not remember an answer that it does not trust", () =>
+  it.live("does not cache a rejected answer", () =>
     Effect.gen(function*() {
       const simulator = yield* OpenExchangeRatesSimulator.serve()
       yield* simulator.setFault({ ...answers(200, { ...table, rates: { EUR: 0, USD: 1 } }), times: 1 })
@@ -200,7 +200,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
       }).pipe(Effect.provide(layerOf(simulator.baseUrl, { ...tight, cache: { fresh: "1 hour" } })))
     }))
 
-  it.live("asks for nothing under a name that is no currency's", () =>
+  it.live("sends no request for an invalid currency code", () =>
     Effect.gen(function*() {
       const simulator = yield* OpenExchangeRatesSimulator.serve()
       for (const [base, quote] of [["eur", "USD"], ["EUR", "toString"], ["", "USD"]]) {
@@ -229,7 +229,7 @@ describe("ExchangeRates by Open Exchange Rates", () => {
     ["endless", { kind: "endless" }, "ResponseTooLarge", false],
     ["malformed", { kind: "malformed" }, "InvalidResponse", false],
     ["wrongType", { kind: "wrongType" }, "InvalidResponse", false],
-    // Every field that we read is needed, and there are no others.
+    // Every field that we read is required, and there are no others.
     ["drift", { kind: "drift" }, "InvalidResponse", false],
     ["rateLimit", { kind: "rateLimit", limit: 0, windowMillis: 60_000 }, "RateLimited", false]
   ])("ends as a typed error within the deadline: %s", ([, fault, reason, isRetryable]) =>
@@ -258,7 +258,7 @@ describe("Open Exchange Rates' simulator", () => {
       return { status: response.status, json: await response.json() as { message?: string; base?: string } }
     })
 
-  it.live("takes an App ID in the header or in the query, which goes before it, and refuses as the reference says", () =>
+  it.live("accepts an App ID in the header or in the query, which overrides it, and refuses as the reference says", () =>
     Effect.gen(function*() {
       const { baseUrl, journal } = yield* OpenExchangeRatesSimulator.serve()
       const token = `Token ${appId}`

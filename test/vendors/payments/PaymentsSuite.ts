@@ -1,4 +1,4 @@
-/** What every implementation of `Payments` must do, whoever the vendor is: one suite over all of them. */
+/** The suite that every implementation of `Payments` must pass, for all vendors. */
 import { Payments } from "@breakwater/vendors/payments/Payments"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer } from "effect"
@@ -12,11 +12,11 @@ export interface PaymentMethods {
   readonly needsAction: string
 }
 
-/** What a call fails with, by its name. */
+/** The name of the error of a call. */
 const failure = (call: Effect.Effect<unknown, { readonly _tag: string }>): Effect.Effect<string> =>
   Effect.orDie(Effect.map(Effect.flip(call), ({ _tag }) => _tag))
 
-/** `layer` is built anew for each test, and must know nobody's money when it is. */
+/** `layer` is built anew for each test, and starts without any payments. */
 export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods: PaymentMethods): void => {
   const price = { amount: 1_999, currency: "EUR" }
   const request = { money: price, paymentMethod: methods.succeeds, reference: "order 7001" }
@@ -25,7 +25,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
     it.live(behaviour, () => Effect.provide(Effect.flatMap(Payments, test), layer))
 
   describe(`Payments by ${name}`, () => {
-    behaves("takes money at once, for what the caller knows it by", (payments) =>
+    behaves("takes money at once, under the caller's reference", (payments) =>
       Effect.gen(function*() {
         const payment = yield* payments.create(request)
         assert.deepStrictEqual({ ...payment, id: "" }, {
@@ -49,7 +49,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
         assert.oneOf(captured.status, ["succeeded", "processing"])
       }))
 
-    behaves("captures a part, and gives back no more than that", (payments) =>
+    behaves("captures a part, and refunds no more than that", (payments) =>
       Effect.gen(function*() {
         const payment = yield* payments.create(held)
         const captured = yield* payments.capture(payment.id, { amount: 500, currency: "EUR" })
@@ -90,7 +90,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
       }))
 
     behaves(
-      "lets held money go, and then neither takes it nor gives it back",
+      "releases held money, and then neither captures nor refunds it",
       (payments) =>
         Effect.gen(function*() {
           const payment = yield* payments.create(held)
@@ -102,14 +102,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
         })
     )
 
-    behaves("neither captures nor lets go what is taken", (payments) =>
+    behaves("neither captures nor releases money that is already taken", (payments) =>
       Effect.gen(function*() {
         const payment = yield* payments.create(request)
         assert.strictEqual(yield* failure(payments.capture(payment.id)), "PaymentStateConflict")
         assert.strictEqual(yield* failure(payments.cancel(payment.id)), "PaymentStateConflict")
       }))
 
-    behaves("gives money back in parts, then what is left, and then nothing", (payments) =>
+    behaves("refunds money in parts, then the rest, and then nothing", (payments) =>
       Effect.gen(function*() {
         const payment = yield* payments.create(request)
         const part = yield* payments.refund(payment.id, { amount: 499, currency: "EUR" })
@@ -127,7 +127,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
         assert.strictEqual(yield* failure(payments.refund(payment.id)), "PaymentStateConflict")
       }))
 
-    behaves("refuses a part in another currency", (payments) =>
+    behaves("rejects a part in another currency", (payments) =>
       Effect.gen(function*() {
         const payment = yield* payments.create(held)
         const dollars = { amount: 500, currency: "USD" }
@@ -163,14 +163,14 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
       )
     }
 
-    behaves("waits for a payer who has to do something first", (payments) =>
+    behaves("waits for a payer who has to act first", (payments) =>
       Effect.gen(function*() {
         const payment = yield* payments.create({ ...request, paymentMethod: methods.needsAction })
         assert.strictEqual(payment.status, "requires_action")
         assert.strictEqual(yield* failure(payments.capture(payment.id)), "PaymentStateConflict")
       }))
 
-    behaves("knows no payment that it did not make", (payments) =>
+    behaves("finds no payment that it did not make", (payments) =>
       Effect.gen(function*() {
         for (const id of ["", "pay_", "pay_unknown", "order 7001"]) {
           for (const call of [payments.get(id), payments.capture(id), payments.cancel(id), payments.refund(id)]) {
@@ -179,7 +179,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
         }
       }))
 
-    behaves("makes the same call once under one idempotency key", (payments) =>
+    behaves("executes the same call once under one idempotency key", (payments) =>
       Effect.gen(function*() {
         const once = { idempotencyKey: "order-7001" }
         const payment = yield* payments.create(held, once)
@@ -197,7 +197,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Payments, E>, methods:
         assert.strictEqual((yield* payments.refund(payment.id)).money.amount, 400)
       }))
 
-    behaves("refuses an idempotency key that was used for something else", (payments) =>
+    behaves("rejects an idempotency key that was used for another request", (payments) =>
       Effect.gen(function*() {
         const once = { idempotencyKey: "order-7001" }
         const payment = yield* payments.create(held, once)

@@ -1,7 +1,7 @@
 /**
- * The countries of a package: the data of mledoze/countries by way of npm's `world-countries`, under the Open Database
+ * Countries from a package: the data of mledoze/countries, published on npm as `world-countries` under the Open Database
  * License. They need no network and are never newer than the package. Simulators serve them, and a service falls back to
- * them when every vendor is down. `world-countries` is an optional peer: install it to use this.
+ * them when every vendor is down. `world-countries` is an optional peer dependency: install it to use this module.
  *
  * @example
  * ```ts
@@ -19,7 +19,7 @@ import * as Schema from "effect/Schema"
 import { Countries, type Country, Iso2, UnknownCountry } from "./Countries.ts"
 import { callingCodeOf, currenciesOf, inOrder, regionOf, textOf } from "./CountryFields.ts"
 
-/** What goes before the name of the data in provenance and metrics. */
+/** The name of the data in provenance and metrics. */
 export const name = "world-countries"
 
 const Record = Schema.Struct({
@@ -35,8 +35,8 @@ const Record = Schema.Struct({
 })
 
 /**
- * All of them, in the order of their codes. Read once, when they are first asked for: it is more than a megabyte. Fails
- * where the package `world-countries` is not installed.
+ * All countries, ordered by code. The data is more than a megabyte, so it is read once, at the first use. Fails when the
+ * package `world-countries` is not installed.
  */
 export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisconfigured> = Effect.suspend(() =>
   known === undefined ? Effect.map(data, ({ default: records }) => known ??= parse(records)) : Effect.succeed(known)
@@ -44,7 +44,7 @@ export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisco
 
 let known: ReadonlyArray<Country> | undefined
 
-/** A bundler goes on without the package for the `catch`. */
+/** Because of the `catch`, a bundler accepts that the package is missing. */
 const data = Effect.filterOrFail(
   Effect.promise(() => import("world-countries").catch(() => undefined)),
   (data) => data !== undefined,
@@ -66,7 +66,7 @@ const toCountry = (record: typeof Record.Type): Country => ({
   subregion: textOf(record.subregion)
 })
 
-/** {@link Countries} by these. It calls no vendor and cannot fail once it is made. */
+/** {@link Countries} from the bundled data. It calls no vendor and cannot fail once it is made. */
 export const make: Effect.Effect<Countries["Service"], Vendor.VendorMisconfigured> = Effect.map(
   countries,
   (all) =>

@@ -1,7 +1,7 @@
 /**
- * The countries of the world, as a form or a checkout needs them: names, codes, money, calling codes. Who is a country is the
- * vendor's view (Kosovo's `XK` is in all of them, and is no ISO code), and so is what is known: what a vendor does not say is
- * `undefined`.
+ * The countries of the world, as a form or a checkout needs them: names, codes, currencies, calling codes. The vendor decides
+ * which countries there are: all of them list Kosovo as `XK`, which is not an ISO code. A field that the vendor does not give
+ * is `undefined`.
  *
  * @example
  * ```ts
@@ -31,34 +31,34 @@ export const Region = Schema.Literals(["Africa", "Americas", "Antarctic", "Asia"
 export type Region = typeof Region.Type
 
 export interface Country {
-  /** What it is usually called, in English. */
+  /** The usual name, in English. */
   readonly name: string
   readonly iso2: Iso2
   /** ISO 3166-1 alpha-3. */
   readonly iso3: string | undefined
   /** ISO 3166-1 numeric, three digits. */
   readonly isoNumeric: string | undefined
-  /** In English; where there are several, the one that the vendor names first. */
+  /** In English. Of several, the one that the vendor lists first. */
   readonly capital: string | undefined
-  /** What is paid with there, the vendor's most important first; empty where nobody lives. */
+  /** The currencies in use, the most important first as the vendor orders them. Empty for uninhabited territories. */
   readonly currencies: ReadonlyArray<Currency>
-  /** The country code of ITU-T E.164 with its plus: `+49`; `+1` for all who share it. */
+  /** The country code of ITU-T E.164 with its plus sign: `+49`. Countries that share a code all have it, such as `+1`. */
   readonly callingCode: string | undefined
   readonly region: Region | undefined
   /** A part of the region, in the vendor's words. */
   readonly subregion: string | undefined
 }
 
-/** There is no country of this code. */
+/** No country has this code. */
 export class UnknownCountry extends Schema.TaggedError<UnknownCountry>()("UnknownCountry", { iso2: Iso2 }) {
   override get message() {
-    return `there is no country ${this.iso2}`
+    return `no country has the code ${this.iso2}`
   }
 }
 
 export class Countries extends Context.Service<Countries, {
-  /** All of them, in the order of their codes. */
+  /** All countries, ordered by code. */
   list(use?: UseOptions): Effect.Effect<Provenance.Sourced<ReadonlyArray<Country>>, VendorError>
-  /** The one of an ISO 3166-1 alpha-2 code. */
+  /** The country with an ISO 3166-1 alpha-2 code. */
   byCode(iso2: Iso2, use?: UseOptions): Effect.Effect<Provenance.Sourced<Country>, UnknownCountry | VendorError>
 }>()("breakwater/vendors/Countries") {}

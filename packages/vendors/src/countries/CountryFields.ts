@@ -1,12 +1,12 @@
-/** How vendors write what {@link Country} has, in one way. */
+/** Normalizes the fields of {@link Country}, which each vendor writes differently. */
 import * as Schema from "effect/Schema"
 import { Currency } from "../Money.ts"
 import type { Country, Region } from "./Countries.ts"
 
 /**
- * The country code that a number begins with. Vendors write it with or without its plus, and together with an area code:
- * `49`, `+1-242`, `+1242`. Codes of ITU-T E.164 begin no other: one digit in zones 1 and 7, two where the list below has
- * them, three elsewhere (list of assigned codes, annex to the ITU Operational Bulletin).
+ * The country code at the start of a number. Vendors write it with or without its plus sign, and sometimes with an area
+ * code: `49`, `+1-242`, `+1242`. No code of ITU-T E.164 is a prefix of another. They have one digit in zones 1 and 7, two
+ * where the list below has them, and three elsewhere (list of assigned codes, annex to the ITU Operational Bulletin).
  */
 export const callingCodeOf = (written: string | null | undefined): string | undefined => {
   const digits = (written ?? "").replaceAll(/\D/g, "")
@@ -14,7 +14,7 @@ export const callingCodeOf = (written: string | null | undefined): string | unde
   return code === undefined ? undefined : `+${code}`
 }
 
-/** The region that a name means; the southern continent has several. */
+/** The region with this name. Vendors use several names for Antarctica. */
 export const regionOf = (written: string | null | undefined): Region | undefined => {
   const name = written ?? ""
   switch (name) {
@@ -33,15 +33,15 @@ export const regionOf = (written: string | null | undefined): Region | undefined
   }
 }
 
-/** Codes that are none are left out. */
+/** The valid currency codes; others are dropped. */
 export const currenciesOf = (written: ReadonlyArray<string | null | undefined>): ReadonlyArray<Currency> =>
   written.filter(Schema.is(Currency))
 
-/** What is not said is `undefined`, however it is not said. */
+/** The trimmed text. Missing, null and blank values are all `undefined`. */
 export const textOf = (written: string | null | undefined): string | undefined =>
   written === null || written === undefined || written.trim() === "" ? undefined : written.trim()
 
-/** Each once, in the order of their codes. */
+/** The countries without duplicates, ordered by code. */
 export const inOrder = (countries: Iterable<Country>): ReadonlyArray<Country> =>
   [...new Map(Array.from(countries, (country) => [country.iso2, country] as const)).values()]
     .toSorted((a, b) => a.iso2 < b.iso2 ? -1 : 1)

@@ -1,6 +1,6 @@
 /**
- * {@link Countries} by all there is: REST Countries first, Country State City when it cannot answer, each with a cache of its
- * own, and last what comes with the package, which is always there: the list of countries never fails.
+ * {@link Countries} from all sources: REST Countries first, then Country State City, each with its own cache. The bundled data
+ * of a package comes last and is always there, so the list of countries never fails.
  *
  * @example
  * ```ts
@@ -9,7 +9,7 @@
  * import * as CountriesLayers from "@breakwater/vendors/countries/layers"
  * import { ConfigProvider, Effect, Layer } from "effect"
  *
- * // Nobody listens at these.
+ * // Nothing listens on this port.
  * const environment = ConfigProvider.layer(ConfigProvider.fromUnknown({
  *   REST_COUNTRIES_BASE_URL: "http://127.0.0.1:1",
  *   REST_COUNTRIES_API_KEY: "from the environment",
@@ -35,30 +35,30 @@ import { Countries } from "./Countries.ts"
 import * as CountryStateCity from "./country-state-city/CountryStateCity.ts"
 import * as RestCountries from "./rest-countries/RestCountries.ts"
 
-/** Where a default names no source, it is ours. */
+/** Defaults without a source are our own judgement. */
 export interface FailoverOptions {
-  /** How long an answer is within its time; longer than 0. `false` for no cache: every call asks a vendor. @default "12 hours" */
+  /** How long an answer is fresh; above 0. `false` switches the cache off: every call goes to a vendor. @default "12 hours" */
   readonly fresh?: Duration.Input | false | undefined
   /**
-   * For how much longer it is given when its vendor cannot answer, or takes more than a second, to calls that accept its age;
-   * at least 0. @default "30 days"
+   * How long a stale answer may still be served when its vendor fails or takes more than a second; at least 0. Only calls
+   * that accept its age get it. @default "30 days"
    */
   readonly stale?: Duration.Input | undefined
   /**
-   * Whether the countries of the package `world-countries` are the last resort; `false` where it is not installed.
+   * Whether to fall back to the package `world-countries` at last. Set `false` when the package is not installed.
    * @default true
    */
   readonly bundled?: boolean | undefined
-  /** When another vendor is asked first, and the first one again. @default as `Failover` has it */
+  /** When to prefer the next vendor, and when to return to the first one. @default the defaults of `Failover` */
   readonly failover?: Failover.FailoverOptions | undefined
 }
 
-/** An option that is out of its range is a defect when the layer is built. */
+/** An option out of range is a defect when the layer is built. */
 export const failover = (
   options: FailoverOptions = {}
 ): Layer.Layer<Countries, Config.ConfigError | Vendor.VendorMisconfigured, Transport.Transport> => {
   const policy: Policy.Policy = {
-    // There is somebody else to ask.
+    // One retry is enough: there is another vendor to call.
     retry: { retries: 1, base: Duration.millis(200) },
     cache: options.fresh === false ? false : {
       fresh: options.fresh ?? Duration.hours(12),

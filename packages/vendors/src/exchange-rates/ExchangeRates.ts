@@ -1,7 +1,7 @@
 /**
- * What one unit of a currency is worth in another, as published by someone who should know. Rates are for display and
- * for pricing; each says for which day it was published and where it comes from. Nothing past its time is given to a call
- * that does not say how old it may be: a display says it, a price does not.
+ * Exchange rates as an authority publishes them, for display and for pricing. Each rate has the day it was published for and
+ * its provenance. A call gets a stale rate only when it states the largest age it accepts: a display states one, a price
+ * does not.
  *
  * @example
  * ```ts
@@ -34,12 +34,12 @@ export interface ExchangeRate {
   readonly quote: Currency
   /** Units of `quote` for one unit of `base`; more than 0. */
   readonly rate: number
-  /** The day it was published for, `YYYY-MM-DD`: no rate is published at a weekend. */
+  /** The day it was published for, `YYYY-MM-DD`. Central banks publish no rates at weekends. */
   readonly asOf: string
   readonly provenance: Provenance.Provenance
 }
 
-/** Nobody publishes a rate for this pair. */
+/** The vendor publishes no rate for this pair. */
 export class UnknownPair extends Schema.TaggedError<UnknownPair>()("UnknownPair", {
   base: Currency,
   quote: Currency

@@ -1,7 +1,7 @@
 /**
- * {@link ExchangeRates} by all its vendors: Frankfurter first, Open Exchange Rates when it cannot answer, each with a cache of
- * its own. With the first one dead its cache answers as `Stale`, up to the age that the call accepts; then the second one
- * answers as `Fallback`; then the call fails.
+ * {@link ExchangeRates} by all its vendors: Frankfurter first, then Open Exchange Rates, each with its own cache. While
+ * Frankfurter is down, its cache answers as `Stale`, up to the age that the call accepts. After that Open Exchange Rates
+ * answers as `Fallback`. When both are down the call fails.
  *
  * @example
  * ```ts
@@ -41,25 +41,25 @@ import { ExchangeRates } from "./ExchangeRates.ts"
 import * as Frankfurter from "./frankfurter/Frankfurter.ts"
 import * as OpenExchangeRates from "./open-exchange-rates/OpenExchangeRates.ts"
 
-/** Where a default names no source, it is ours. */
+/** Defaults without a source are our own judgement. */
 export interface FailoverOptions {
-  /** How long a rate is within its time; longer than 0. `false` for no cache: every call asks a vendor. @default "5 minutes" */
+  /** How long a rate is fresh; above 0. `false` switches the cache off: every call goes to a vendor. @default "5 minutes" */
   readonly fresh?: Duration.Input | false | undefined
   /**
-   * For how much longer it is given when its vendor cannot answer, or takes more than a second, to calls that accept its age;
-   * at least 0. @default "1 day"
+   * How long a stale rate may still be served when its vendor fails or takes more than a second; at least 0. Only calls
+   * that accept its age get it. @default "1 day"
    */
   readonly stale?: Duration.Input | undefined
-  /** When the second vendor is asked first, and the first one again. @default as `Failover` has it */
+  /** When to prefer the second vendor, and when to return to the first one. @default the defaults of `Failover` */
   readonly failover?: Failover.FailoverOptions | undefined
 }
 
-/** An option that is out of its range is a defect when the layer is built. */
+/** An option out of range is a defect when the layer is built. */
 export const failover = (
   options: FailoverOptions = {}
 ): Layer.Layer<ExchangeRates, Config.ConfigError | Vendor.VendorMisconfigured, Transport.Transport> => {
   const policy: Policy.Policy = {
-    // There is somebody else to ask.
+    // One retry is enough: there is another vendor to call.
     retry: { retries: 1, base: Duration.millis(200) },
     cache: options.fresh === false ? false : {
       fresh: options.fresh ?? Duration.minutes(5),

@@ -1,6 +1,6 @@
 /**
- * Taking money and giving it back. A decline is an answer, not a failure; an unknown outcome is a failure that says so,
- * and is settled by making the same call again under the same idempotency key.
+ * Payments: charges, captures, cancellations and refunds. A decline is an answer, not a failure. An unknown outcome is a
+ * failure that says so; repeat the call with the same idempotency key to settle it.
  *
  * @example
  * ```ts
@@ -33,24 +33,24 @@ import * as Schema from "effect/Schema"
 import type { Money } from "../Money.ts"
 
 /**
- * - `succeeded`: the money is taken.
- * - `authorized`: it is held, and can be captured or let go.
- * - `requires_action`: the payer has to do something first, such as 3-D Secure.
+ * - `succeeded`: the money has been taken.
+ * - `authorized`: the money is held, and can be captured or released.
+ * - `requires_action`: the payer has to act first, for example by 3-D Secure.
  * - `processing`: the network has not decided yet.
- * - `canceled`: it was let go.
- * - `failed`: it was declined.
+ * - `canceled`: the held money was released.
+ * - `failed`: the payment was declined.
  */
 export type PaymentStatus = "succeeded" | "authorized" | "requires_action" | "processing" | "canceled" | "failed"
 
 export interface Payment {
-  /** Ours; says nothing to anyone else. */
+  /** Our own opaque id, not the vendor's. */
   readonly id: string
   readonly status: PaymentStatus
-  /** What was asked for. */
+  /** The requested money. */
   readonly money: Money
-  /** What has been taken of it: nothing yet, all, or the part that was captured. Refunds do not lower it. */
+  /** The money taken so far: none, all, or the captured part. Refunds do not lower it. */
   readonly captured: Money
-  /** What the caller knows it by: an order, an invoice. */
+  /** The caller's own reference: an order, an invoice. */
   readonly reference: string | undefined
 }
 
@@ -63,21 +63,21 @@ export interface Refund {
 
 export interface PaymentRequest {
   readonly money: Money
-  /** The payer's instrument, as the vendor tokenised it. */
+  /** The vendor's token for the payer's card or account. */
   readonly paymentMethod: string
-  /** What the caller knows it by; 1 to 200 characters. */
+  /** The caller's own reference: an order, an invoice; 1 to 200 characters. */
   readonly reference: string
   /** `Automatic` takes the money now; `Manual` holds it until {@link Payments} `capture`. @default "Automatic" */
   readonly capture?: "Automatic" | "Manual" | undefined
 }
 
-/** For calls that move money. */
+/** Options of calls that move money. */
 export interface WriteOptions {
-  /** Makes a repetition of the call the same call. @default a new one, kept over this call's own attempts */
+  /** A repeated call with the same key has one effect. @default a new key, shared by all attempts of this call */
   readonly idempotencyKey?: string | undefined
 }
 
-/** Why a payment was declined, as far as its payer can act on it. That a card is reported stolen is not told. */
+/** The reason of a decline, as far as the payer can act on it. A card reported stolen is not told apart. */
 export const DeclineReason = Schema.Literals([
   "authentication_required",
   "expired_card",
@@ -88,7 +88,7 @@ export const DeclineReason = Schema.Literals([
 ])
 export type DeclineReason = typeof DeclineReason.Type
 
-/** The payer's bank or the vendor declined. Another instrument may do. */
+/** The payer's bank or the vendor declined. Another card may work. */
 export class PaymentDeclined extends Schema.TaggedError<PaymentDeclined>()("PaymentDeclined", {
   reason: DeclineReason
 }) {
@@ -98,22 +98,22 @@ export class PaymentDeclined extends Schema.TaggedError<PaymentDeclined>()("Paym
 }
 
 const declineMessages: Record<DeclineReason, string> = {
-  authentication_required: "The card needs the payer's authentication",
+  authentication_required: "The payer must authenticate this card",
   expired_card: "The card has expired",
-  incorrect_details: "The card's details are not right",
+  incorrect_details: "The card's details are incorrect",
   insufficient_funds: "The card has insufficient funds",
-  processing_error: "The card could not be processed; it may work later",
+  processing_error: "The card could not be processed; try again later",
   declined: "The card was declined"
 }
 
-/** There is no such payment. */
+/** No payment has this id. */
 export class PaymentNotFound extends Schema.TaggedError<PaymentNotFound>()("PaymentNotFound", { id: Schema.String }) {
   override get message() {
-    return `there is no payment ${this.id}`
+    return `no payment has the id ${this.id}`
   }
 }
 
-/** The payment's state does not allow it: nothing to capture, already canceled, more than is left to refund. */
+/** The payment's state does not allow the call: nothing to capture, already canceled, or refunded beyond what is left. */
 export class PaymentStateConflict
   extends Schema.TaggedError<PaymentStateConflict>()("PaymentStateConflict", { id: Schema.String })
 {
@@ -122,7 +122,7 @@ export class PaymentStateConflict
   }
 }
 
-/** The request cannot be made as it is; `field` says where. */
+/** The request is invalid; `field` names the place. */
 export class InvalidPayment
   extends Schema.TaggedError<InvalidPayment>()("InvalidPayment", { field: Schema.String, issue: Schema.String })
 {
@@ -131,13 +131,13 @@ export class InvalidPayment
   }
 }
 
-/** A reference, within the length that every vendor keeps. */
+/** Checks the length of a reference, so that every vendor can store it. */
 export const checkReference = (reference: string): Effect.Effect<string, InvalidPayment> =>
   reference.length >= 1 && reference.length <= 200
     ? Effect.succeed(reference)
     : Effect.fail(new InvalidPayment({ field: "reference", issue: "must be 1 to 200 characters long" }))
 
-/** The idempotency key was used before, for something else. */
+/** The idempotency key was used before, for a different request. */
 export class IdempotencyKeyReused extends Schema.TaggedError<IdempotencyKeyReused>()("IdempotencyKeyReused", {}) {
   override get message() {
     return "the idempotency key was used before, for a different request"
@@ -153,7 +153,7 @@ export class Payments extends Context.Service<Payments, {
 
   get(id: string): Effect.Effect<Payment, PaymentNotFound | VendorError>
 
-  /** Takes held money; unless it says how much, all of it. What is not captured is let go. */
+  /** Takes held money: the given amount, or all of it. The rest is released. */
   capture(
     id: string,
     money?: Money,
@@ -168,13 +168,13 @@ export class Payments extends Context.Service<Payments, {
     | VendorError
   >
 
-  /** Lets held money go. */
+  /** Releases held money. */
   cancel(
     id: string,
     options?: WriteOptions
   ): Effect.Effect<Payment, PaymentNotFound | PaymentStateConflict | IdempotencyKeyReused | VendorError>
 
-  /** Gives money back; unless it says how much, all that is left. */
+  /** Gives money back: the given amount, or all that is left. */
   refund(
     id: string,
     money?: Money,

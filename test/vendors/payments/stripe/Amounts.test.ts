@@ -25,10 +25,10 @@ const zeroDecimal = [
 ]
 /** https://docs.stripe.com/currencies#three-decimal */
 const threeDecimal = ["BHD", "JOD", "KWD", "OMR", "TND"]
-/** Counted in two ways by Stripe, or not offered by it at all. */
+/** Currencies that Stripe counts in two ways, or does not offer. */
 const refused = ["UGX", "IQD", "LYD", "CLF", "UYI", "UYW"]
 
-/** How many decimals Stripe writes, by its documentation alone. */
+/** The decimals of each currency, by Stripe's documentation alone. */
 const published = (currency: string): number =>
   threeDecimal.includes(currency) ? 3 : zeroDecimal.includes(currency) ? 0 : 2
 
@@ -68,11 +68,11 @@ describe("amounts as Stripe counts them", () => {
     })
   })
 
-  it.each(refused)("are refused where they could be off by a hundred: %s", (currency) => {
+  it.each(refused)("are rejected where they could be off by a factor of a hundred: %s", (currency) => {
     assert.deepStrictEqual(toStripe({ amount: 500, currency }), { field: "currency", issue: "is not supported" })
   })
 
-  it("have no fraction where Stripe knows none", () => {
+  it("have no fraction in a currency without decimals at Stripe", () => {
     assert.deepStrictEqual(toStripe({ amount: 150, currency: "MGA" }), {
       field: "amount",
       issue: "has no fraction in MGA"
@@ -113,7 +113,7 @@ describe("amounts as Stripe counts them", () => {
   )
 
   it.prop(
-    "are read as money without a fraction, whatever Stripe may have charged",
+    "are read as money without a fraction, for every amount that Stripe can charge",
     {
       currency: Schema.Literals(currencies.filter((currency) => !refused.includes(currency))),
       sent: intBetween(0, largestAmount)

@@ -1,4 +1,4 @@
-/** What Stripe's own library makes of our simulator: a fake that only its author's client likes proves nothing. */
+/** Stripe's official library against our simulator: a fake that is only tested with its author's client proves nothing. */
 import type { Simulator } from "@breakwater/core/simulator"
 import * as StripeSimulator from "@breakwater/vendors/payments/stripe/Simulator"
 import { assert, describe, it } from "@effect/vitest"
@@ -31,7 +31,7 @@ const call = <A>(request: () => Promise<A>): Effect.Effect<A, Stripe.errors.Stri
     }
   })
 
-/** The error that a request ends with. */
+/** The error of a request. */
 const refusal = <A>(request: () => Promise<A>): Effect.Effect<Stripe.errors.StripeError> =>
   Effect.orDie(Effect.flip(call(request)))
 
@@ -60,7 +60,7 @@ const held: Stripe.PaymentIntentCreateParams = { ...order, capture_method: "manu
 const errorBody = (type: string, code?: string): string => JSON.stringify({ error: { type, code, message: "marked" } })
 
 describe("Stripe's official client against our simulator", () => {
-  describe("a payment's way", () => {
+  describe("a payment", () => {
     it.live("is taken at once when it is confirmed", () =>
       Effect.gen(function*() {
         const { books, stripe } = yield* simulated
@@ -87,7 +87,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.deepStrictEqual(books.charges.all, [])
       }))
 
-    it.live("is held, captured, and given back in parts, and never more than is left", () =>
+    it.live("is held, captured, and refunded in parts, never beyond the rest", () =>
       Effect.gen(function*() {
         const { books, stripe } = yield* simulated
         const intent = yield* call(() => stripe.paymentIntents.create(held))
@@ -123,7 +123,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.strictEqual(books.refunds.all.reduce((sum, { amount }) => sum + amount, 0), 1_999)
       }))
 
-    it.live("is captured in part, and only that part can be given back", () =>
+    it.live("is captured in part, and only that part can be refunded", () =>
       Effect.gen(function*() {
         const { stripe } = yield* simulated
         const intent = yield* call(() => stripe.paymentIntents.create(held))
@@ -210,7 +210,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.strictEqual(page.has_more, false)
       }))
 
-    it.live("of charges tell what was taken for one payment", () =>
+    it.live("of charges show the money taken for one payment", () =>
       Effect.gen(function*() {
         const { stripe } = yield* simulated
         const first = yield* call(() => stripe.paymentIntents.create(order))
@@ -248,7 +248,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.strictEqual(error.statusCode, 402)
         assert.strictEqual(error.code, code)
         assert.strictEqual(error.decline_code, declineCode)
-        // The intent exists all the same, and waits for another card.
+        // The intent exists nevertheless, and waits for another card.
         assert.strictEqual(error.payment_intent?.status, "requires_payment_method")
         const intent = yield* call(() => stripe.paymentIntents.retrieve(error.payment_intent!.id))
         assert.strictEqual(intent.status, "requires_payment_method")
@@ -304,7 +304,7 @@ describe("Stripe's official client against our simulator", () => {
   })
 
   describe("an idempotency key", () => {
-    it.live("gives the same payment again, says so, and charges once", () =>
+    it.live("replays the same payment with a marker, and charges once", () =>
       Effect.gen(function*() {
         const { books, stripe } = yield* simulated
         const create = () => stripe.paymentIntents.create(order, { idempotencyKey: "order-1" })
@@ -319,7 +319,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.lengthOf(books.charges.all, 1)
       }))
 
-    it.live("gives a decline again", () =>
+    it.live("replays a decline", () =>
       Effect.gen(function*() {
         const { books, stripe } = yield* simulated
         const create = () =>
@@ -333,7 +333,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.lengthOf(books.charges.all, 1)
       }))
 
-    it.live("is refused for another body and for another endpoint", () =>
+    it.live("is rejected for another body and for another endpoint", () =>
       Effect.gen(function*() {
         const { books, stripe } = yield* simulated
         const intent = yield* call(() => stripe.paymentIntents.create(held, { idempotencyKey: "order-1" }))
@@ -361,7 +361,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.lengthOf(books.charges.all, 2)
       }))
 
-    it.live("is in use while its first request is running, and gives the answer once that is done", () =>
+    it.live("is in use while its first request is running, and replays the response after that", () =>
       Effect.gen(function*() {
         const { books, clock, simulator, stripe } = yield* simulatedOnItsOwnClock
         const create = () => stripe.paymentIntents.create(order, { idempotencyKey: "order-1" })
@@ -381,7 +381,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.lengthOf(books.charges.all, 1)
       }))
 
-    it.live("keeps a 500 too: the money is taken once, and the same 500 comes again", () =>
+    it.live("keeps a 500 too: the money is taken once, and the same 500 is replayed", () =>
       Effect.gen(function*() {
         const { books, stripe } = yield* simulated
         const create = () =>
@@ -435,7 +435,7 @@ describe("Stripe's official client against our simulator", () => {
   })
 
   describe("a refusal", () => {
-    it.live("of a key that is none of Stripe's is an authentication error", () =>
+    it.live("of an invalid API key is an authentication error", () =>
       Effect.gen(function*() {
         const { books, simulator } = yield* simulated
         for (const key of [["pk", "test", "marked"].join("_"), "marked"]) {
@@ -483,7 +483,7 @@ describe("Stripe's official client against our simulator", () => {
     it.live.each<[string, Partial<Stripe.PaymentIntentCreateParams>, string, string | undefined]>([
       ["an amount below the smallest", { amount: 49 }, "amount", "amount_too_small"],
       ["an amount of nine digits", { amount: 100_000_000 }, "amount", undefined],
-      ["a currency that is none", { currency: "euro" }, "currency", undefined],
+      ["an invalid currency", { currency: "euro" }, "currency", undefined],
       ["a number for a truth value", { confirm: 1 as unknown as boolean }, "confirm", undefined],
       [
         "a word that is not offered, however deep",
@@ -538,8 +538,8 @@ describe("Stripe's official client against our simulator", () => {
       }))
   })
 
-  describe("what the client encodes in its own way", () => {
-    it.live("comes back as it was: metadata of every script, with signs that mean something in a form", () =>
+  describe("the client's own encoding", () => {
+    it.live("keeps metadata in every script, with characters that are special in a form", () =>
       Effect.gen(function*() {
         const { stripe } = yield* simulated
         const metadata = {
@@ -557,7 +557,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.deepStrictEqual(refund.metadata, metadata)
       }))
 
-    it.live("is understood: arrays by their index, truth values", () =>
+    it.live("is understood: arrays by index, booleans", () =>
       Effect.gen(function*() {
         const { simulator } = yield* simulated
         const wire = yield* Wiretap.listen(simulator.baseUrl)
@@ -591,7 +591,7 @@ describe("Stripe's official client against our simulator", () => {
       }))
   })
 
-  it.live("finds a request id on every answer, each another", () =>
+  it.live("finds a different request id on every response", () =>
     Effect.gen(function*() {
       const { stripe } = yield* simulated
       const intent = yield* call(() => stripe.paymentIntents.create(order))
@@ -688,7 +688,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.deepStrictEqual(books.charges.all, [])
       }))
 
-    it.live("hears of the rate limit as Stripe tells it", () =>
+    it.live("reads the rate limit in Stripe's form", () =>
       Effect.gen(function*() {
         const { simulator, stripe } = yield* retrying
         yield* simulator.setFault({ kind: "rateLimit", limit: 1, windowMillis: 60_000 })
@@ -700,7 +700,7 @@ describe("Stripe's official client against our simulator", () => {
         assert.strictEqual(error.headers?.["stripe-rate-limited-reason"], "global-rate")
       }))
 
-    it.live("gives up on a vendor that breaks every time, and money was taken once at most", () =>
+    it.live("gives up on a vendor that fails every time, and money is taken once at most", () =>
       Effect.gen(function*() {
         const { books, stripe, wire } = yield* retrying
         const error = yield* refusal(() =>

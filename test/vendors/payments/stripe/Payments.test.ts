@@ -32,7 +32,7 @@ const request: PaymentRequest = {
 }
 const held: PaymentRequest = { ...request, capture: "Manual" }
 
-/** Three retries that do not keep a test waiting: our own rate limit would pause for its window after a 429. */
+/** Three retries without long pauses: our own rate limit would pause for its window after a 429. */
 const quick: Policy.Policy = { retry: { retries: 3, base: "5 millis" }, rateLimit: false }
 const patient: Policy.Policy = {
   attemptTimeout: "150 millis",
@@ -47,7 +47,7 @@ interface World {
   readonly payments: Payments["Service"]
 }
 
-/** Payments by Stripe against a simulator, with a record of what went over the wire. */
+/** Payments by Stripe against a simulator, with a record of the traffic. */
 const world = <A, E>(
   policy: Policy.Policy,
   test: (world: World) => Effect.Effect<A, E>,
@@ -61,7 +61,7 @@ const world = <A, E>(
     )
   })
 
-/** The vendor error that a call ends with. */
+/** The vendor error of a call. */
 const vendorError = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<VendorError> =>
   Effect.orDie(Effect.flip(call)).pipe(
     Effect.map((error) => isVendorError(error) ? error : assert.fail(`not a VendorError: ${String(error)}`))
@@ -93,7 +93,7 @@ describe("Payments by Stripe", () => {
       }
     )
 
-    it.live("say nothing about the vendor to whom they are shown", () =>
+    it.live("do not show the vendor", () =>
       world(quick, ({ payments, simulator }) =>
         Effect.gen(function*() {
           const payment = yield* payments.create(request)
@@ -103,7 +103,7 @@ describe("Payments by Stripe", () => {
           for (const id of [payment.id, refund.id]) assert.notMatch(id, /stripe|pi_|re_\w{24}/)
         })))
 
-    it.live("that are foreign, cut short or spelt otherwise are not found, and mostly not asked for", () =>
+    it.live("that are foreign, truncated or misspelt are not found, mostly without a request", () =>
       world(quick, ({ payments, simulator, wire }) =>
         Effect.gen(function*() {
           const { id } = yield* payments.create(request)
@@ -130,7 +130,7 @@ describe("Payments by Stripe", () => {
             `${id}\n`,
             id.toUpperCase(),
             `pay_${standard.padEnd(standard.length + 1, "=")}`,
-            // The last character holds bits that mean nothing, and can be written in other ways.
+            // The last character has unused bits, so it can be written in other ways.
             `${id.slice(0, -1)}${String.fromCharCode(id.charCodeAt(id.length - 1) + 1)}`
           ]
           for (const other of foreign) {
@@ -139,7 +139,7 @@ describe("Payments by Stripe", () => {
           }
           assert.strictEqual(wire.exchanges.length, before)
 
-          // Some of what is left of an id is an id too: only Stripe can tell that it has no such payment.
+          // Some truncated ids are valid ids: only Stripe can tell that it has no such payment.
           for (let length = 0; length < id.length; length++) {
             const error = yield* Effect.flip(payments.get(id.slice(0, length)))
             assert.strictEqual(error._tag, "PaymentNotFound", id.slice(0, length))
@@ -148,7 +148,7 @@ describe("Payments by Stripe", () => {
         })))
   })
 
-  describe("what is refused before Stripe is asked", () => {
+  describe("a request that is rejected before it is sent", () => {
     it.live.each<[string, PaymentRequest["money"], string, RegExp]>([
       ["an amount of nine digits", { amount: 100_000_000, currency: "EUR" }, "amount", /largest/],
       ["nine digits as Stripe counts them", { amount: 1_000_000, currency: "ISK" }, "amount", /largest/],
@@ -165,7 +165,7 @@ describe("Payments by Stripe", () => {
           assert.isEmpty(wire.exchanges)
         })))
 
-    it.live("is a part in another currency, which Stripe would take for the payment's own", () =>
+    it.live("has a part in another currency, which Stripe would read as the payment's own", () =>
       world(quick, ({ payments, wire }) =>
         Effect.gen(function*() {
           const { id } = yield* payments.create(held)
@@ -177,7 +177,7 @@ describe("Payments by Stripe", () => {
         })))
   })
 
-  describe("what Stripe refuses", () => {
+  describe("a request that Stripe rejects", () => {
     it.live.each<[string, Partial<PaymentRequest>, string, string]>([
       [
         "an amount below the smallest",
@@ -187,7 +187,7 @@ describe("Payments by Stripe", () => {
       ],
       ["nothing at all", { money: { amount: 0, currency: "EUR" } }, "amount", "is below the smallest amount"],
       ["an unknown instrument", { paymentMethod: "pm_card_unheardOf" }, "paymentMethod", "is not known"],
-      ["a currency that is none", { money: { amount: 500, currency: "EURO" } }, "currency", "is not accepted"]
+      ["an invalid currency", { money: { amount: 500, currency: "EURO" } }, "currency", "is not accepted"]
     ])(
       "names our field: %s",
       ([, changes, field, issue]) =>
@@ -230,7 +230,7 @@ describe("Payments by Stripe", () => {
       ["card_declined", "reenter_transaction", "processing_error"],
       ["card_declined", "do_not_honor", "declined"],
       ["card_declined", "constructor", "declined"],
-      // To be shown to the bearer as a plain decline.
+      // Shown to the payer as a plain decline.
       ["card_declined", "lost_card", "declined"],
       ["card_declined", "stolen_card", "declined"],
       ["card_declined", "pickup_card", "declined"],
@@ -262,7 +262,7 @@ describe("Payments by Stripe", () => {
           }))
     )
 
-    it.live("is our credential, and nothing is tried again", () =>
+    it.live("because of our credential is not tried again", () =>
       Effect.gen(function*() {
         const simulator = yield* StripeSimulator.serve()
         const error = yield* Effect.flatMap(Payments, (payments) => vendorError(payments.create(request))).pipe(
@@ -275,7 +275,7 @@ describe("Payments by Stripe", () => {
   })
 
   describe("a key in use", () => {
-    it.live("is waited for until the first call is done, and its answer is everybody's", () =>
+    it.live("is waited for until the first call is done, and all callers get its answer", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         yield* world({ ...patient, attemptTimeout: "5 seconds" }, ({ payments, simulator }) =>
@@ -296,7 +296,7 @@ describe("Payments by Stripe", () => {
           }), clock.on(StripeSimulator.serve()))
       }))
 
-    it.live("that stays in use ends as a conflict of which nobody knows the outcome", () =>
+    it.live("that stays in use ends as a conflict with an unknown outcome", () =>
       Effect.gen(function*() {
         const clock = yield* OwnClock.make
         yield* world(quick, ({ payments, simulator }) =>
@@ -358,7 +358,7 @@ describe("Payments by Stripe", () => {
           }))
     )
 
-    it.live("says so when no attempt was answered, and is settled by the same call under the same key", () =>
+    it.live("is reported when no attempt was answered, and is settled by the same call under the same key", () =>
       world(quick, ({ payments, simulator }) =>
         Effect.gen(function*() {
           const create = payments.create(request, { idempotencyKey: "order-7001" })
@@ -372,7 +372,7 @@ describe("Payments by Stripe", () => {
           assert.lengthOf(simulator.books.charges.all, 1)
         })))
 
-    it.live("stays unknown when Stripe breaks after it has acted and says its 500 again", () =>
+    it.live("stays unknown when Stripe fails after it has acted and replays its 500", () =>
       world(quick, ({ payments, simulator, wire }) =>
         Effect.gen(function*() {
           const error = yield* vendorError(payments.create({ ...request, paymentMethod: "pm_card_simulatorBreaks" }))
@@ -463,7 +463,7 @@ describe("Payments by Stripe", () => {
           }))
     )
 
-    it.live("is not asked again earlier than Retry-After says", () =>
+    it.live("is not called again before its Retry-After", () =>
       world(quick, ({ payments, simulator }) =>
         Effect.gen(function*() {
           yield* simulator.setFault(answers(503, apiError, { headers: { "retry-after": "1" }, times: 1 }))
@@ -475,7 +475,7 @@ describe("Payments by Stripe", () => {
   })
 
   describe("a request", () => {
-    it.live("that reads carries the key, the version and our name, and nothing else", () =>
+    it.live("that reads carries the key, the version and our user agent, and nothing else", () =>
       world(quick, ({ payments, wire }) =>
         Effect.gen(function*() {
           const { id } = yield* payments.create(request)
@@ -494,7 +494,7 @@ describe("Payments by Stripe", () => {
           assert.strictEqual(query.size, 0)
         })))
 
-    it.live("that writes carries an idempotency key and a form besides, the same on each attempt", () =>
+    it.live("that writes also carries an idempotency key and a form, the same on each attempt", () =>
       world(quick, ({ payments, simulator, wire }) =>
         Effect.gen(function*() {
           yield* simulator.setFault({ kind: "resetAfter", times: 3 })
@@ -530,7 +530,7 @@ describe("Payments by Stripe", () => {
           assert.strictEqual(new Set(sent).size, 1)
         })))
 
-    it.live("has a key of its own, unless its caller gives one", () =>
+    it.live("has a new key, unless its caller gives one", () =>
       world(quick, ({ payments, wire }) =>
         Effect.gen(function*() {
           yield* payments.create(request)
@@ -584,7 +584,7 @@ describe("Payments by Stripe", () => {
       "ends as a typed error within the deadline: %s",
       ([, fault, reason, mayHaveHappened, charges]) =>
         Effect.gen(function*() {
-          // Without the wiretap, which would listen where nobody should.
+          // Without the wiretap, which would listen on a port that must be closed.
           const simulator = yield* StripeSimulator.serve()
           yield* simulator.setFault(fault)
           const began = performance.now()

@@ -1,4 +1,4 @@
-/** What goes over the wire against what Stripe has published of it. */
+/** Traffic of our client and simulator, checked against Stripe's published description. */
 import { Payments } from "@breakwater/vendors/payments/Payments"
 import * as Api from "@breakwater/vendors/payments/stripe/Api"
 import * as StripeSimulator from "@breakwater/vendors/payments/stripe/Simulator"
@@ -26,7 +26,7 @@ const order = {
   metadata: { reference: "order 7001", "two words": "a=b" }
 } as const
 
-/** Every endpoint of the contract with every parameter it knows, and whatever it can be refused for. */
+/** Every endpoint of the contract with every parameter, and every reason for a refusal. */
 const everything = Effect.gen(function*() {
   const { charges, paymentIntents, refunds } = yield* Stripe
   const create = (changes: object, idempotencyKey?: string) =>
@@ -90,7 +90,7 @@ const everything = Effect.gen(function*() {
   yield* charges.list({ query: { limit: 1, payment_intent: taken.id, starting_after: "ch_unknown" } })
 })
 
-/** The same as our payments make of it. */
+/** The same traffic from our `Payments`. */
 const everyPayment = Effect.gen(function*() {
   const payments = yield* Payments
   const request = { money: { amount: 1_999, currency: "EUR" }, paymentMethod: "pm_card_visa", reference: "a&b=c d" }
@@ -104,7 +104,7 @@ const everyPayment = Effect.gen(function*() {
   yield* payments.create({ ...request, money: { amount: 500, currency: "ISK" } })
 })
 
-/** What a client of ours would not send. */
+/** Requests that our client never sends. */
 const unruly = (baseUrl: string) =>
   Effect.gen(function*() {
     const authorization = `Bearer ${StripeClient.secretKey}`
@@ -126,7 +126,7 @@ const unruly = (baseUrl: string) =>
     yield* Effect.promise(() => fetch(`${baseUrl}/v1/charges?limit=1000`, { headers: { authorization } }))
   })
 
-/** Everything that can be asked, of a simulator, and what came of it. */
+/** All possible requests to a simulator, with their responses. */
 const record = Effect.gen(function*() {
   const clock = yield* OwnClock.make
   const simulator = yield* clock.on(StripeSimulator.serve())
@@ -135,7 +135,7 @@ const record = Effect.gen(function*() {
 
   yield* provided(everything)
   yield* provided(everyPayment)
-  // The rest of what the simulator can say is a matter of timing, and of its faults.
+  // The simulator's other responses depend on timing and on its faults.
   yield* provided(Effect.gen(function*() {
     const { paymentIntents } = yield* Stripe
     const create = paymentIntents.create({ payload: order }, { idempotencyKey: "order-2" })
@@ -177,7 +177,7 @@ describe.skipIf(specPath === undefined)("Stripe's published description", () => 
         all.flatMap((exchange) => spec.answer(exchange).map((wrong) => `${exchange.method} ${exchange.path} ${wrong}`)),
         []
       )
-      // None of the situations has gone missing.
+      // All situations are covered.
       const seen = all.map((exchange) => `${spec.operationOf(exchange)} ${exchange.answer?.status}`)
       assert.deepStrictEqual(Array.from(new Set(seen)).toSorted(), [
         "GET /v1/charges 200",
@@ -203,7 +203,7 @@ describe.skipIf(specPath === undefined)("Stripe's published description", () => 
       ])
     }))
 
-  it.live("finds fault with what is wrong", () =>
+  it.live("rejects invalid traffic", () =>
     Effect.gen(function*() {
       const { ours } = yield* record
       const spec = yield* published
@@ -261,7 +261,7 @@ describe.skipIf(specPath === undefined)("Stripe's published description", () => 
 /** Newer than the description: https://github.com/stripe/stripe-node/blob/v23.1.0/CHANGELOG.md */
 const newer = ["POST /v1/payment_intents allowed_payment_method_types"]
 
-/** What the operations of our contract take in query and body, as `GET /v1/charges limit`. */
+/** Parameters of our contract's operations in query and body, as `GET /v1/charges limit`. */
 const declaredParameters = (): ReadonlyArray<string> => {
   const declared: Array<string> = []
   HttpApi.reflect(Api.StripeApi, {

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 
 const text = Schema.optionalKey(Schema.NullOr(Schema.String))
 
-/** Which fields there are depends on the plan. */
+/** The plan decides which of the optional fields a country has. */
 export const Country = Schema.Struct({
   name: Schema.String,
   iso2: Schema.String,

@@ -1,4 +1,4 @@
-/** Country State City: countries with their states and cities, of which we use the countries. */
+/** Country State City: countries with their states and cities. Only the countries are used here. */
 import {
   type Answer,
   InvalidResponse,
@@ -21,20 +21,20 @@ import { type Country as CscCountry, CountryStateCityApi } from "./Api.ts"
 
 const name = "country-state-city"
 
-/** A 429 with a `period` is a quota of the day or the month: another try of this call does not see its end. */
+/** A 429 with a `period` is the quota of a day or a month. No retry of this call can outlast it. */
 const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | undefined =>
   status === 429 && Predicate.hasProperty(json, "period")
     ? new RateLimited(status, { retryAfterMillis, isRetryable: false })
     : undefined
 
-/** The client. `COUNTRY_STATE_CITY_API_KEY` is its key; `COUNTRY_STATE_CITY_BASE_URL` goes before the public address. */
+/** The client. `COUNTRY_STATE_CITY_API_KEY` is its key; `COUNTRY_STATE_CITY_BASE_URL` overrides the public address. */
 export class CountryStateCity extends Vendor.Service<CountryStateCity>()({
   name,
   api: CountryStateCityApi,
   baseUrl: "https://api.countrystatecity.in/v1",
   auth: { _tag: "Header", name: "x-cscapi-key" },
   policy: {
-    // Of the free plan (https://docs.countrystatecity.in/api/introduction).
+    // The limit of the free plan (https://docs.countrystatecity.in/api/introduction).
     rateLimit: { limit: 2, window: "1 second" }
   },
   classify
@@ -46,7 +46,7 @@ export const make: Effect.Effect<Countries["Service"], never, CountryStateCity> 
   (countryStateCity) => {
     const distrust = (operation: string, issue: string) =>
       Effect.suspend(() => {
-        // What is not trusted is not remembered either.
+        // An answer that is not trusted must not stay in the cache.
         Vendor.caches(countryStateCity).clear()
         const reason = new InvalidResponse(200, issue)
         return Effect.fail(new VendorError({ vendor: name, operation, safety: "Idempotent", reason, attempts: 1 }))
@@ -56,7 +56,7 @@ export const make: Effect.Effect<Countries["Service"], never, CountryStateCity> 
       list: Effect.fnUntraced(function*(use) {
         const { provenance, value } = yield* countryStateCity.list().pipe(Use.sourced(use))
         const countries = inOrder(value.filter(hasCode).map(toCountry))
-        if (countries.length === 0) return yield* distrust("list", "a list of countries that is empty")
+        if (countries.length === 0) return yield* distrust("list", "the list of countries is empty")
         return { value: countries, provenance }
       }),
 
@@ -89,7 +89,7 @@ const hasCode = ({ iso2 }: typeof CscCountry.Type): boolean => Schema.is(Iso2)(i
 /** {@link make} as a layer. */
 export const countries: Layer.Layer<Countries, never, CountryStateCity> = Layer.effect(Countries, make)
 
-/** {@link Countries} by Country State City, over whatever transport there is. */
+/** {@link Countries} by Country State City, over the provided transport. */
 export const layer: Layer.Layer<
   Countries,
   Config.ConfigError | Vendor.VendorMisconfigured,

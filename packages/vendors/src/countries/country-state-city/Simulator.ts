@@ -1,6 +1,5 @@
 /**
- * Country State City on this machine, with the countries that come with the package, on a plan that has all fields. It takes
- * any key.
+ * Simulator of Country State City. It serves the bundled countries on a plan that has all fields, and accepts any key.
  */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
@@ -40,7 +39,7 @@ const handlers = HttpApiBuilder.group(CountryStateCityApi, "countries", (countri
           : Effect.succeed(written(found))
       })))
 
-/** Without the package the simulator has nothing to serve. */
+/** The simulator has nothing to serve without the package `world-countries`. */
 const served = Effect.orDie(Bundled.countries)
 
 const written = (country: Country) => ({

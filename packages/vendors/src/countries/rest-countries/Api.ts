@@ -9,10 +9,10 @@ const text = Schema.optionalKey(Schema.NullOr(Schema.String))
 
 export const Country = Schema.Struct({
   names: Schema.Struct({ common: Schema.String }),
-  /** Not everything it lists has a code. */
+  /** Some listed territories have no code. */
   codes: Schema.Struct({ alpha_2: Schema.NullOr(Schema.String), alpha_3: text, ccn3: text }),
   capitals: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({ name: text })))),
-  /** A list in the vendor's own examples, a map by code in others'. */
+  /** A list in the vendor's own examples, a map by code in those of other people. */
   currencies: Schema.optionalKey(Schema.NullOr(Schema.Union([
     Schema.Array(Schema.Struct({ code: text })),
     Schema.Record(Schema.String, Schema.Unknown)
@@ -25,7 +25,7 @@ export const Country = Schema.Struct({
 const Page = Schema.Struct({
   data: Schema.Struct({
     objects: Schema.Array(Country),
-    /** Whether there are more behind these. */
+    /** Whether another page follows. */
     meta: Schema.Struct({ more: Schema.Boolean })
   })
 })
@@ -34,10 +34,10 @@ const Found = Schema.Struct({ data: Schema.Struct({ objects: Schema.Array(Countr
 
 const Problem = Schema.Struct({ errors: Schema.Array(Schema.Struct({ message: Schema.String })) })
 
-/** The most that a page can have. */
+/** The largest size of a page. */
 export const pageSize = 100
 
-/** What we read, and no more: a whole country is some five kilobytes. */
+/** The requested fields. A complete country is about five kilobytes. */
 export const fields =
   "names.common,codes.alpha_2,codes.alpha_3,codes.ccn3,capitals,currencies,calling_codes,region,subregion"
 

@@ -1,4 +1,4 @@
-/** REST Countries v5: what is known of each country, by a key. Its versions before it, which needed none, are no more. */
+/** REST Countries v5, which needs a key. Earlier versions needed no key; they were shut down in 2026. */
 import {
   type Answer,
   InvalidResponse,
@@ -25,8 +25,8 @@ import { type Country as RestCountry, fields, pageSize, RestCountriesApi } from 
 const name = "rest-countries"
 
 /**
- * What an answer means beyond its status: the demo key is answered with one sample and a note, in the form of an answer (seen
- * in clients, not documented), and a version that is retired is gone for all requests (it has happened to four).
+ * Reads two cases that the status alone does not tell. The demo key gets status 200 with one sample and a note (seen in
+ * clients, not documented). A retired version answers 410 to every request, as four versions have done.
  */
 const classify = ({ json, status }: Answer.Answer): Reason | undefined => {
   if (status === 410) return new Unavailable(status, { isRetryable: false })
@@ -34,7 +34,7 @@ const classify = ({ json, status }: Answer.Answer): Reason | undefined => {
   return status === 200 && Predicate.hasProperty(data, "_demo") ? new Unauthorized(status) : undefined
 }
 
-/** The client. `REST_COUNTRIES_API_KEY` is its key; `REST_COUNTRIES_BASE_URL` goes before the public address. */
+/** The client. `REST_COUNTRIES_API_KEY` is its key; `REST_COUNTRIES_BASE_URL` overrides the public address. */
 export class RestCountries extends Vendor.Service<RestCountries>()({
   name,
   api: RestCountriesApi,
@@ -43,7 +43,7 @@ export class RestCountries extends Vendor.Service<RestCountries>()({
   classify
 }) {}
 
-/** There are some 250 countries: a list that has not ended by then does not end. */
+/** There are about 250 countries, so a list with more pages than this never ends. */
 const maxPages = 20
 
 /** {@link Countries} by a REST Countries client. */
@@ -52,7 +52,7 @@ export const make: Effect.Effect<Countries["Service"], never, RestCountries> = E
   (restCountries) => {
     const distrust = (operation: string, issue: string) =>
       Effect.suspend(() => {
-        // What is not trusted is not remembered either.
+        // An answer that is not trusted must not stay in the cache.
         Vendor.caches(restCountries).clear()
         const reason = new InvalidResponse(200, issue)
         return Effect.fail(new VendorError({ vendor: name, operation, safety: "Idempotent", reason, attempts: 1 }))
@@ -75,7 +75,7 @@ export const make: Effect.Effect<Countries["Service"], never, RestCountries> = E
           if (meta.more || countries.length === 0) break
           return { value: inOrder(countries), provenance }
         }
-        return yield* distrust("list", "a list of countries that is empty or does not end")
+        return yield* distrust("list", "the list of countries is empty or does not end")
       }),
 
       byCode: Effect.fnUntraced(function*(iso2, use) {
@@ -115,7 +115,7 @@ const toCountries = (country: typeof RestCountry.Type): ReadonlyArray<Country> =
 
 const isCode = Schema.is(Iso2)
 
-/** A list is as old as the oldest of its pages, and stale when one of them is. */
+/** A list is as old as its oldest page, and stale when one of its pages is stale. */
 const worse = (one: Provenance.Provenance, other: Provenance.Provenance): Provenance.Provenance => {
   const rank = { Fresh: 0, Cached: 1, Fallback: 2, Stale: 3 }
   if (one._tag !== other._tag) return rank[one._tag] > rank[other._tag] ? one : other
@@ -125,7 +125,7 @@ const worse = (one: Provenance.Provenance, other: Provenance.Provenance): Proven
 /** {@link make} as a layer. */
 export const countries: Layer.Layer<Countries, never, RestCountries> = Layer.effect(Countries, make)
 
-/** {@link Countries} by REST Countries, over whatever transport there is. */
+/** {@link Countries} by REST Countries, over the provided transport. */
 export const layer: Layer.Layer<
   Countries,
   Config.ConfigError | Vendor.VendorMisconfigured,

@@ -1,6 +1,6 @@
 /**
- * REST Countries v5 on this machine, with the countries that come with the package. It takes any key that begins with
- * `rc_live_`; the demo key gets one sample and a note, as there.
+ * Simulator of REST Countries v5. It serves the bundled countries and accepts any key that begins with `rc_live_`. The demo
+ * key gets one sample and a note, as it does from the vendor.
  */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
@@ -40,7 +40,7 @@ const handlers = HttpApiBuilder.group(RestCountriesApi, "countries", (countries)
           : Effect.succeed({ data: { objects: [written(found)] } })
       })))
 
-/** Without the package the simulator has nothing to serve. */
+/** The simulator has nothing to serve without the package `world-countries`. */
 const served = Effect.orDie(Bundled.countries)
 
 const written = (country: Country) => ({

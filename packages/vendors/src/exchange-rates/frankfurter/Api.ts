@@ -7,7 +7,7 @@ import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { Currency } from "../../Money.ts"
 
-/** One that there is: the 30th of February has the form of a day, and is none. */
+/** A day that exists: the 30th of February has the right form, but is rejected. */
 const Day = Schema.String.check(
   Schema.makeFilter(
     (day) =>
@@ -17,7 +17,7 @@ const Day = Schema.String.check(
 )
 
 export const Rate = Schema.Struct({
-  /** On or before the day asked for: none is published at a weekend. */
+  /** On or before the requested day: no rate is published at a weekend. */
   date: Day,
   base: Currency,
   quote: Currency,

@@ -1,4 +1,4 @@
-/** Frankfurter: reference rates of central banks. Free, without a key; asks only to be treated gently. */
+/** Frankfurter: reference rates of central banks, free and without a key. It asks its users to call it sparingly. */
 import { isVendorError, Vendor } from "@breakwater/core"
 import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
@@ -8,7 +8,7 @@ import * as Use from "../../Use.ts"
 import { ExchangeRates, UnknownPair } from "../ExchangeRates.ts"
 import { FrankfurterApi } from "./Api.ts"
 
-/** The client. `FRANKFURTER_BASE_URL` goes before the public address. */
+/** The client. `FRANKFURTER_BASE_URL` overrides the public address. */
 export class Frankfurter extends Vendor.Service<Frankfurter>()({
   name: "frankfurter",
   api: FrankfurterApi,
@@ -32,7 +32,7 @@ export const make: Effect.Effect<ExchangeRates["Service"], never, Frankfurter> =
 /** {@link make} as a layer. */
 export const exchangeRates: Layer.Layer<ExchangeRates, never, Frankfurter> = Layer.effect(ExchangeRates, make)
 
-/** {@link ExchangeRates} by Frankfurter, over whatever transport there is. */
+/** {@link ExchangeRates} by Frankfurter, over the provided transport. */
 export const layer: Layer.Layer<
   ExchangeRates,
   Config.ConfigError | Vendor.VendorMisconfigured,

@@ -1,4 +1,4 @@
-/** Frankfurter on this machine: fixed rates, published on weekdays. */
+/** Simulator of Frankfurter: fixed rates, published on weekdays. */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Scope from "effect/Scope"
 import { FrankfurterApi } from "./Api.ts"
 
-/** Units for one euro. */
+/** Units of each currency for one euro. */
 const perEuro: Readonly<Record<string, number>> = {
   EUR: 1,
   AUD: 1.6671,
@@ -83,7 +83,7 @@ const refusal = (unserved: Simulator.Unserved): Simulator.WireResponse => {
 
 const dayOf = (millis: number): string => new Date(millis).toISOString().slice(0, 10)
 
-/** The latest weekday up to a day. */
+/** The latest weekday on or before a day. */
 const publishedBy = (day: string): string => {
   const date = new Date(`${day}T00:00:00Z`)
   const weekday = date.getUTCDay()

@@ -7,9 +7,9 @@ import * as Schema from "effect/Schema"
 export const Latest = Schema.Struct({
   /** When the rates were published, in Unix seconds; up to the last second of the year 9999. */
   timestamp: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 253_402_300_799 })),
-  /** We ask for no other: the free plan has none. */
+  /** The only base that we request: the free plan has no other. */
   base: Schema.Literal("USD"),
-  /** What one US dollar buys. */
+  /** Units of each currency for one US dollar. */
   rates: Schema.Record(Schema.String, Schema.Finite)
 })
 

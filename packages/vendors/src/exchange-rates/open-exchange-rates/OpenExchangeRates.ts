@@ -1,7 +1,7 @@
 /**
- * Open Exchange Rates: what a US dollar buys of some 170 currencies, every hour. Any other pair is a cross rate of two:
- * EUR/USD is `1 / EUR`, EUR/GBP is `GBP / EUR`. The table has six decimals or more, so a cross rate is within 0.001 % of that
- * of the unrounded ones wherever a dollar buys at least 0.1; from other publishers' rates it differs by more (see the README).
+ * Open Exchange Rates: the price of a US dollar in some 170 currencies, published hourly. Any other pair is a cross rate of
+ * two: EUR/USD is `1 / EUR`, EUR/GBP is `GBP / EUR`. The table has at least six decimals, so a cross rate is within 0.001 %
+ * of the unrounded one wherever a dollar buys at least 0.1. Rates of other publishers differ by more (see the README).
  */
 import {
   type Answer,
@@ -27,8 +27,8 @@ import { OpenExchangeRatesApi } from "./Api.ts"
 const name = "open-exchange-rates"
 
 /**
- * What it says beyond the status (https://docs.openexchangerates.org/reference/errors): 429 also means that the plan does not
- * allow it, which waiting does not mend, and over-use is refused for longer than a call can wait.
+ * Reads the meanings of a 429 (https://docs.openexchangerates.org/reference/errors). It can mean that the plan does not allow
+ * the request, which no wait changes, or over-use, which is refused for longer than a call can wait.
  */
 const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | undefined => {
   if (status !== 429) return undefined
@@ -42,23 +42,23 @@ const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | u
   }
 }
 
-/** The client. `OPEN_EXCHANGE_RATES_API_KEY` is its App ID; `OPEN_EXCHANGE_RATES_BASE_URL` goes before the public address. */
+/** The client. `OPEN_EXCHANGE_RATES_API_KEY` is its App ID; `OPEN_EXCHANGE_RATES_BASE_URL` overrides the public address. */
 export class OpenExchangeRates extends Vendor.Service<OpenExchangeRates>()({
   name,
   api: OpenExchangeRatesApi,
   baseUrl: "https://openexchangerates.org/api",
-  // In the query it would stand in other people's logs (https://docs.openexchangerates.org/reference/authentication).
+  // As a query parameter it would end up in logs (https://docs.openexchangerates.org/reference/authentication).
   auth: { _tag: "Header", name: "authorization", prefix: "Token " },
   classify
 }) {}
 
-/** {@link ExchangeRates} by an Open Exchange Rates client. It asks for the whole table: one answer serves all pairs. */
+/** {@link ExchangeRates} by an Open Exchange Rates client. It requests the whole table: one answer serves all pairs. */
 export const make: Effect.Effect<ExchangeRates["Service"], never, OpenExchangeRates> = Effect.map(
   OpenExchangeRates,
   (openExchangeRates) =>
     ExchangeRates.of({
       latest: (base, quote, use) => {
-        // The pair is not sent, so nothing else would look at it.
+        // The pair is not sent, so neither the contract nor the vendor checks it.
         if (!isCurrency(base) || !isCurrency(quote)) return Effect.fail(noCurrency)
         return openExchangeRates.latest().pipe(
           Use.sourced(use),
@@ -84,7 +84,7 @@ const isCurrency = Schema.is(Currency)
 const failure = (reason: Reason, attempts: number) =>
   new VendorError({ vendor: name, operation: "latest", safety: "Idempotent", reason, attempts })
 
-const noCurrency = failure(new InvalidRequest("a currency is a code of three capital letters"), 0)
+const noCurrency = failure(new InvalidRequest("invalid currency: a code has three capital letters"), 0)
 
 const worthless = failure(new InvalidResponse(200, "a rate is not a positive number"), 1)
 
@@ -95,7 +95,7 @@ const dayOf = (seconds: number): string => new Date(seconds * 1_000).toISOString
 /** {@link make} as a layer. */
 export const exchangeRates: Layer.Layer<ExchangeRates, never, OpenExchangeRates> = Layer.effect(ExchangeRates, make)
 
-/** {@link ExchangeRates} by Open Exchange Rates, over whatever transport there is. */
+/** {@link ExchangeRates} by Open Exchange Rates, over the provided transport. */
 export const layer: Layer.Layer<
   ExchangeRates,
   Config.ConfigError | Vendor.VendorMisconfigured,

@@ -1,6 +1,6 @@
 /**
- * Open Exchange Rates on this machine: fixed rates, published at every full hour. It takes any App ID of 32 hexadecimal
- * digits, as a header or in the query, and is on the free plan: no base but the dollar.
+ * Simulator of Open Exchange Rates: fixed rates, published at every full hour. It accepts any App ID of 32 hexadecimal
+ * digits, as a header or in the query. Like the free plan, it has no base but the dollar.
  */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
@@ -9,7 +9,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import type * as Scope from "effect/Scope"
 import { OpenExchangeRatesApi } from "./Api.ts"
 
-/** What one US dollar buys. */
+/** Units of each currency for one US dollar. */
 const perDollar: Readonly<Record<string, number>> = {
   AED: 3.6725,
   AUD: 1.537886,
@@ -61,7 +61,7 @@ const handlers = HttpApiBuilder.group(
 
 const front: Simulator.Front = (request, next) => {
   const query = new URLSearchParams(request.search)
-  // The query goes before the header (https://docs.openexchangerates.org/reference/authentication).
+  // The query overrides the header (https://docs.openexchangerates.org/reference/authentication).
   const appId = query.get("app_id") ?? /^Token (.*)$/.exec(request.headers["authorization"] ?? "")?.[1]
   if (appId === undefined) return refuse(401, "missing_app_id", "No App ID provided.")
   if (!/^[0-9a-f]{32}$/i.test(appId)) return refuse(401, "invalid_app_id", "Invalid App ID provided.")

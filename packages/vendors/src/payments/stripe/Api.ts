@@ -1,6 +1,6 @@
 /**
- * The part of Stripe's API v1 that we use: payment intents and refunds, as of version 2026-10-28.endive. What we do not
- * read is not here; the client's secret above all.
+ * The part of Stripe's API v1 that we use: payment intents and refunds, as of version 2026-10-28.endive. Fields that we do
+ * not read are left out, the client secret above all.
  */
 import { bracketForm, Operation, Policy } from "@breakwater/core"
 import * as HttpApi from "effect/http-api/HttpApi"
@@ -48,7 +48,7 @@ export const Charge = Schema.Struct({
   amount: Schema.Int,
   amount_captured: Schema.Int,
   amount_refunded: Schema.Int,
-  /** Personal, but for the country: the rest is not read. */
+  /** Only the country is read; the other fields are personal data. */
   billing_details: Schema.optionalKey(Schema.Struct({
     address: Schema.optionalKey(Schema.NullOr(Schema.Struct({ country: Schema.NullOr(Schema.String) })))
   })),
@@ -105,11 +105,11 @@ const problem = <const Types extends ReadonlyArray<string>, Code extends Schema.
       code,
       message: Schema.optionalKey(Schema.String),
       param: Schema.optionalKey(Schema.String),
-      /** Why the issuer declined: https://docs.stripe.com/declines/codes */
+      /** The issuer's reason: https://docs.stripe.com/declines/codes */
       decline_code: Schema.optionalKey(Schema.String),
       charge: Schema.optionalKey(Schema.String),
       doc_url: Schema.optionalKey(Schema.String),
-      /** A declined intent exists all the same. */
+      /** The intent, which exists even though it was declined. */
       payment_intent: Schema.optionalKey(PaymentIntent)
     })
   })
@@ -117,10 +117,10 @@ const problem = <const Types extends ReadonlyArray<string>, Code extends Schema.
 /** 402: the card was declined. */
 export const CardProblem = problem(["card_error"], Schema.optionalKey(Schema.String))
 export type CardProblem = typeof CardProblem.Type
-/** 400: the request cannot be served as it is, or its key was used for another. */
+/** 400: the request is invalid, or its key was used for another request. */
 export const RequestProblem = problem(["invalid_request_error", "idempotency_error"], Schema.optionalKey(Schema.String))
 export type RequestProblem = typeof RequestProblem.Type
-/** 404: what the path names is not there. */
+/** 404: the object in the path does not exist. */
 export const MissingProblem = problem(["invalid_request_error"], Schema.Literal("resource_missing"))
 
 const declined = CardProblem.pipe(HttpApiSchema.status(402))
@@ -171,7 +171,7 @@ export const StripeApi = HttpApi.make("stripe").add(
       error: [notFound, invalid]
     }).annotate(Operation.Safety, "Keyed")
   ).prefix("/payment_intents"),
-  // What was really taken: the place to look when an outcome is unknown.
+  // The charges actually made: look here when an outcome is unknown.
   HttpApiGroup.make("charges").add(
     HttpApiEndpoint.get("list", "/", {
       query: { ...page, payment_intent: Schema.optionalKey(Schema.String) },

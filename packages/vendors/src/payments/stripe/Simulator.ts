@@ -1,6 +1,6 @@
 /**
- * Stripe on this machine: intents are made, held, captured, canceled and refunded, cards are declined as their tokens
- * say, keys are idempotent as Stripe's are. It takes any secret key that begins with `sk_` or `rk_`.
+ * Simulator of Stripe. Intents are created, held, captured, canceled and refunded. The name of a card decides whether it
+ * is declined, and idempotency keys work as Stripe's do. It accepts any secret key that begins with `sk_` or `rk_`.
  */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { endpoints } from "./Simulator/Endpoints.ts"
 import { Idempotency } from "./Simulator/Idempotency.ts"
 
 export interface StripeSimulator extends Simulator.Simulator {
-  /** What happened to whose money. */
+  /** The intents, charges and refunds of the simulated account. */
   readonly books: Books
 }
 
@@ -52,7 +52,7 @@ const front = (books: Books): Simulator.Front => {
   }
 }
 
-/** What never came to an endpoint was not begun, and its key stays free. */
+/** A request that reached no endpoint leaves its key unused. */
 const executed = (next: Effect.Effect<Simulator.WireResponse, Simulator.Unserved>) =>
   next.pipe(
     Effect.map((response) => ({ response, isKept: true })),

@@ -1,4 +1,4 @@
-/** Stripe: cards and more, over payment intents. Writes carry an idempotency key, so that they can be repeated. */
+/** Stripe: cards and more, through payment intents. Writes carry an idempotency key, so they can be repeated. */
 import {
   type Answer,
   Conflict,
@@ -42,9 +42,9 @@ import {
 const name = "stripe"
 
 /**
- * What Stripe says beyond the status (https://docs.stripe.com/error-low-level, https://docs.stripe.com/rate-limits):
- * `Stripe-Should-Retry` goes before it, except for a declined card, which is an answer; a 409 is a key or an object in
- * use; a 429 is a limit, or a lock on an object, which is no reason to stop calling.
+ * Stripe's rules beyond the status (https://docs.stripe.com/error-low-level, https://docs.stripe.com/rate-limits).
+ * `Stripe-Should-Retry` overrides the status, except for a declined card, which is an answer. A 409 is a key or an object
+ * in use. A 429 is a rate limit, or a lock on an object, which is no reason to send fewer calls.
  */
 const classify = (answer: Answer.Answer): Reason | undefined => {
   const { retryAfterMillis, status } = answer
@@ -61,7 +61,7 @@ const classify = (answer: Answer.Answer): Reason | undefined => {
 const codeOf = (json: unknown): unknown =>
   Predicate.hasProperty(json, "error") && Predicate.hasProperty(json.error, "code") ? json.error.code : undefined
 
-/** The client. `STRIPE_API_KEY` is its secret; `STRIPE_BASE_URL` goes before the public address. */
+/** The client. `STRIPE_API_KEY` is its secret; `STRIPE_BASE_URL` overrides the public address. */
 export class Stripe extends Vendor.Service<Stripe>()({
   name,
   api: StripeApi,
@@ -71,7 +71,7 @@ export class Stripe extends Vendor.Service<Stripe>()({
   idempotencyHeader: "Idempotency-Key",
   policy: {
     ...Policy.write,
-    // In live mode; a sandbox allows 25 (https://docs.stripe.com/rate-limits).
+    // The limit of live mode; a sandbox allows 25 (https://docs.stripe.com/rate-limits).
     rateLimit: { limit: 100, window: "1 second" }
   },
   classify
@@ -88,12 +88,12 @@ export const payments: Layer.Layer<Payments, never, Stripe> = Layer.effect(
           (error) => isVendorError(error) ? error : new PaymentNotFound({ id })
         ))
 
-    /** A part of a payment, as Stripe counts it. Stripe takes a bare number for the payment's own currency. */
+    /** Part of a payment in Stripe's units. Stripe reads a bare number in the payment's own currency. */
     const partOf = Effect.fnUntraced(function*(id: string, money: Money) {
       const { currency } = yield* retrieve(id)
       return currency === money.currency.toLowerCase()
         ? yield* amountOf(money)
-        : yield* new InvalidPayment({ field: "currency", issue: "is not the payment's" })
+        : yield* new InvalidPayment({ field: "currency", issue: "is not that of the payment" })
     })
 
     return Payments.of({
@@ -149,14 +149,14 @@ export const payments: Layer.Layer<Payments, never, Stripe> = Layer.effect(
   })
 )
 
-/** {@link Payments} by Stripe, over whatever transport there is. */
+/** {@link Payments} by Stripe, over the provided transport. */
 export const layer: Layer.Layer<
   Payments,
   Config.ConfigError | Vendor.VendorMisconfigured,
   Transport.Transport
 > = payments.pipe(Layer.provide(Stripe.layer))
 
-/** What is no payment intent's id is not asked for. */
+/** The id of a payment intent. Any other id fails here, without a request. */
 const stripeIdOf = (id: string): Effect.Effect<{ readonly id: string }, PaymentNotFound> => {
   const stripeId = PaymentId.decode("pay", name, id)
   return stripeId !== undefined && /^pi_\w{1,252}$/.test(stripeId)
@@ -173,7 +173,7 @@ const toPayment = (intent: PaymentIntent): Payment => ({
   id: PaymentId.encode("pay", name, intent.id),
   status: statuses[intent.status],
   money: fromStripe(intent.amount, intent.currency),
-  // Its description does not promise the field.
+  // Stripe's specification does not promise the field.
   captured: fromStripe(
     intent.amount_received ?? (intent.status === "succeeded" ? intent.amount : 0),
     intent.currency
@@ -205,7 +205,7 @@ const toRefund = (paymentId: string, refund: StripeRefund): Refund => ({
 const isCardProblem = (problem: CardProblem | RequestProblem): problem is CardProblem =>
   problem.error.type === "card_error"
 
-/** Decline codes: https://docs.stripe.com/declines/codes. Lost and stolen cards are plain declines to their bearer. */
+/** Decline codes: https://docs.stripe.com/declines/codes. A lost or stolen card is reported as a plain decline. */
 const declined = ({ error }: CardProblem): PaymentDeclined =>
   new PaymentDeclined({
     reason: declineReasons.get(error.decline_code) ?? declineReasons.get(error.code) ?? "declined"
@@ -230,7 +230,7 @@ const declineReasons: ReadonlyMap<string | undefined, DeclineReason> = new Map(O
   issuer_not_available: "processing_error"
 }))
 
-/** Stripe refused to make a payment. */
+/** Stripe rejected a new payment. */
 const invalid = (problem: RequestProblem): InvalidPayment | IdempotencyKeyReused => {
   const { code, param, type } = problem.error
   if (type === "idempotency_error") return new IdempotencyKeyReused()
@@ -240,7 +240,7 @@ const invalid = (problem: RequestProblem): InvalidPayment | IdempotencyKeyReused
   })
 }
 
-/** Stripe refused to do something with a payment that is there, or is not. */
+/** Stripe rejected a change of a payment, which may not exist. */
 const refused = (
   id: string,
   problem: RequestProblem

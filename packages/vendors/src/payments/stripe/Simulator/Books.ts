@@ -1,4 +1,4 @@
-/** What happened to whose money: the intents, charges and refunds of a simulated account. */
+/** Books of a simulated account: its intents, charges and refunds. */
 import { Simulator } from "@breakwater/core/simulator"
 import type { Charge, PaymentIntent, Refund } from "../Api.ts"
 
@@ -12,7 +12,7 @@ export class Books {
     this.random = Simulator.seededRandom(seed)
   }
 
-  /** An id as Stripe makes them: a prefix and 24 letters and digits. */
+  /** An id in Stripe's form: a prefix and 24 letters and digits. */
   id(prefix: string): string {
     return `${prefix}_${
       Array.from({ length: 24 }, () => alphabet[Math.floor(this.random() * alphabet.length)]).join("")
@@ -20,7 +20,7 @@ export class Books {
   }
 }
 
-/** Objects of one kind, by their id. */
+/** Objects of one kind, by id. */
 export class Shelf<Item extends { readonly id: string }> {
   private readonly items = new Map<string, Item>()
 

@@ -7,7 +7,7 @@ export type Fate =
   | { readonly _tag: "Succeeds" }
   | { readonly _tag: "Declines"; readonly code: string; readonly declineCode: string; readonly message: string }
   | { readonly _tag: "NeedsAction" }
-  /** Not one of Stripe's: takes the money, and then answers 500. */
+  /** An addition of the simulator: takes the money, then answers 500. */
   | { readonly _tag: "Breaks" }
 
 const declines = (code: string, declineCode: string, message: string): Fate => ({
@@ -43,7 +43,7 @@ const brands = new Set([
   "unionpay"
 ])
 
-/** What happens to a payment with this method; `undefined` when there is none of that name. */
+/** The fate of a payment with this method; `undefined` when no method has that name. */
 export const fateOf = (paymentMethod: string): Fate | undefined => {
   if (!paymentMethod.startsWith("pm_card_")) return undefined
   const name = paymentMethod.slice("pm_card_".length)

@@ -1,4 +1,4 @@
-/** What each endpoint does to the books, and what it refuses. */
+/** Handlers of the simulated endpoints: their changes to the books, and their refusals. */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -96,7 +96,7 @@ const confirm = (books: Books, intent: PaymentIntent, fate: Fate) =>
       metadata: intent.metadata ?? {}
     })
     if (isDeclined) {
-      // A declined intent stays, and waits for another instrument.
+      // A declined intent stays, and waits for another payment method.
       const left = books.intents.put({
         ...intent,
         status: "requires_payment_method",

@@ -1,14 +1,14 @@
 /**
- * Stripe's idempotency (https://docs.stripe.com/api/idempotent_requests): the first answer to a key is kept for a day
- * and given again, a 500 too, and says so; the same key with another request is an error; while the first is still
- * running the second is a conflict; what failed validation is not kept.
+ * Stripe's idempotency (https://docs.stripe.com/api/idempotent_requests). The first response to a key is kept for a day and
+ * replayed with a marker, even a 500. The same key with another request is an error, and a second request while the first
+ * is running is a conflict. A request that failed validation is not kept.
  */
 import { Simulator } from "@breakwater/core/simulator"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 
-/** Whether an answer is to be kept: what never came to an endpoint was never begun. */
+/** A response, and whether to keep it: a request that reached no endpoint is not kept. */
 export interface Executed {
   readonly response: Simulator.WireResponse
   readonly isKept: boolean
@@ -40,7 +40,7 @@ export class Idempotency {
     }
     return Effect.gen({ self: this }, function*() {
       const now = yield* Clock.currentTimeMillis
-      // A key belongs to an account: the simulator takes every API key for one.
+      // Idempotency keys belong to an account. The simulator treats every API key as an account.
       const owner = `${request.headers["authorization"]}|${key}`
       const kept = this.entries.get(owner)
       const fingerprint = fingerprintOf(request)
