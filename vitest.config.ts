@@ -1,13 +1,12 @@
 import { defineConfig } from "vitest/config"
-
-/** Packing and installing takes minutes: `.ci/run` and `npm run release` ask for it. */
-const slow = process.env["CONSUMER"] === "1" ? [] : ["test/consumer/**"]
+import { leftOut } from "./test/setup/Tiers.ts"
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["**/node_modules/**", ...slow],
-    testTimeout: 30_000,
+    exclude: ["**/node_modules/**", ...leftOut],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     setupFiles: ["./test/setup/CpuSeconds.ts"],
     reporters: ["default", ["./scripts/reporter.ts", {}]]
   }

@@ -1,13 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawnSync } from "node:child_process"
 import { chromium } from "playwright-core"
 import * as DemoServer from "../processes/DemoServer.ts"
+import * as Requirements from "../setup/Requirements.ts"
 
 /** Where Debian and its kin put it; `CHROMIUM` says otherwise. */
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium"
-const isInstalled = spawnSync(executable, ["--version"]).status === 0
-if (!isInstalled) console.log("skipped: chromium not found")
+const isInstalled = Requirements.isInstalled("chromium", executable)
 
 describe("the reference page", () => {
   it.live.skipIf(!isInstalled)("shows the operations, and asks nothing of anybody else", () =>

@@ -8,11 +8,11 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync, symlinkSync
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as SecretFiles from "../../fakes/SecretFiles.ts"
+import * as CompileCache from "../../processes/CompileCache.ts"
+import { describeFrom } from "../../setup/DescribeFrom.ts"
 import { until } from "../../watches/Until.ts"
 
 const command = fileURLToPath(new URL("../../../packages/cli/src/main.ts", import.meta.url))
-/** Node keeps the compiled modules here from one process to the next: loading them is most of what each process costs. */
-const compileCache = fileURLToPath(new URL("../../node_modules/.cache/compiled", import.meta.url))
 
 interface Ended {
   readonly code: number | null
@@ -34,7 +34,7 @@ const start = (
   input?: string
 ): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const base = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCache }
+    const base = { PATH: process.env["PATH"], ...CompileCache.environment }
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => spawn(process.execPath, [command, "secrets", ...words], { env: { ...base, ...env } })),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
@@ -94,7 +94,7 @@ const editor = (directory: string, script: string) => {
   return { VISUAL: path, XDG_RUNTIME_DIR: directory }
 }
 
-describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
+describe("breakwater secrets", { timeout: 120_000, concurrent: true }, () => {
   it.live("makes a key and a file that its source reads and age's own library opens, for nobody else to read", () =>
     Effect.gen(function*() {
       const directory = yield* SecretFiles.directory
@@ -116,7 +116,9 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       writeFileSync(file, yield* Effect.promise(() => encrypter.encrypt("FROM_ANOTHER=x")))
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("FROM_ANOTHER\n"))
     }).pipe(Effect.scoped))
+})
 
+describeFrom("check")("breakwater secrets, in full", { timeout: 120_000, concurrent: true }, () => {
   it.live("sets a secret in place, takes one away, and keeps comments and order", () =>
     Effect.gen(function*() {
       const { env, file, text } = yield* made

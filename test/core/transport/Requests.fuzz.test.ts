@@ -9,6 +9,7 @@ import { HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { type HostileServer, listen } from "../../fakes/HostileServer.ts"
 import { json, serve } from "../../fakes/ScriptedServer.ts"
+import * as Effort from "../../setup/Effort.ts"
 import * as Wire from "../../watches/Wire.ts"
 
 /** What starts a header, a body or a request of its own where nobody looks. */
@@ -154,7 +155,7 @@ describe("whatever a request is made of", () => {
         )
       }).pipe(Effect.scoped)
     },
-    { arbitrary: { runs: 600 }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(600) }, timeout: 120_000 }
   )
 
   it("is sent and refused, both now and then", () => {
@@ -240,7 +241,7 @@ describe("whatever a vendor's operation is called with", () => {
           "x-tag"
         ])
       }).pipe(Effect.provide(UndiciTransport.layer({ loopback: true, proxy: false })), Effect.scoped),
-    { arbitrary: { runs: 400 }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(400) }, timeout: 120_000 }
   )
 
   it("is sent now and then", () => {
@@ -302,7 +303,7 @@ describe("whatever Effect's HttpClient is asked for", () => {
         ),
         Effect.scoped
       ),
-    { arbitrary: { runs: 400 }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(400) }, timeout: 120_000 }
   )
 
   it("is sent now and then", () => {
