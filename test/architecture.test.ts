@@ -39,7 +39,7 @@ const packages: ReadonlyArray<readonly [folder: string, allowed: RegExp]> = [
 
 /** Packages that one place of the house may import, each with the place. */
 const places: ReadonlyArray<readonly [module: RegExp, place: RegExp]> = [
-  [/^undici$/, /^packages\/core\/src\/transport\//],
+  [/^undici(?:\/|$)/, /^packages\/core\/src\/transport\//],
   [/^age-encryption$/, /^packages\/core\/src\/sources\/EncryptedFile\//],
   [/^@aws-sdk\//, /^packages\/core\/src\/sources\/AwsSecretsManager\//],
   [/^@effect\/platform-node(?:\/|$)/, /^(?:packages\/core\/src\/fleet\/|apps\/)/],

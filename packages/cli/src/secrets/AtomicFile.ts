@@ -1,11 +1,11 @@
 /**
- * Writes a complete file, readable by its owner alone, before it gets its name. A reader finds the old file or the new
- * one, even after a power loss. A new file never replaces another.
+ * Writes a complete file before it gets its name. A reader finds the old file or the new one, even after a power loss. A
+ * new file is readable by its owner alone and never replaces another; a replaced file keeps its mode and owner.
  */
 import { LocalFile } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
-import { closeSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, rmSync, writeSync } from "node:fs"
+import { chmodSync, chownSync, closeSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import type { Refused } from "../Refused.ts"
 import { refused } from "./Refusal.ts"
@@ -47,8 +47,19 @@ const exchanged = (draft: string, target: string, before: Buffer): Effect.Effect
       () => changedMeanwhile(target)
     )
     if (now?.bytes.equals(before) !== true) return yield* changedMeanwhile(target)
-    yield* attempted(target, () => renameSync(draft, target))
+    yield* attempted(target, () => {
+      keepAccess(target, draft)
+      renameSync(draft, target)
+    })
   })
+
+/** The draft gets the mode and the owner of the file it replaces, so that a service that could read it still can. */
+const keepAccess = (target: string, draft: string): void => {
+  const { gid, mode, uid } = statSync(target)
+  const own = statSync(draft)
+  if (own.uid !== uid || own.gid !== gid) chownSync(draft, uid, gid)
+  chmodSync(draft, mode & 0o7777)
+}
 
 const changedMeanwhile = (target: string) => refused(`nothing was changed: another process has changed ${target}`)
 

@@ -7,7 +7,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { isAbsolute, join } from "node:path"
 import type { Refused } from "../Refused.ts"
@@ -15,7 +15,7 @@ import * as AtomicFile from "./AtomicFile.ts"
 import { refused } from "./Refusal.ts"
 import { maxBytes } from "./SecretFile.ts"
 
-/** The edited text, with one line end. */
+/** The edited text, with one line end; the text itself when the editor left it as it was. */
 export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> =>
   Effect.gen(function*() {
     const directory = yield* Effect.acquireRelease(privateDirectory, (directory) =>
@@ -23,6 +23,10 @@ export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> 
     const draft = join(directory, text.trimStart().startsWith("{") ? "secrets.json" : "secrets.env")
     yield* AtomicFile.writeNew(draft, Buffer.from(text), draft)
     yield* inEditor(draft)
+    // The same bytes are no edit, whatever their line ends.
+    if (yield* Effect.orElseSucceed(Effect.try(() => readFileSync(draft).equals(Buffer.from(text))), () => false)) {
+      return text
+    }
     const edited = yield* LocalFile.read(draft, { maxBytes }).pipe(
       Effect.flatMap((found) =>
         found === undefined ? Effect.fail(LocalFile.trouble("is gone")) : LocalFile.textOf(found)

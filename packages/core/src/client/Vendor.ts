@@ -42,6 +42,7 @@ import * as Policy from "../stack/Policy.ts"
 import * as Stack from "../stack/Stack.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
+import * as BasicAuth from "../transport/BasicAuth.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
 import { Transport } from "../transport/Transport.ts"
 import { CachedOperation } from "./CachedOperation.ts"
@@ -77,7 +78,7 @@ export const make = <Api extends HttpApi.Constraint>(
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
     }
-    Policy.limits({ ...policy, ...operation.policy })
+    Policy.limits(Policy.over(policy, operation.policy))
     if (operation.policy?.cache && operation.safety !== "Idempotent") {
       throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
     }
@@ -86,6 +87,9 @@ export const make = <Api extends HttpApi.Constraint>(
         `Vendor ${name}: ${operation.id} is a ${operation.method}, which must reach the vendor every time`
       )
     }
+  }
+  if (declaration.auth?._tag === "Basic" && !BasicAuth.isUser(declaration.auth.user)) {
+    throw new Error(`Vendor ${name}: the user of auth must have no colon and no control character`)
   }
   const redirects = Range.whole(`Vendor ${name}: redirects`, declaration.redirects ?? 0, 0)
   if (redirects > 10) throw new Error(`Vendor ${name}: redirects must be at most 10, got ${redirects}`)
@@ -108,7 +112,7 @@ export const make = <Api extends HttpApi.Constraint>(
     }
 
     const methods = operations.map((operation) => {
-      const own = { ...policy, ...operation.policy }
+      const own = Policy.over(policy, operation.policy)
       const operationGates = gatesOf.get(operation.id)!
       const rings = Order.rings(operationGates, own)
       const stack = Stack.make({
@@ -174,7 +178,7 @@ const override = (
   if (unknown !== undefined) throw new Error(`Vendor ${vendor}: there is no operation ${unknown}`)
   return operations.map((operation) => {
     const over = overrides[operation.id]
-    return over === undefined ? operation : { ...operation, policy: { ...operation.policy, ...over } }
+    return over === undefined ? operation : { ...operation, policy: Policy.over(operation.policy ?? {}, over) }
   })
 }
 

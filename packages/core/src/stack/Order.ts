@@ -111,7 +111,8 @@ export const rows = [
       fallback: () => ({}),
       make: (options, policy) =>
         Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options }),
-      dependsOn: { make: ["attemptTimeout"] },
+      // Without a timeout of its own, an attempt has the deadline for one.
+      dependsOn: { make: ["attemptTimeout", "deadline"] },
       gauges: [
         {
           metric: metrics.breakerState,

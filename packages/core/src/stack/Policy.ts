@@ -136,3 +136,9 @@ export const limits = (policy: Policy): Limits => {
       )
   }
 }
+
+/** A policy laid over another one, setting by setting. A setting that is `undefined` says nothing: the lower one stays. */
+export const over = (lower: Policy, upper: Policy | undefined): Policy => {
+  const said = Object.entries(upper ?? {}).filter(([, setting]) => setting !== undefined)
+  return { ...lower, ...Object.fromEntries(said) }
+}

@@ -14,3 +14,6 @@ export const decode = (header: string): { readonly user: string; readonly passwo
   const [user = "", password = ""] = Buffer.from(encoded, "base64").toString("utf8").split(/:(.*)/s)
   return { user, password }
 }
+
+/** Whether a text can be a user: a colon would end it, and control characters are not allowed (section 2). */
+export const isUser = (user: string): boolean => !/[\u0000-\u001f\u007f:]/.test(user)

@@ -44,11 +44,17 @@ export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisco
 
 let known: ReadonlyArray<Country> | undefined
 
-/** Because of the `catch`, a bundler accepts that the package is missing. */
+/** The `try` lets a bundler accept that the package is missing. */
 const data = Effect.filterOrFail(
-  Effect.promise(() => import("world-countries").catch(() => undefined)),
+  Effect.promise(async () => {
+    try {
+      return await import("world-countries")
+    } catch {
+      return undefined
+    }
+  }),
   (data) => data !== undefined,
-  () => new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries" })
+  () => new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries, or set bundled: false" })
 )
 
 const parse = (records: unknown): ReadonlyArray<Country> =>

@@ -70,12 +70,14 @@ export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
 const patience = "15 seconds"
 
 const sdkChain = async (region: string): Promise<AwsKeyProvider> => {
-  // With this `catch`, a bundler accepts that the package is missing.
-  const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers").catch((cause: unknown) => {
+  // The `try` lets a bundler accept that the package is missing.
+  try {
+    const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers")
+    return fromNodeProviderChain({ clientConfig: { region } })
+  } catch (cause) {
     throw cause
-  })
-  return fromNodeProviderChain({ clientConfig: { region } })
+  }
 }
 
 const isMissing = (cause: unknown): boolean =>
-  cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND"
+  cause instanceof Error && "code" in cause && /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String(cause.code))

@@ -64,10 +64,16 @@ export const newKey: Effect.Effect<{ readonly key: Redacted.Redacted; readonly r
   )
 
 /**
- * Loaded at first use, because only encrypted files need the package. The `catch` lets a bundler accept its absence.
+ * Loaded at first use, because only encrypted files need the package. The `try` lets a bundler accept its absence.
  */
 const library = Effect.filterOrFail(
-  Effect.promise(() => import("age-encryption").catch(() => undefined)),
+  Effect.promise(async () => {
+    try {
+      return await import("age-encryption")
+    } catch {
+      return undefined
+    }
+  }),
   (age) => age !== undefined,
   () => notInstalled
 )

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Gate } from "../../Gate.ts"
 import type { Client, Kind, Setting } from "../Kind.ts"
-import type { Policy } from "../Policy.ts"
+import { over, type Policy } from "../Policy.ts"
 
 /** One gate and its place. The gates of a ring run in the order of their rows, outermost first. */
 export interface Row {
@@ -102,7 +102,7 @@ export const derive = <const Rows extends ReadonlyArray<Row>, const Between exte
     makeGates,
     overrideGates: (shared, vendor, own = {}) =>
       combined((setting) =>
-        isOwn(setting, vendor, own) ? madeOf(setting, { ...vendor, ...own }) : productsOf(shared)[setting.option]
+        isOwn(setting, vendor, own) ? madeOf(setting, over(vendor, own)) : productsOf(shared)[setting.option]
       ),
     rings,
     explain: (policy) => {

@@ -1,5 +1,6 @@
 /** Connection pools: their number, their size, and how long idle connections are kept. */
-import { Agent } from "undici"
+import type { Agent as Undici } from "undici"
+import { Agent } from "./Undici.ts"
 import * as Range from "../../Range.ts"
 import type { Connector } from "./Connector.ts"
 import { abandoned } from "./UndiciExchange.ts"
@@ -33,7 +34,7 @@ const maxAgents = 64
 
 /** undici fixes the connect timeout per agent, so there is one agent per timeout in use. */
 export class Agents {
-  private readonly options: Agent.Options
+  private readonly options: Undici.Options
   private readonly connector: Connector
   private readonly agents = new Map<number, Agent>()
   /** Agents that finish their last requests before they close. */

@@ -8,7 +8,8 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { isIP, type LookupFunction, type Socket } from "node:net"
-import { buildConnector, errors } from "undici"
+import type { buildConnector as Undici } from "undici"
+import { buildConnector, errors } from "./Undici.ts"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import type { AddressGuard } from "../AddressGuard.ts"
 import * as HttpUrl from "../HttpUrl.ts"
@@ -32,7 +33,7 @@ export interface Parts {
 
 type Told = (...outcome: [error: null, socket: Socket] | [error: Error, socket: null]) => void
 /** undici's connector returns its socket, which its types do not declare (8.12). */
-type Connect = (target: buildConnector.Options, told: buildConnector.Callback) => Socket
+type Connect = (target: Undici.Options, told: Undici.Callback) => Socket
 
 export class Connector {
   private readonly parts: Parts
@@ -51,11 +52,11 @@ export class Connector {
       lookup: this.lookup,
       // The attempt has its own timer, which also covers the tunnel.
       timeout: 0
-    } as buildConnector.BuildOptions) as Connect
+    } as Undici.BuildOptions) as Connect
   }
 
   /** Makes connections, each within a time limit. */
-  within(timeoutMillis: number): buildConnector.connector {
+  within(timeoutMillis: number): Undici.connector {
     return (target, callback) => {
       const told: Told = callback
       const { hostname, protocol } = target

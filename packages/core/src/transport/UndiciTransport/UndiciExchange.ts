@@ -1,5 +1,5 @@
 /** One request and its response, over undici. */
-import { type Agent, type Dispatcher, errors } from "undici"
+import { type Agent, type Dispatcher, errors } from "./Undici.ts"
 import {
   ConnectFailed,
   type ConnectFailure,
