@@ -32,6 +32,7 @@ describe("the table of metrics", () => {
     assert.deepStrictEqual(names, {
       "http.client.request.duration": "http_client_request_duration_seconds",
       "breakwater.operation.duration": "breakwater_operation_duration_seconds",
+      "breakwater.operations": "breakwater_operations_total",
       "breakwater.key.operations": "breakwater_key_operations_total",
       "breakwater.retries": "breakwater_retries_total",
       "breakwater.hedges": "breakwater_hedges_total",

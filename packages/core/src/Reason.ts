@@ -6,7 +6,7 @@
  * every call is refused. No reason holds text from the vendor, a header, a URL or a body.
  */
 import * as Duration from "effect/Duration"
-import type { Fate } from "./Safety.ts"
+import { type Fate, isFate } from "./Safety.ts"
 
 export * as Facts from "./Reason/Facts.ts"
 
@@ -313,3 +313,11 @@ export type Reason =
   | InvalidResponse
   | ResponseTooLarge
   | CredentialUnavailable
+
+/**
+ * Whether a value is a reason, from this copy of the package or another one. What foreign code returns as a reason is
+ * checked with it before anything acts on it.
+ */
+export const isReason = (u: unknown): u is Reason =>
+  typeof u === "object" && u !== null && "_tag" in u && typeof u._tag === "string" &&
+  "fate" in u && isFate(u.fate) && "isRetryable" in u

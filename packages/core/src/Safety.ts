@@ -28,6 +28,9 @@ export type Fate = "NotSent" | "Rejected" | "Unknown"
 
 const severity: Record<Fate, number> = { NotSent: 0, Rejected: 1, Unknown: 2 }
 
+/** Whether a value is a fate. */
+export const isFate = (u: unknown): u is Fate => typeof u === "string" && Object.hasOwn(severity, u)
+
 /** The combined fate of two attempts of one call: the worse of the two. */
 export const worstFate = (a: Fate, b: Fate): Fate => severity[a] >= severity[b] ? a : b
 

@@ -21,7 +21,7 @@ import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
-import type { Reason } from "./Reason.ts"
+import { isReason, type Reason } from "./Reason.ts"
 import type { Fate, Safety } from "./Safety.ts"
 
 export * from "./Reason.ts"
@@ -61,8 +61,11 @@ interface VendorErrorConstructor {
   readonly prototype: VendorError
 }
 
-/** Marks the errors of every copy of this module: a bundle and an installed package may share a process. */
-const brand = "~breakwater/VendorError"
+/**
+ * Marks the errors of every copy of this module: a bundle and an installed package may share a process. A symbol, which no
+ * JSON of a vendor can hold.
+ */
+const brand = Symbol.for("breakwater/VendorError")
 
 export const VendorError: VendorErrorConstructor = (() => {
   class VendorError {
@@ -83,7 +86,7 @@ export const VendorError: VendorErrorConstructor = (() => {
       this.attempts = fields.attempts ?? 0
     }
     get [brand]() {
-      return brand
+      return true
     }
     get name() {
       return "VendorError"
@@ -120,4 +123,13 @@ export const VendorError: VendorErrorConstructor = (() => {
 })()
 
 /** Whether a value is a {@link VendorError}, from this copy of the package or another one. */
-export const isVendorError = (u: unknown): u is VendorError => Predicate.hasProperty(u, brand)
+export const isVendorError = (u: unknown): u is VendorError => {
+  if (u instanceof VendorError) return true
+  try {
+    return Predicate.hasProperty(u, brand) && u[brand] === true && Predicate.hasProperty(u, "reason") &&
+      isReason(u.reason)
+  } catch {
+    // A foreign object may throw when it is looked at.
+    return false
+  }
+}

@@ -68,10 +68,13 @@ const overloadStatuses: ReadonlySet<number> = new Set([408, 502, 503, 504, 529])
  * - `Unknown`: the vendor was not called.
  */
 export const loadOf = (reason: Reason): Load =>
-  reason._tag === "Unavailable" && overloadStatuses.has(reason.status) ? "Overloaded" : facts[reason._tag].load
+  reason._tag === "Unavailable" && overloadStatuses.has(reason.status) ? "Overloaded" : of(reason).load
 
 /** The row of a reason, shared by all reasons of its kind. */
-export const of = (reason: Reason): Facts => facts[reason._tag]
+export const of = ({ _tag }: Reason): Facts => Object.hasOwn(facts, _tag) ? facts[_tag] : unknown
+
+/** The row of a reason that this version does not know: another copy of the package, a newer one, may have made it. */
+const unknown: Facts = { from: "Vendor", health: "Ignored", movesOn: false, load: "Unknown" }
 
 /** Whether a reason comes from our own side: a gate, or the caller's request or time. */
 export const isOurs = (reason: Reason): boolean => {

@@ -52,33 +52,34 @@ export class Meter implements OperationMeter, Shared {
   private lastStatus: number | undefined = undefined
   private lastErrorType: string | undefined = undefined
   private lastOperation: Histogram | undefined = undefined
+  private lastCount: Count | undefined = undefined
   private lastOutcome = ""
   private readonly refusals = new Map<string, Count>()
-  private retries: Count | undefined = undefined
+  private readonly outcomes = new Map<string, Count>()
+  private readonly retries: Count
   private hedges: Count | undefined = undefined
   private byKey: Map<string, Map<string, Count>> | undefined = undefined
 
   constructor(context: Context.Context<never>, labels: OperationLabels) {
     this.context = context
     this.labels = labels
+    this.retries = this.count(metrics.retries)
   }
 
+  join(): void {}
   /** Creates the series that are known beforehand, at 0. */
   begin({ gates = [], hedged = false }: MeterOptions): this {
-    for (const outcome of metrics.operationDuration.values.outcome) this.operationOf(outcome)
-    for (const gate of gates) this.refusalOf(gate)
-    this.retries ??= this.count(metrics.retries)
-    if (hedged) this.hedges ??= this.count(metrics.hedges)
+    for (const outcome of metrics.operations.values.outcome) this.outcomeOf(outcome).join()
+    for (const gate of gates) this.refusalOf(gate).join()
+    this.retries.join()
+    if (hedged) this.hedgeCount().join()
     return this
   }
+  /** Hides the counts that are still 0. The meter itself stays: a call that outlives its client still counts. */
   leave(): boolean {
-    this.lastOperation = undefined
-    for (const [outcome, series] of this.operations) if (series.leave()) this.operations.delete(outcome)
-    for (const [gate, series] of this.refusals) if (series.leave()) this.refusals.delete(gate)
-    if (this.retries?.leave() === true) this.retries = undefined
-    if (this.hedges?.leave() === true) this.hedges = undefined
-    return this.attempts.size === 0 && this.operations.size === 0 && this.refusals.size === 0 &&
-      this.retries === undefined && this.hedges === undefined
+    for (const count of [...this.outcomes.values(), ...this.refusals.values(), this.retries]) count.leave()
+    this.hedges?.leave()
+    return false
   }
 
   attempt(durationMillis: number, status: number | undefined, errorType: string | undefined) {
@@ -101,21 +102,32 @@ export class Meter implements OperationMeter, Shared {
     if (series === undefined || outcome !== this.lastOutcome) {
       series = this.operationOf(outcome)
       this.lastOperation = series
+      this.lastCount = this.outcomeOf(outcome)
       this.lastOutcome = outcome
     }
     series.record(durationMillis)
+    this.grow(this.lastCount!)
     if (key !== "") this.countKey(key, outcome)
   }
   retry() {
-    this.retries ??= this.count(metrics.retries)
-    this.retries.count++
+    this.grow(this.retries)
   }
   hedge() {
-    this.hedges ??= this.count(metrics.hedges)
-    this.hedges.count++
+    this.grow(this.hedgeCount())
   }
   refusal(gate: string) {
-    this.refusalOf(gate).count++
+    this.grow(this.refusalOf(gate))
+  }
+
+  /** A count that grows is shown, even if its client has closed. */
+  private grow(count: Count): void {
+    if (count.count++ === 0) count.join()
+  }
+  private hedgeCount(): Count {
+    return this.hedges ??= this.count(metrics.hedges)
+  }
+  private outcomeOf(outcome: string): Count {
+    return getOrMake(this.outcomes, outcome, () => this.count(metrics.operations, { outcome }))
   }
 
   private operationOf(outcome: string): Histogram {

@@ -8,18 +8,29 @@ import type { Metric as Row } from "./Metrics.ts"
 
 export type Labels = Readonly<Record<string, string>>
 
-/** Something shared in a registry; it is kept while it has users or has counted something. */
+/** Something that clients share in a registry, such as a count. */
 export interface Shared {
   /** Number of clients that use it. A use that is never released keeps it for ever. */
   users: number
-  /** Removes its empty series from the registry, and returns whether none is left. */
+  /** Shows its series again, when a client uses it after the last one left. */
+  join(): void
+  /** Removes its empty series from the registry. Returns whether it may be forgotten as well. */
   leave(): boolean
 }
 
-const sharedByRegistry = new WeakMap<object, Map<string, unknown>>()
+/**
+ * The shared values of a registry hang on the registry itself, under a name that every copy of this module knows: two
+ * copies in one process would hide each other's series.
+ */
+const sharedKey = Symbol.for("breakwater/Telemetry/shared/1")
 
-const sharedOf = (context: Context.Context<never>): Map<string, unknown> =>
-  getOrMake(sharedByRegistry, Context.get(context, Metric.MetricRegistry), () => new Map<string, unknown>())
+const sharedOf = (context: Context.Context<never>): Map<string, unknown> => {
+  const registry = Context.get(context, Metric.MetricRegistry) as { [sharedKey]?: Map<string, Map<string, unknown>> }
+  const byAttributes = registry[sharedKey] ??= new Map()
+  // Effect adds these to every series, so that clients with others have series of their own.
+  const attributes = Context.get(context, Metric.CurrentMetricAttributes)
+  return getOrMake(byAttributes, JSON.stringify(attributes), () => new Map<string, unknown>())
+}
 
 /** The shared value of a key in a registry, made on first use. */
 export const shared = <A>(context: Context.Context<never>, key: string, make: () => A): A =>
@@ -33,7 +44,7 @@ export const use = <A extends Shared>(
 ): readonly [used: A, release: () => void] => {
   const known = sharedOf(context)
   const used = getOrMake(known, key, make as () => unknown) as A
-  used.users++
+  if (used.users++ === 0) used.join()
   return [used, () => {
     if (--used.users === 0 && used.leave() && known.get(key) === used) known.delete(key)
   }]
@@ -78,15 +89,24 @@ export const line = (context: Context.Context<never>, row: Row, labels: Labels, 
 export class Count implements Shared {
   count = 0
   users = 0
-  private readonly line: Metric.Registration
+  private readonly show: () => Metric.Registration
+  private line: Metric.Registration | undefined
 
   constructor(context: Context.Context<never>, row: Row, labels: Labels) {
-    this.line = showCount(context, row, labels, () => this.count)
+    this.show = () => showCount(context, row, labels, () => this.count)
+    this.line = this.show()
+  }
+  join(): void {
+    this.line ??= this.show()
   }
   /** A count above 0 stays, because it may not be exported yet, as at the end of a short process. */
   leave(): boolean {
-    if (this.count === 0) this.line.remove()
-    return this.count === 0
+    if (this.count === 0) {
+      this.line?.remove()
+      this.line = undefined
+    }
+    // It is never forgotten: a call that outlives its client still counts, and must not be counted from 0 again.
+    return false
   }
 }
 
@@ -121,10 +141,9 @@ export class Histogram {
   private sum = 0
   private min = Number.MAX_VALUE
   private max = -Number.MAX_VALUE
-  private readonly line: Metric.Registration
 
   constructor(context: Context.Context<never>, row: Row, attributes: Labels) {
-    this.line = Metric.registerUnsafe(
+    Metric.registerUnsafe(
       Metric.histogram(row.name, { description: row.help, attributes, boundaries: durationBoundaries }),
       context,
       lazily(() => this.state())
@@ -138,11 +157,6 @@ export class Histogram {
     this.sum += millis
     if (millis < this.min) this.min = millis
     if (millis > this.max) this.max = millis
-  }
-  /** As {@link Count.leave}. */
-  leave(): boolean {
-    if (this.count === 0) this.line.remove()
-    return this.count === 0
   }
   private state(): Metric.HistogramState {
     let cumulated = 0
@@ -189,6 +203,7 @@ export class Live implements Shared {
       this.sources.delete(source)
     }
   }
+  join(): void {}
   leave(): boolean {
     if (this.left > 0) return false
     for (const line of this.lines) line.remove()

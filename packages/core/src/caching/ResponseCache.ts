@@ -132,11 +132,13 @@ export interface Statistics {
 export interface ResponseCache<A, E> {
   /**
    * The answer under a key. `load` makes the call; it is given the known answer with its validator. It runs in its own
-   * fibre, with the context of the first caller, and continues as long as any caller waits.
+   * fibre, with the context of the first caller, and continues as long as any caller waits. `trusts` decides about an
+   * answer from another process, which may have checked less: one that is not trusted counts as absent.
    */
   lookup<R>(
     key: string,
-    load: (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
+    load: (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>,
+    trusts?: (value: A) => boolean
   ): Effect.Effect<A, E | VendorError, R>
   /** Removes the answer of a key. The result of a call in flight is not cached. */
   invalidate(key: string): void

@@ -10,7 +10,7 @@ import * as ResponseCache from "../caching/ResponseCache.ts"
 import * as Provenance from "../Provenance.ts"
 import * as Trace from "../stack/Trace.ts"
 import { isFieldValue } from "../transport/Headers.ts"
-import type { CompiledOperation, Encoded } from "./Contract.ts"
+import type { CompiledOperation, Encoded, Input } from "./Contract.ts"
 
 /** Makes a call for the cache; an `ETag` makes it conditional on a change since that answer. */
 type Call = (validator: string | undefined) => Effect.Effect<unknown, unknown>
@@ -21,17 +21,18 @@ export class CachedOperation {
   static make(
     options: CacheOptions,
     vendor: string,
-    { codec, id: operation }: CompiledOperation
+    { check, codec, id: operation }: CompiledOperation
   ): Effect.Effect<CachedOperation, never, Scope.Scope> {
     const name = `${vendor}/${operation}/${options.version ?? "1"}`
     return Effect.map(
       ResponseCache.make<unknown, unknown>({ ...options, vendor, operation }, codec && { name, codec }),
-      (cache) => new CachedOperation(cache, options, vendor, operation)
+      (cache) => new CachedOperation(cache, options, vendor, operation, check)
     )
   }
 
   readonly cache: ResponseCache.ResponseCache<unknown, unknown>
   readonly options: CacheOptions
+  private readonly check: CompiledOperation["check"]
   private readonly spanName: string
   private readonly attributes: Trace.Attributes
 
@@ -39,9 +40,11 @@ export class CachedOperation {
     cache: ResponseCache.ResponseCache<unknown, unknown>,
     options: CacheOptions,
     vendor: string,
-    operation: string
+    operation: string,
+    check: CompiledOperation["check"]
   ) {
     this.cache = cache
+    this.check = check
     this.options = options
     this.spanName = `${vendor} ${operation}`
     this.attributes = { "breakwater.vendor": vendor, "breakwater.operation": operation }
@@ -51,13 +54,23 @@ export class CachedOperation {
     fiber: Fiber.Fiber<unknown, unknown>,
     partition: string,
     request: Encoded,
+    input: Input,
     call: Call
   ): Effect.Effect<unknown, unknown> {
     const found = this.cache.lookup(keyOf(partition, request), (known) => {
       const load = call(sendable(known?.validator)) as Effect.Effect<ResponseCache.Loaded<unknown>, unknown>
       return known === undefined ? load : Effect.flatMap(load, (loaded) => this.renewed(known.value, loaded))
-    })
+    }, this.check === undefined ? undefined : (value) => this.isTrusted(value, input))
     return fiber.cache.tracer === undefined ? found : this.traced(fiber, found)
+  }
+
+  /** An older process of the fleet may have shared an answer without the check, or with another one. */
+  private isTrusted(value: unknown, input: Input): boolean {
+    try {
+      return this.check?.(value, input) === undefined
+    } catch {
+      return false
+    }
   }
 
   /** A 304 says nothing of the life of the known answer: its content still does. */

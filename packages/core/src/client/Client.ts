@@ -110,16 +110,24 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
         return invalid(new InvalidRequest("an idempotency key is 1 to 255 visible ASCII characters"))
       }
       const key = callOptions?.key ?? ""
+      const asked = operation.check === undefined ? {} : copyOf(input)
       const headers = idempotencyKey === undefined
         ? encoded.headers
         : [...encoded.headers, declaration.idempotencyHeader!, idempotencyKey]
       const call = (validator?: string) => {
-        const request = new Request(encoded.path, headers, encoded.body, key, input ?? {}, validator)
+        const request = new Request(encoded.path, headers, encoded.body, key, asked, validator)
         return stack.call((attempt) => step(request, attempt, into(attempt)), { key, cost: operation.cost })
       }
-      return cached === undefined ? call() : cached.lookup(fiber, key, encoded, call)
+      return cached === undefined ? call() : cached.lookup(fiber, key, encoded, asked, call)
     })
 }
+
+/** The parts of an input as they are now: a caller may change its objects while the call runs. */
+const copyOf = (input: Input = {}): Input =>
+  Object.fromEntries(Object.entries(input).map(([name, part]) => [name, isPlain(part) ? { ...part } : part]))
+
+const isPlain = (part: unknown): part is object =>
+  typeof part === "object" && part !== null && Object.getPrototypeOf(part) === Object.prototype
 
 /** The steps of a request, outermost first: conditional, authenticated, sent. */
 const stepOf = ({ baseUrl, cached, declaration, operation, own, refusals, transport }: MethodOptions): Step => {

@@ -125,6 +125,8 @@ export interface Breaker extends Gate {
    * of all circuits. They are few, and no closed circuit is visited.
    */
   notClosed(scope: string, now: number): Iterable<Exclude<State, "Closed">>
+  /** Whether `by` makes the keys, which then name no operation. */
+  readonly hasOwnKeys: boolean
   /** Number of probes running under a key. */
   probing(key: string): number
   /** Keys remembered now. */
@@ -223,6 +225,9 @@ class BreakerGate implements Breaker, CircuitSettings {
     for (const circuit of this.troubled) {
       if (this.isIn(scope, circuit.key)) yield circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen"
     }
+  }
+  get hasOwnKeys() {
+    return this.by !== undefined
   }
   probing(key: string) {
     return this.circuits.peek(key)?.probing ?? 0

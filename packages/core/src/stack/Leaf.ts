@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Tracer from "effect/Tracer"
 import { Deadline } from "../Deadline.ts"
+import { reasonFrom } from "../Foreign.ts"
 import type { Quota } from "../Outcome.ts"
 import type { Phase, Reason } from "../Reason.ts"
 
@@ -57,7 +58,13 @@ export const fromEffect = <A, E, R>(
   )
   fiber.addObserver((exit) => {
     const error = Exit.findErrorOption(exit)
-    const reason = Option.isNone(error) ? undefined : classify(error.value)
+    let reason: Reason | undefined
+    try {
+      reason = Option.isNone(error) ? undefined : reasonFrom("classify", classify(error.value))
+    } catch (defect) {
+      // Thrown in an observer it would be lost, and the call would wait for its timeout.
+      return attempt.answer(Exit.die(defect))
+    }
     if (reason === undefined) attempt.answer(exit)
     else attempt.fail(reason, undefined, exit)
   })

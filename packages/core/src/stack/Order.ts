@@ -144,9 +144,13 @@ export const rows = [
   }
 ] as const satisfies ReadonlyArray<Row>
 
+/** The label `operation` of transitions of a breaker whose keys name no operation. */
+const allOperations = "(all)"
+
 /** Counts a breaker's transitions by operation, and logs them. */
 const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, vendor }: Client): void => {
-  for (const operation of operations) {
+  // Keys of its own name no operation: each transition is counted once, for all of them.
+  for (const operation of breaker.hasOwnKeys ? [allOperations] : operations) {
     const counters = Object.fromEntries(
       metrics.breakerTransitions.values.to.map((to) =>
         [to, series.counter(metrics.breakerTransitions.name, { vendor, operation, to })] as const
@@ -154,7 +158,7 @@ const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, v
     )
     series.atEnd(breaker.onTransition(({ to }) => {
       counters[to]!.count++
-    }, `${vendor}/${operation}`))
+    }, breaker.hasOwnKeys ? undefined : `${vendor}/${operation}`))
   }
   series.atEnd(breaker.onTransition(({ from, key, to }) => {
     Effect.runForkWith(context)(Effect.logWarning(`circuit breaker of ${key}: ${from} → ${to}`))

@@ -11,8 +11,8 @@ export type Flaw = "Insecure" | "UserInfo" | "Fragment"
  * Checks a URL: https, or http to this machine; no user, no password and no fragment. Returns the first flaw, or
  * `undefined` for a valid URL.
  */
-export const flawOf = (url: URL): Flaw | undefined => {
-  if (url.protocol !== "https:" && !(url.protocol === "http:" && Loopback.isHere(url.hostname))) return "Insecure"
+export const flawOf = (url: URL, isHere: (host: string) => boolean = Loopback.isHere): Flaw | undefined => {
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && isHere(url.hostname))) return "Insecure"
   if (hasUserInfo(url)) return "UserInfo"
   return url.hash === "" ? undefined : "Fragment"
 }

@@ -18,3 +18,11 @@ export const isHere = (host: string): boolean => {
 
 /** Whether a name belongs to this machine: `localhost`, or a name below it. Decided without a resolver. */
 export const isLocalName = (name: string): boolean => /^(?:.+\.)?localhost\.?$/i.test(name)
+
+/**
+ * Whether a host is this machine for every HTTP client: `localhost` itself, or a literal loopback address. A resolver may
+ * answer for the other names, and only our transport never asks one. Secret sources run on any client, so they accept
+ * plain `http` for these alone.
+ */
+export const isHereForAnyClient = (host: string): boolean =>
+  !isLocalName(host) ? isHere(host) : /^localhost$/i.test(host)

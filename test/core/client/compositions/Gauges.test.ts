@@ -130,7 +130,7 @@ describe("the gauges of a client", () => {
         yield* elapse(Effect.exit(client.ring()), 1)
         assert.deepInclude(yield* series, {
           "breakwater.breaker.state vendor=acme operation=lift state=open": 1,
-          "breakwater.breaker.transitions vendor=acme operation=lift to=Open": 1
+          "breakwater.breaker.transitions vendor=acme operation=(all) to=Open": 1
         })
       })
     ))
@@ -233,6 +233,45 @@ describe("the series of several clients", () => {
       })
     ))
 
+  it.effect("count a call that outlives its client, and continue from there", () =>
+    alone(
+      () => ({ after: "1 second", ...bell }),
+      Effect.gen(function*() {
+        const counts = Effect.map(series, (all) =>
+          all["breakwater.operations vendor=acme operation=ring outcome=success"])
+        const scope = yield* Scope.make()
+        const first = yield* Scope.provide(make({}), scope)
+        const call = yield* Effect.forkChild(first.ring())
+        yield* TestClock.adjust(1)
+        yield* Scope.close(scope, Exit.void)
+        assert.isUndefined(yield* counts)
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(call)
+        assert.strictEqual(yield* counts, 1)
+        const second = yield* make({})
+        assert.strictEqual(yield* counts, 1)
+        yield* elapse(second.ring(), 2_000)
+        assert.strictEqual(yield* counts, 2)
+      })
+    ))
+
+  it.effect("stand apart where the program gives its metrics attributes of its own", () =>
+    alone(
+      () => ({ after: "1 second", ...bell }),
+      Effect.gen(function*() {
+        const region = (name: string) => Effect.provideService(Metric.CurrentMetricAttributes, { region: name })
+        yield* make({}).pipe(region("eu"))
+        const us = yield* make({}).pipe(region("us"))
+        yield* Effect.forkChild(us.ring().pipe(region("us")))
+        yield* TestClock.adjust(1)
+        const running = Object.entries(only(yield* series, "breakwater.bulkhead.running"))
+        assert.deepStrictEqual(running.map(([name, value]) => [/region=(\w+)/.exec(name)?.[1], value]).toSorted(), [
+          ["eu", 0],
+          ["us", 1]
+        ])
+      })
+    ))
+
   it.effect("keep their counts for a later exporter, and continue from there", () =>
     alone(
       () => bell,
@@ -242,6 +281,7 @@ describe("the series of several clients", () => {
         )
         const counted = {
           "breakwater.operation.duration vendor=acme operation=ring outcome=success": 1,
+          "breakwater.operations vendor=acme operation=ring outcome=success": 1,
           "breakwater.cache.lookups vendor=acme operation=ring result=misses": 1
         }
         const names = ["breakwater.operation", "breakwater.cache", "breakwater.breaker", "breakwater.retr"]
@@ -250,6 +290,7 @@ describe("the series of several clients", () => {
         yield* use
         assert.deepStrictEqual(only(yield* series, ...names), {
           "breakwater.operation.duration vendor=acme operation=ring outcome=success": 2,
+          "breakwater.operations vendor=acme operation=ring outcome=success": 2,
           "breakwater.cache.lookups vendor=acme operation=ring result=misses": 2
         })
       })
@@ -275,7 +316,7 @@ describe("the series of a client that has done nothing", () => {
           const own = `vendor=acme operation=${operation}`
           return [
             ...["success", "declared", "interrupted", "defect", ...Facts.tags].map((outcome) =>
-              `breakwater.operation.duration ${own} outcome=${outcome}`
+              `breakwater.operations ${own} outcome=${outcome}`
             ),
             ...["bulkhead", "ratelimit", "breaker"].map((gate) => `breakwater.refusals ${own} gate=${gate}`),
             ...["Closed", "HalfOpen", "Open"].map((to) => `breakwater.breaker.transitions ${own} to=${to}`),

@@ -57,6 +57,7 @@ interface Settled<A> extends CachedAnswer<A> {
 /** The longest life of an answer, in milliseconds: 2³¹ seconds, as in RFC 9111, section 1.2.2. */
 const longestLife = 2 ** 31 * 1_000
 
+type Trusts<A> = (value: A) => boolean
 type Load<A, E, R> = (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>
 
 export class TwoLevels<A, E> implements ResponseCache<A, E> {
@@ -99,9 +100,9 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
     return { ...this.counts, bypassed: this.second?.bypassed ?? 0, entries: count, bytes: size }
   }
 
-  lookup<R>(key: string, load: Load<A, E, R>): Effect.Effect<A, E | VendorError, R> {
+  lookup<R>(key: string, load: Load<A, E, R>, trusts?: Trusts<A>): Effect.Effect<A, E | VendorError, R> {
     return Effect.withFiber((fiber) => {
-      const visit = new Visit(fiber)
+      const visit = new Visit(fiber, trusts as Trusts<unknown> | undefined)
       const entry = this.shelf.get(key)
       if (entry === undefined) return this.miss(visit, key, load, undefined)
       const ageMillis = visit.now - entry.at
@@ -168,7 +169,9 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
         if (Exit.isSuccess(end)) {
           const { answer, at, provenance } = end.value
           // The caller that began the load accepts older answers than this one does.
-          if (at !== undefined && !visit.accepts(visit.timeline.now() - at, true)) return this.lookup(key, load)
+          if (at !== undefined && !visit.accepts(visit.timeline.now() - at, true)) {
+            return this.lookup(key, load, visit.trusts)
+          }
           visit.tell(provenance)
           return Effect.succeed(answer.value)
         }
@@ -178,7 +181,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
         if (
           failure.reason._tag === "DeadlineExceeded" && flight.deadline < visit.deadline &&
           visit.timeline.now() < visit.deadline
-        ) return this.lookup(key, load)
+        ) return this.lookup(key, load, visit.trusts)
         // Another process may have stored one meanwhile.
         const late = spare ?? this.spare(visit, key)
         return late === undefined ? Exit.failCause(end.cause) : this.giveStale(visit, late, failure.reason._tag)
@@ -243,7 +246,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
 
   /** Stores an answer from another process if it is newer than ours, and returns it if it is fresh. */
   private adopt(visit: Visit, key: string, shared: Shared<A> | undefined): Brought<A> | undefined {
-    if (shared === undefined) return undefined
+    if (shared === undefined || visit.trusts?.(shared.value) === false) return undefined
     const now = visit.timeline.now()
     const ageMillis = Math.max(0, visit.wallClock - shared.at)
     const at = now - ageMillis
@@ -360,9 +363,12 @@ class Visit {
   readonly context: Context.Context<never>
   readonly timeline: Timeline.Timeline
   readonly now: number
+  /** Decides about answers from other processes. */
+  readonly trusts: Trusts<unknown> | undefined
   private readonly acceptance: Provenance.Acceptance | undefined
 
-  constructor(fiber: Fiber.Fiber<unknown, unknown>) {
+  constructor(fiber: Fiber.Fiber<unknown, unknown>, trusts: Trusts<unknown> | undefined) {
+    this.trusts = trusts
     this.context = fiber.context
     this.timeline = Timeline.of(fiber)
     this.now = this.timeline.now()

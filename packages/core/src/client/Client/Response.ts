@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 import type * as HttpApi from "effect/http-api/HttpApi"
+import { reasonFrom } from "../../Foreign.ts"
 import type { Quota } from "../../Outcome.ts"
 import type { Reason } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
@@ -100,9 +101,10 @@ export class AttemptReceiver implements Receiver {
     const { declaration, operation, request } = this
     if (response.status === 304 && request.validator !== undefined) return unchanged
     try {
-      const meaning = declaration.classify?.(response, operation) ?? operation.decode(response, response.body)
+      const classified = reasonFrom("classify", declaration.classify?.(response, operation))
+      const meaning = classified ?? operation.decode(response, response.body)
       if (operation.check === undefined || !Exit.isExit(meaning) || Exit.isFailure(meaning)) return meaning
-      return operation.check(meaning.value, request.input) ?? meaning
+      return reasonFrom("Operation.check", operation.check(meaning.value, request.input)) ?? meaning
     } catch (defect) {
       // An exception here is a mistake in the declaration; the call must still end.
       return Exit.die(defect)

@@ -6,6 +6,7 @@
 import {
   type Answer,
   InvalidRequest,
+  InvalidResponse,
   RateLimited,
   type Reason,
   Unauthorized,
@@ -66,6 +67,11 @@ export const make: Effect.Effect<ExchangeRates["Service"], never, OpenExchangeRa
             const from = rates[base]
             const to = rates[quote]
             if (from === undefined || to === undefined) return Effect.fail(new UnknownPair({ base, quote }))
+            // An invalid entry fails its own pairs only. The next call fetches the table again.
+            if (!isWorth(from) || !isWorth(to) || !isWorth(to / from)) {
+              Vendor.caches(openExchangeRates).clear()
+              return Effect.fail(worthless)
+            }
             return Effect.succeed({ base, quote, rate: to / from, asOf: dayOf(timestamp), provenance })
           })
         )
@@ -75,12 +81,14 @@ export const make: Effect.Effect<ExchangeRates["Service"], never, OpenExchangeRa
 
 const isCurrency = Schema.is(Currency)
 
-const noCurrency = new VendorError({
-  vendor: name,
-  operation: "latest",
-  safety: "Idempotent",
-  reason: new InvalidRequest("invalid currency: a code has three capital letters")
-})
+const failure = (reason: Reason, attempts: number) =>
+  new VendorError({ vendor: name, operation: "latest", safety: "Idempotent", reason, attempts })
+
+const noCurrency = failure(new InvalidRequest("invalid currency: a code has three capital letters"), 0)
+
+const worthless = failure(new InvalidResponse(200, "a rate is not a positive number"), 1)
+
+const isWorth = (rate: number): boolean => rate > 0 && rate < Infinity
 
 const dayOf = (seconds: number): string => new Date(seconds * 1_000).toISOString().slice(0, 10)
 
