@@ -1,13 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { spawnSync } from "node:child_process"
 import { chromium } from "playwright-core"
 import * as DemoServer from "../processes/DemoServer.ts"
+import * as Requirements from "../setup/Requirements.ts"
 
 /** Chromium's path on Debian and its derivatives; `CHROMIUM` overrides it. */
 const executable = process.env["CHROMIUM"] ?? "/usr/bin/chromium"
-const isInstalled = spawnSync(executable, ["--version"]).status === 0
-if (!isInstalled) console.log("skipped: chromium not found")
+const isInstalled = Requirements.isInstalled("chromium", executable)
 
 describe("the reference page", () => {
   it.live.skipIf(!isInstalled)(

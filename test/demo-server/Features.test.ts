@@ -27,7 +27,7 @@ const askUntil = (server: DemoServer.DemoServer, state: string) =>
     Effect.tap(() => Effect.sleep("20 millis")),
     Effect.repeat({ until: ({ feature }) => feature.state === state }),
     Effect.timeoutOrElse({
-      duration: "20 seconds",
+      duration: "60 seconds",
       orElse: () => Effect.die(new Error(`the feature is not ${state} in time`))
     })
   )

@@ -5,6 +5,7 @@ import { json, serve } from "../fakes/ScriptedServer.ts"
 import * as DemoServer from "../processes/DemoServer.ts"
 import { request } from "../processes/DemoServer.ts"
 import * as RealRedis from "../processes/RealRedis.ts"
+import { describeFrom } from "../setup/DescribeFrom.ts"
 
 const frankfurter = serve(({ url }) => json({ date: "2026-11-20", base: "EUR", quote: url.slice(-3), rate: 1.0842 }))
 
@@ -31,8 +32,8 @@ describe("demo servers and a Redis", () => {
       assert.include(output, "redis://")
     }))
 
-  describe.runIf(RealRedis.isInstalled)("that is real", () => {
-    it.live("share answers, and both answer when Redis is killed", () =>
+  describeFrom("ci", describe.runIf(RealRedis.isInstalled))("that is real", {}, () => {
+    it.live("what one has asked the other knows; and both answer when it is killed", () =>
       Effect.gen(function*() {
         const vendor = yield* frankfurter
         const redis = yield* RealRedis.start()

@@ -3,6 +3,7 @@ import { Data, Effect } from "effect"
 import type { Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import * as CompileCache from "./CompileCache.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -28,7 +29,14 @@ export const start = (
       Effect.sync(() =>
         spawn(process.execPath, ["apps/demo-server/src/main.ts"], {
           cwd: root,
-          env: { PATH: process.env["PATH"], PORT: "0", SIMULATORS_PORT: "0", NO_COLOR: "1", ...environment },
+          env: {
+            PATH: process.env["PATH"],
+            PORT: "0",
+            SIMULATORS_PORT: "0",
+            NO_COLOR: "1",
+            ...CompileCache.environment,
+            ...environment
+          },
           stdio: ["ignore", "pipe", "pipe"]
         })
       ),
@@ -46,7 +54,7 @@ export const start = (
       child.once("exit", () => resume(Effect.suspend(() => Effect.fail(new DidNotStart({ output })))))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: "20 seconds",
+        duration: "60 seconds",
         orElse: () => Effect.suspend(() => Effect.fail(new DidNotStart({ output })))
       })
     )

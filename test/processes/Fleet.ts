@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import * as CompileCache from "./CompileCache.ts"
 
 /** A command to a process. */
 export interface Order {
@@ -39,7 +40,12 @@ export const start = (baseUrl: string, redisUrl: string): Effect.Effect<Readonly
 const startOne = (baseUrl: string, redisUrl: string): Effect.Effect<Member, never, Scope.Scope> =>
   Effect.gen(function*() {
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, [script, baseUrl, redisUrl], { stdio: ["pipe", "pipe", "inherit"] })),
+      Effect.sync(() =>
+        spawn(process.execPath, [script, baseUrl, redisUrl], {
+          env: { ...process.env, ...CompileCache.environment },
+          stdio: ["pipe", "pipe", "inherit"]
+        })
+      ),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     const lines = createInterface({ input: child.stdout })
@@ -52,7 +58,7 @@ const startOne = (baseUrl: string, redisUrl: string): Effect.Effect<Member, neve
         }
         lines.on("line", read)
       }).pipe(Effect.timeoutOrElse({
-        duration: "20 seconds",
+        duration: "60 seconds",
         orElse: () => Effect.die(new Error(`a process does not say ${words}`))
       }))
     yield* next("ready")

@@ -1,13 +1,13 @@
 /** A real Redis on a free port, if it is installed. */
 import { Effect, type Scope } from "effect"
-import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Requirements from "../setup/Requirements.ts"
 
-export const isInstalled = spawnSync("redis-server", ["--version"]).status === 0
-if (!isInstalled) console.log("skipped: redis-server not found")
+export const isInstalled = Requirements.isInstalled("redis", "redis-server")
 
 export interface RealRedis {
   readonly url: string
@@ -44,7 +44,7 @@ export const start = (port?: number): Effect.Effect<RealRedis, never, Scope.Scop
         if (output.includes("Ready to accept connections")) resume(Effect.void)
       })
       server.once("exit", () => resume(Effect.die(new Error(`redis-server did not start: ${output}`))))
-    }).pipe(Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.die(new Error("redis-server hangs")) }))
+    }).pipe(Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error("redis-server hangs")) }))
     return { url: `redis://127.0.0.1:${at}`, port: at, kill: killed(server) }
   })
 

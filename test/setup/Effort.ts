@@ -1,6 +1,6 @@
 /**
- * Effort of a test run. The tiers run the same code in other sizes: `EFFORT=check` (the default is `test`) runs more of
- * every property, and the files that {@link laterFiles} keeps out of a quick run.
+ * How much a test run takes on. The tiers run the same code in other sizes: `EFFORT=check` (the default is `test`) runs
+ * more of every property and the files that `Tiers.ts` keeps out of a quick run.
  */
 
 /** From the quickest to the longest; each does all that the ones before it do. */
@@ -22,8 +22,10 @@ export const isAtLeast = (tier: Tier): boolean => tiers.indexOf(effort) >= tiers
 const quickRuns = 50
 
 /** Runs of a property: as many as it names in a check, at most 50 in a quick run, twenty times as many in a long one. */
-export const runs = (usual: number): number =>
-  effort === "test" ? Math.min(usual, quickRuns) : effort === "long" ? usual * 20 : usual
+export const runs = (usual: number): number => runsIn(effort, usual)
+
+export const runsIn = (tier: Tier, usual: number): number =>
+  tier === "test" ? Math.min(usual, quickRuns) : tier === "long" ? usual * 20 : usual
 
 /** The items of a table that a quick run plays: every n-th, so that each kind is still met. All of them otherwise. */
 export const everyNth = <A>(n: number, items: ReadonlyArray<A>): ReadonlyArray<A> =>

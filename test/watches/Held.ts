@@ -87,7 +87,7 @@ export const noMoreThan = (before: Held): Effect.Effect<void> =>
     const more = Effect.map(held, (now) => moreThan(before, now))
     yield* more.pipe(Effect.repeat({
       until: (found) => found.length === 0,
-      schedule: Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(300)])
+      schedule: Schedule.max([Schedule.spaced("10 millis"), Schedule.recurs(3_000)])
     }))
     assert.deepStrictEqual(yield* more, [])
   })

@@ -5,7 +5,7 @@ import { Duration, Effect } from "effect"
 export const until = (
   what: string,
   condition: () => boolean,
-  limit: Duration.Input = Duration.seconds(10)
+  limit: Duration.Input = Duration.seconds(30)
 ): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     const due = performance.now() + Duration.toMillis(limit)

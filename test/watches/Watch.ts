@@ -14,7 +14,7 @@ export const make = (): Watch => {
     changed() {
       for (const look of looks) look()
     },
-    until: (what, isSo, limit = Duration.seconds(5)) =>
+    until: (what, isSo, limit = Duration.seconds(30)) =>
       Effect.callback<void>((resume) => {
         const look = () => {
           if (!isSo()) return

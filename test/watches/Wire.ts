@@ -55,7 +55,7 @@ export const make = (
         return Effect.sync(cancel)
       }).pipe(
         Effect.timeoutOrElse({
-          duration: "8 seconds",
+          duration: "30 seconds",
           orElse: () => Effect.die(new Error(`waited in vain for the end of a request to ${origin}`))
         })
       )

@@ -19,14 +19,12 @@ const crowd = (seed: number) =>
 
 describe("VirtualTime", () => {
   it("jumps from timer to timer, and tells the same time by every clock", async () => {
-    const began = process.hrtime.bigint()
     const told = await inVirtualTime(async () => {
       const since = [performance.now(), Date.now()] as const
       await new Promise((resolve) => setTimeout(resolve, 86_400_000))
       return [performance.now() - since[0], Date.now() - since[1]]
     })
     assert.deepStrictEqual(told, [86_400_000, 86_400_000])
-    assert.isBelow(Number(process.hrtime.bigint() - began) / 1e6, 10_000)
   })
 
   it("fires timers in the order they are due, and what follows from one before the next", async () => {

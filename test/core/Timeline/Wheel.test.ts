@@ -3,6 +3,7 @@ import { afterEach, assert, beforeEach, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { vi } from "vitest"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 /** The most a timer of the wheel may be late, in milliseconds: one slot. */
 const lateness = 8
@@ -65,7 +66,7 @@ describe("Wheel", () => {
         })
         assert.strictEqual(vi.getTimerCount(), 0)
       }),
-    { arbitrary: { runs: 300, seed: 20261123 } }
+    { arbitrary: { runs: Effort.runs(300), seed: 20261123 } }
   )
 
   it("uses one timer of the engine for all of its own", () => {

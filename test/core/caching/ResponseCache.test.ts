@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 const down = new VendorError({
   vendor: "acme",
@@ -518,7 +519,7 @@ describe("ResponseCache", () => {
         if (called === 1 && !isDown) known = { value: state.calls, at: now }
       }
     }),
-    { arbitrary: { runs: 400 } }
+    { arbitrary: { runs: Effort.runs(400) } }
   )
 
   it("rejects options out of their range, and names them", () => {

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Exit, Schema } from "effect"
 import { UrlParams } from "effect/http"
 import { Stripe } from "stripe"
+import * as Effort from "../../setup/Effort.ts"
 
 /** A body as sent. */
 const write = <S extends Schema.Codec<unknown, unknown>>(form: S, value: S["Type"]): string =>
@@ -92,7 +93,7 @@ describe("bracketForm", () => {
       const form = bracketForm(Payload)
       assert.deepStrictEqual(read(form, write(form, payload)), payload)
     },
-    { arbitrary: { runs: 200, size: 8 } }
+    { arbitrary: { runs: Effort.runs(200), size: 8 } }
   )
 
   it("reads back its own output for a recursive schema", () => {
@@ -356,6 +357,6 @@ describe("bracketForm, reading invalid input,", () => {
         for (const value of Object.values(flat)) assert.notInclude(problem, value)
       }
     },
-    { arbitrary: { runs: 200, size: 20 } }
+    { arbitrary: { runs: Effort.runs(200), size: 20 } }
   )
 })

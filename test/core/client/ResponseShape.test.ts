@@ -1,6 +1,7 @@
 import { ofBytes, ofJson } from "@breakwater/core/client/ResponseShape"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import * as Effort from "../../setup/Effort.ts"
 
 type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
@@ -41,7 +42,7 @@ describe("the shape of a JSON answer", () => {
       assert.notInclude(sample, mark)
       assert.isAtMost(sample.length, 1_000)
     },
-    { arbitrary: { runs: 300, size: 12 } }
+    { arbitrary: { runs: Effort.runs(300), size: 12 } }
   )
 
   it.prop("holds no number either", { numbers: Schema.Array(Schema.Int) }, ({ numbers }) => {

@@ -5,6 +5,7 @@ import { Clock, Effect, Exit, Fiber, Redacted, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 const request = { vendor: "acme", key: "" }
 
@@ -333,7 +334,7 @@ describe("RefreshingCredentials", () => {
       }
       assert.isAtMost(state.mostRunning, 1)
     }),
-    { arbitrary: { runs: 200 } }
+    { arbitrary: { runs: Effort.runs(200) } }
   )
 
   it.effect("shows nothing of its secrets", () =>

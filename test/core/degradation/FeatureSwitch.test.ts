@@ -7,6 +7,7 @@ import { Duration, Effect, Metric, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { intBetween } from "../../drivers/IntBetween.ts"
 import { reasons } from "../../drivers/Reasons.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 const settings: SwitchSettings = {
   offAfterMillis: 10,
@@ -80,7 +81,7 @@ describe("Switchboard", () => {
         last = { state, share, at: now }
       }
     },
-    { arbitrary: { runs: 500, size: 100 } }
+    { arbitrary: { runs: Effort.runs(500), size: 100 } }
   )
 })
 

@@ -6,6 +6,7 @@ import { Effect, Fiber, Schema, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { intBetween } from "../../drivers/IntBetween.ts"
 import * as SharedStores from "../../fakes/SharedStores.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 interface Process {
   readonly breaker: Breaker.Breaker
@@ -372,6 +373,6 @@ describe("a breaker that a fleet shares", () => {
         }
         assert.deepStrictEqual(yield* states(fleet), ["Closed", "Closed", "Closed"])
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 40, size: 40 } }
+    { arbitrary: { runs: Effort.runs(40), size: 40 } }
   )
 })

@@ -9,6 +9,7 @@ import { TestClock } from "effect/testing"
 import { fakeCall } from "../../drivers/FakeCall.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
 import * as SharedStores from "../../fakes/SharedStores.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 interface Process {
   /** Makes a call; when it has passed, it is noted in `passed`. */
@@ -109,7 +110,7 @@ describe("a rate limit that a fleet shares", () => {
           }
         }
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: 150, size: 60 } }
+    { arbitrary: { runs: Effort.runs(150), size: 60 } }
   )
 
   it.effect("counts the calls of all processes together", () =>

@@ -8,6 +8,7 @@ import { Schema } from "effect"
 import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
 import { reasons } from "../../drivers/Reasons.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 const answer = Outcome.answered(10)
 const drop = Outcome.failed(10, new Timeout("Headers", 10))
@@ -198,7 +199,7 @@ describe("AdaptiveLimit", () => {
         play.check()
       }
     },
-    { arbitrary: { runs: 300, size: 120 } }
+    { arbitrary: { runs: Effort.runs(300), size: 120 } }
   )
 
   it.prop(
@@ -213,7 +214,7 @@ describe("AdaptiveLimit", () => {
       }
       assert.deepStrictEqual([play.gate.running("acme"), play.gate.waiting("acme")], [0, 0])
     },
-    { arbitrary: { runs: 200, size: 120 } }
+    { arbitrary: { runs: Effort.runs(200), size: 120 } }
   )
 
   const algorithms = ["Gradient", "Vegas", "Aimd"] as const

@@ -7,6 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 import { countLinks } from "../../watches/CountLinks.ts"
 
 const Settings = {
@@ -29,7 +30,7 @@ const Step = Schema.Union([
   Schema.TaggedStruct("pass time", { millis: intBetween(1, 40) })
 ])
 const Script = Schema.Array(Step)
-const long = { arbitrary: { runs: 250, size: 150 } }
+const long = { arbitrary: { runs: Effort.runs(250), size: 150 } }
 
 const outcomes = [Outcome.answered(1), Outcome.failed(1, new Timeout("Headers", 1))] as const
 

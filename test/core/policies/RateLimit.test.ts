@@ -7,10 +7,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 import { countLinks } from "../../watches/CountLinks.ts"
 import { AnsweredScript, DrivenRateLimit, Script, Settings } from "./RateLimit/DrivenRateLimit.ts"
 
-const long = { arbitrary: { runs: 800, size: 120 } }
+const long = { arbitrary: { runs: Effort.runs(800), size: 120 } }
 const algorithms = ["TokenBucket", "SlidingWindow"] as const
 
 const admit = (gate: RateLimit.RateLimit, call: FakeCall, times: number): ReadonlyArray<Admission> =>

@@ -8,6 +8,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Behaviour, ScriptedVendor, span, unit } from "../../drivers/VendorScript.ts"
+import * as Effort from "../../setup/Effort.ts"
 import * as Reference from "./ReferenceStack.ts"
 
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
@@ -192,6 +193,6 @@ describe("Stack, fused against a reference of Effect's own combinators", () => {
 
         assert.deepStrictEqual(fused, reference, JSON.stringify({ fused, reference }, undefined, 1))
       }),
-    { timeout: 120_000, arbitrary: { runs: 2_500, seed: 20261122 } }
+    { timeout: 120_000, arbitrary: { runs: Effort.runs(2_500), seed: 20261122 } }
   )
 })

@@ -2,6 +2,7 @@ import { KeyTable, none } from "@breakwater/core/structures/KeyTable"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 const Step = Schema.Union([
   Schema.TaggedStruct("add", { key: intBetween(0, 400) }),
@@ -81,7 +82,7 @@ describe("KeyTable", () => {
       for (const [key, value] of model) assert.strictEqual(table.value(table.find(key)), value)
       assert.strictEqual(table.find("nobody's"), none)
     },
-    { arbitrary: { runs: 200 } }
+    { arbitrary: { runs: Effort.runs(200) } }
   )
 
   it("finds earlier keys after a key longer than all of them was added", () => {

@@ -2,6 +2,7 @@ import { type Cell, Keyed } from "@breakwater/core/structures/Keyed"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 const Key = intBetween(0, 15)
 const Step = Schema.Union([
@@ -15,8 +16,8 @@ const Step = Schema.Union([
 ])
 const Script = Schema.Array(Step)
 const options = { maxKeys: intBetween(1, 12), idleMillis: intBetween(1, 120) }
-/** Scripts with more calls than there are between two sweeps. */
-const long = { arbitrary: { runs: 150, size: 400 } }
+/** Scripts with more questions than there are between two sweeps. */
+const long = { arbitrary: { runs: Effort.runs(150), size: 400 } }
 
 /** A cell that notes when it is read. */
 class ObservedCell implements Cell {
@@ -225,7 +226,7 @@ describe("Keyed", () => {
       }
       assert.sameMembers(subject.keys(), Array.from(new Set([...busy, `${survivor}`])))
     },
-    { arbitrary: { runs: 60, size: 200 } }
+    { arbitrary: { runs: Effort.runs(60), size: 200 } }
   )
 
   it("evicts idle keys although the oldest key is always in use", () => {
@@ -382,7 +383,7 @@ describe("Keyed", () => {
         }
         assert.deepStrictEqual(subject.keys(), [`${survivor}`])
       },
-      { arbitrary: { runs: 60, size: 200 } }
+      { arbitrary: { runs: Effort.runs(60), size: 200 } }
     )
 
     it("evicts the least recently used resting key first", () => {

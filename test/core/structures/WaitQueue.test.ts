@@ -1,6 +1,7 @@
 import { Waiter, WaitQueue } from "@breakwater/core/structures/WaitQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import * as Effort from "../../setup/Effort.ts"
 import { countLinks } from "../../watches/CountLinks.ts"
 
 class Guest extends Waiter {
@@ -67,7 +68,7 @@ describe("WaitQueue", () => {
         }
       }
     },
-    { arbitrary: { runs: 150, size: 150 } }
+    { arbitrary: { runs: Effort.runs(150), size: 150 } }
   )
 
   it("does not remove a waiter that stands in another queue or in none", () => {

@@ -2,6 +2,7 @@ import * as AddressGuard from "@breakwater/core/transport/AddressGuard"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as Effort from "../../setup/Effort.ts"
 import { beside, ipv4, ipv6, type Row } from "./AddressGuard/SpecialPurposeRegistries.ts"
 
 /** An address as a number of 32 or 128 bits. */
@@ -58,7 +59,7 @@ const within = ({ bits, first, last }: { bits: 32 | 128; first: bigint; last: bi
 })
 
 const Place = intBetween(0, 0xffff_ffff)
-const many = { arbitrary: { runs: 2_000 } }
+const many = { arbitrary: { runs: Effort.runs(2_000) } }
 
 /** Every form of an IPv4 address inside an IPv6 address. */
 const embeddings: ReadonlyArray<readonly [form: string, of: (value: bigint) => bigint, isJudgedByIt: boolean]> = [

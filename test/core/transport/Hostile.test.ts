@@ -11,8 +11,10 @@ import { randomUUID } from "node:crypto"
 import { inspect } from "node:util"
 import { expect } from "vitest"
 import { type Behaviour, listen } from "../../fakes/HostileServer.ts"
+import * as Effort from "../../setup/Effort.ts"
 import { clockStops, counted, held, noMoreThan } from "../../watches/Held.ts"
 import { peakOf } from "../../watches/Memory.ts"
+import { within } from "../../watches/Within.ts"
 import { bodies } from "./hostile/Bodies.ts"
 import { connecting } from "./hostile/Connecting.ts"
 import { framing } from "./hostile/Framing.ts"
@@ -27,7 +29,7 @@ import { answering, named, type Row, type Section, type World } from "./hostile/
 import { slow } from "./hostile/Slow.ts"
 import { tls } from "./hostile/Tls.ts"
 
-const sections: ReadonlyArray<Section> = [
+const allSections: ReadonlyArray<Section> = [
   connecting,
   addresses,
   proxies,
@@ -42,6 +44,8 @@ const sections: ReadonlyArray<Section> = [
   reuse,
   http2
 ]
+
+const sections = allSections.map(({ rows, title }): Section => ({ title, rows: Effort.everyNth(3, rows) }))
 
 const Named = Schema.Struct({ name: Schema.String })
 
@@ -143,16 +147,16 @@ const play = (row: Row) => {
     }
     const connectionsBefore = server.connections.length
 
+    const limit = row.limit?.[1] ?? 0
+    const timed = within(limit + slackMillis)(Effect.exit(call))
     const from = performance.now()
     const [exit, growth] = yield* row.isLarge === true
-      ? peakOf(Effect.exit(call), row.limit === undefined)
-      : Effect.map(Effect.exit(call), (exit) => [exit, 0] as const)
+      ? peakOf(timed, row.limit === undefined)
+      : Effect.map(timed, (exit) => [exit, 0] as const)
     const elapsed = performance.now() - from
     assert.isBelow(growth, maxGrowthBytes, "memory")
 
-    const limit = row.limit?.[1] ?? 0
-    assert.isAtLeast(elapsed, limit - 1, "the call ended no earlier than its limit")
-    assert.isAtMost(elapsed, limit + slackMillis, "the call ended in time")
+    assert.isAtLeast(elapsed, limit - 1, "it was not cut off too soon")
     if (row.at === undefined) {
       const requests = row.requests ?? 1
       yield* server.until(`${requests} requests have arrived`, () => hostileRequests >= requests)
@@ -213,7 +217,7 @@ const played = new Map<Row, string>()
 
 describe("a call to a hostile vendor", () => {
   it("has a row for each behaviour, and each only once", () => {
-    const names = sections.flatMap(({ rows }) => rows.map(({ does }) => does))
+    const names = allSections.flatMap(({ rows }) => rows.map(({ does }) => does))
     assert.isAtLeast(names.length, 60)
     assert.deepStrictEqual(names.filter((name, index) => names.indexOf(name) !== index), [])
   })
@@ -236,6 +240,8 @@ describe("a call to a hostile vendor", () => {
   it("matches docs/hostile-behaviours.md, which `vitest -u` rewrites", async () => {
     const all = sections.flatMap(({ rows }) => rows)
     assert.deepStrictEqual(all.filter((row) => !played.has(row)).map(({ does }) => does), [], "every row was played")
+    // The page has all rows, of which a quick run plays some.
+    if (!Effort.isAtLeast("check")) return
     await expect(document()).toMatchFileSnapshot("../../../docs/hostile-behaviours.md")
   })
 })

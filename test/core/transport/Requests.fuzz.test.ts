@@ -9,6 +9,7 @@ import { HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { type HostileServer, listen } from "../../fakes/HostileServer.ts"
 import { json, serve } from "../../fakes/ScriptedServer.ts"
+import * as Effort from "../../setup/Effort.ts"
 import * as Wire from "../../watches/Wire.ts"
 
 /** Texts that could smuggle in a header, a body or a request. */
@@ -154,7 +155,7 @@ describe("for a request made of any text", () => {
         )
       }).pipe(Effect.scoped)
     },
-    { arbitrary: { runs: 600 }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(600) }, timeout: 120_000 }
   )
 
   it("some requests are sent, and some are refused", () => {
@@ -240,7 +241,7 @@ describe("for any input of a vendor's operation", () => {
           "x-tag"
         ])
       }).pipe(Effect.provide(UndiciTransport.layer({ loopback: true, proxy: false })), Effect.scoped),
-    { arbitrary: { runs: 400 }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(400) }, timeout: 120_000 }
   )
 
   it("is sent now and then", () => {
@@ -302,7 +303,7 @@ describe("for any request of Effect's HttpClient", () => {
         ),
         Effect.scoped
       ),
-    { arbitrary: { runs: 400 }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(400) }, timeout: 120_000 }
   )
 
   it("is sent now and then", () => {

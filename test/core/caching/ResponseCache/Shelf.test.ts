@@ -3,6 +3,7 @@ import { Shelf } from "@breakwater/core/caching/ResponseCache/Shelf"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 /** SIEVE as in figure 2 of the paper, over a plain list with the newest first. */
 class NaiveSieve {
@@ -95,7 +96,7 @@ describe("Shelf", () => {
         assert.deepStrictEqual([shelf.count, shelf.size], [model.keys.length, model.size])
       }
     },
-    { arbitrary: { runs: 500 } }
+    { arbitrary: { runs: Effort.runs(500) } }
   )
 
   it("looks at no more than 64 entries per eviction, even if all were used", () => {

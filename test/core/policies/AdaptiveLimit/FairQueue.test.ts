@@ -2,6 +2,7 @@ import { FairQueue, FairWaiter } from "@breakwater/core/policies/AdaptiveLimit/F
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 class Guest extends FairWaiter {
   readonly id: number
@@ -63,6 +64,6 @@ describe("FairQueue", () => {
         assert.strictEqual(queue.longest === undefined ? 0 : queue.waiting(queue.longest), most)
       })
     },
-    { arbitrary: { runs: 300, size: 100 } }
+    { arbitrary: { runs: Effort.runs(300), size: 100 } }
   )
 })

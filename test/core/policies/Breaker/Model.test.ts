@@ -5,6 +5,7 @@ import { Schema } from "effect"
 import { intBetween, Settings } from "../../../drivers/BreakerSettings.ts"
 import { type Ending, ending, slowCall } from "../../../drivers/DrivenBreaker.ts"
 import { fakeCall } from "../../../drivers/FakeCall.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 const How = Schema.Union([
   Schema.Literals(["answer", "failure"]),
@@ -25,7 +26,7 @@ const Step = Schema.Struct({
   ])
 })
 const Script = Schema.Array(Step).check(Schema.isMinLength(20))
-const long = { arbitrary: { runs: 300, size: 80 } }
+const long = { arbitrary: { runs: Effort.runs(300), size: 80 } }
 
 /**
  * A naive model of the breaker: lists of events, counted from scratch. An era is one closed period, or one try at one

@@ -4,6 +4,7 @@ import { TimeWindow } from "@breakwater/core/structures/TimeWindow"
 import type { Thresholds, Window } from "@breakwater/core/structures/Window"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import * as Effort from "../../../setup/Effort.ts"
 
 const intBetween = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -32,7 +33,7 @@ const Step = Schema.Struct({
 })
 const Script = Schema.Array(Step)
 /** Scripts long enough to fill a window and to empty it again. */
-const long = { arbitrary: { runs: 150, size: 60 } }
+const long = { arbitrary: { runs: Effort.runs(150), size: 60 } }
 
 interface Event {
   readonly at: number

@@ -4,6 +4,7 @@ import { TokenBucket } from "@breakwater/core/policies/RateLimit/TokenBucket"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 const Step = Schema.Struct({
   gap: intBetween(0, 40),
@@ -36,7 +37,7 @@ const suite = (name: string, make: () => Meter) =>
           rested.unpack(packed)
         }
       },
-      { arbitrary: { runs: 150, size: 80 } }
+      { arbitrary: { runs: Effort.runs(150), size: 80 } }
     )
   })
 

@@ -2,6 +2,7 @@ import { SlidingWindow } from "@breakwater/core/policies/RateLimit/SlidingWindow
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 describe("SlidingWindow", () => {
   it.prop(
@@ -25,7 +26,7 @@ describe("SlidingWindow", () => {
         }
       }
     },
-    { arbitrary: { runs: 30, size: 60 } }
+    { arbitrary: { runs: Effort.runs(30), size: 60 } }
   )
 
   it("keeps no entry for calls given back at once or without cost, so that a flood of them cannot fill it", () => {

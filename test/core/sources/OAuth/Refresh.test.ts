@@ -6,6 +6,7 @@ import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 import { until } from "../../../watches/Until.ts"
 
 const hubspot = { vendor: "hubspot", key: "" }
@@ -417,6 +418,6 @@ describe("a refresh token", () => {
         assert.isFalse(state.isAlarmed)
         assert.strictEqual(yield* refreshTokenOf(store), state.next)
       }),
-    { arbitrary: { runs: 100 } }
+    { arbitrary: { runs: Effort.runs(100) } }
   )
 })

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import { vi } from "vitest"
+import * as Effort from "../../../setup/Effort.ts"
 
 /** Actions just before and just after the next file gets its name. */
 const around: Record<"before" | "after", Effect.Effect<unknown, unknown>> = { before: Effect.void, after: Effect.void }
@@ -84,7 +85,7 @@ const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore,
             }
           }
         }).pipe(Effect.scoped),
-      { arbitrary: { runs: 60 } }
+      { arbitrary: { runs: Effort.runs(60) } }
     )
 
     it.effect("accepts one of several concurrent writes over the same revision", () =>

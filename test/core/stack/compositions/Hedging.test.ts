@@ -13,6 +13,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 import { until } from "../../../watches/Until.ts"
 
 /** The script of an attempt: it answers or fails after some milliseconds, or never. */
@@ -304,7 +305,7 @@ describe("a hedged call", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(seen.length, before)
     }),
-    { arbitrary: { runs: 300 } }
+    { arbitrary: { runs: Effort.runs(300) } }
   )
 
   /** Consecutive calls to a vendor that takes 10 ms for 98 of 100 calls, and a second for the others. */

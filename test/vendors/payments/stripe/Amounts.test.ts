@@ -3,6 +3,7 @@ import { fromStripe, isWhole, largestAmount, toStripe } from "@breakwater/vendor
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 /** https://docs.stripe.com/currencies#zero-decimal, in its order; UGX is a special case as well. */
 const zeroDecimal = [
@@ -109,7 +110,7 @@ describe("amounts as Stripe counts them", () => {
         assert.isTrue(isFraction || hasThirdDecimal || exact / unit > BigInt(largestAmount), sent.issue)
       }
     },
-    { arbitrary: { runs: 2_000 } }
+    { arbitrary: { runs: Effort.runs(2_000) } }
   )
 
   it.prop(
@@ -129,6 +130,6 @@ describe("amounts as Stripe counts them", () => {
       assert.strictEqual(money.currency, currency)
       assert.strictEqual(toStripe(money), possible)
     },
-    { arbitrary: { runs: 2_000 } }
+    { arbitrary: { runs: Effort.runs(2_000) } }
   )
 })
