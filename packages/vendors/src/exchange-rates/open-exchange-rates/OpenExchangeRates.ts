@@ -67,7 +67,7 @@ export const make: Effect.Effect<ExchangeRates["Service"], never, OpenExchangeRa
             const from = rates[base]
             const to = rates[quote]
             if (from === undefined || to === undefined) return Effect.fail(new UnknownPair({ base, quote }))
-            // An entry that cannot be right spoils its own pairs, not the others. The next call fetches the table anew.
+            // An invalid entry fails its own pairs only. The next call fetches the table again.
             if (!isWorth(from) || !isWorth(to) || !isWorth(to / from)) {
               Vendor.caches(openExchangeRates).clear()
               return Effect.fail(worthless)
