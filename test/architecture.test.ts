@@ -165,7 +165,7 @@ const targetOf = (file: string, imported: string): string =>
 const violations = (file: string, imported: string): ReadonlyArray<string> =>
   rules.filter(({ broken }) => broken(file, targetOf(file, imported))).map(({ says }) => says)
 
-/** Every module that a text names, whatever the form: `from`, a bare `import`, `import()` also of a type, `require`. */
+/** Every module that a text names, in every form: `from`, a bare `import`, `import()` also of a type, `require`. */
 const modulesIn = (text: string): ReadonlyArray<string> =>
   Array.from(
     text.replaceAll(/\/\*.*?\*\//gs, "").matchAll(/(?:\bfrom\s*|\b(?:import|require)\s*\(?\s*)(["'`])(.+?)\1/g),

@@ -1,5 +1,5 @@
 /**
- * How much a test run takes on. The tiers run the same code in other sizes: `EFFORT=check` (the default is `test`) runs
+ * The effort of a test run. The tiers run the same code in other sizes: `EFFORT=check` (the default is `test`) runs
  * more of every property and the files that `Tiers.ts` keeps out of a quick run.
  */
 

@@ -5,7 +5,19 @@
 import { LocalFile } from "@breakwater/core/sources"
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
-import { chmodSync, chownSync, closeSync, fsyncSync, linkSync, openSync, realpathSync, renameSync, rmSync, statSync, writeSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync
+} from "node:fs"
 import { basename, dirname, join } from "node:path"
 import type { Refused } from "../Refused.ts"
 import { refused } from "./Refusal.ts"

@@ -23,17 +23,22 @@ export const edit = (text: string): Effect.Effect<string, Refused, Scope.Scope> 
     const draft = join(directory, text.trimStart().startsWith("{") ? "secrets.json" : "secrets.env")
     yield* AtomicFile.writeNew(draft, Buffer.from(text), draft)
     yield* inEditor(draft)
-    // The same bytes are no edit, whatever their line ends.
-    if (yield* Effect.orElseSucceed(Effect.try(() => readFileSync(draft).equals(Buffer.from(text))), () => false)) {
+    // Unchanged bytes are not an edit, even with unusual line ends.
+    if (
+      yield* Effect.orElseSucceed(
+        Effect.try(() =>
+          readFileSync(draft).equals(Buffer.from(text))
+        ),
+        () => false
+      )
+    ) {
       return text
     }
     const edited = yield* LocalFile.read(draft, { maxBytes }).pipe(
       Effect.flatMap((found) =>
         found === undefined ? Effect.fail(LocalFile.trouble("is gone")) : LocalFile.textOf(found)
       ),
-      Effect.mapError(({ issue }) =>
-        unchanged(`the edited file ${issue}`)
-      )
+      Effect.mapError(({ issue }) => unchanged(`the edited file ${issue}`))
     )
     return `${edited}\n`
   })

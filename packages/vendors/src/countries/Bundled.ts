@@ -54,7 +54,11 @@ const data = Effect.filterOrFail(
     }
   }),
   (data) => data !== undefined,
-  () => new Vendor.VendorMisconfigured({ vendor: name, message: "install the package world-countries, or set bundled: false" })
+  () =>
+    new Vendor.VendorMisconfigured({
+      vendor: name,
+      message: "install the package world-countries, or set bundled: false"
+    })
 )
 
 const parse = (records: unknown): ReadonlyArray<Country> =>

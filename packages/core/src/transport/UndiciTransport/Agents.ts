@@ -1,8 +1,8 @@
 /** Connection pools: their number, their size, and how long idle connections are kept. */
 import type { Agent as Undici } from "undici"
-import { Agent } from "./Undici.ts"
 import * as Range from "../../Range.ts"
 import type { Connector } from "./Connector.ts"
+import { Agent } from "./Undici.ts"
 import { abandoned } from "./UndiciExchange.ts"
 
 export interface AgentOptions {

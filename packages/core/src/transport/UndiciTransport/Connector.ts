@@ -9,7 +9,6 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { isIP, type LookupFunction, type Socket } from "node:net"
 import type { buildConnector as Undici } from "undici"
-import { buildConnector, errors } from "./Undici.ts"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import type { AddressGuard } from "../AddressGuard.ts"
 import * as HttpUrl from "../HttpUrl.ts"
@@ -19,6 +18,7 @@ import type { Route } from "../Proxy.ts"
 import type { Resolver } from "../Resolver.ts"
 import type { Tls } from "../Tls.ts"
 import * as Tunnel from "./Tunnel.ts"
+import { buildConnector, errors } from "./Undici.ts"
 
 export interface Parts {
   readonly guard: AddressGuard

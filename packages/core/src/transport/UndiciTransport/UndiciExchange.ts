@@ -1,5 +1,4 @@
 /** One request and its response, over undici. */
-import { type Agent, type Dispatcher, errors } from "./Undici.ts"
 import {
   ConnectFailed,
   type ConnectFailure,
@@ -15,6 +14,7 @@ import * as ContentCoding from "../ContentCoding.ts"
 import type { MessageLimits } from "../MessageLimits.ts"
 import { NoConnection } from "../NoConnection.ts"
 import type { Receiver, ResponseHeaders, TransportRequest } from "../Transport.ts"
+import { type Agent, type Dispatcher, errors } from "./Undici.ts"
 
 /** The error that aborts a request in undici once its caller is gone. */
 export const abandoned = new Error("The request was abandoned")
