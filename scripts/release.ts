@@ -44,7 +44,7 @@ const isAsIs = process.argv.includes("--as-is")
 const version = isAsIs ? current! : bump(current!)
 const tarballs = await pack(`${root}dist/packed`)
 check(tarballs)
-process.env["CONSUMER"] = "1"
+process.env["EFFORT"] = "ci"
 run(installed("vitest"), ["run", "test/consumer"])
 
 console.log(`

@@ -2,6 +2,7 @@
 import * as AdaptiveLimit from "@breakwater/core/policies/AdaptiveLimit"
 import { assert, describe, it } from "@effect/vitest"
 import { type Overload, overload, type Second } from "../../../fakes/OverloadedVendor.ts"
+import * as Effort from "../../../setup/Effort.ts"
 
 const serviceMillis = 100
 const even = (random: () => number) => serviceMillis * (0.8 + 0.4 * random())
@@ -42,7 +43,7 @@ const play = (
 }
 
 describe("Vegas, before a vendor that lets calls wait", () => {
-  for (const capacity of [10, 25, 50]) {
+  for (const capacity of Effort.everyNth(3, [10, 25, 50])) {
     it(`settles within alpha and beta of its capacity of ${capacity}, for 97 % of what it can do`, () => {
       const { goodput, largest, limit, slowness } = play({ _tag: "Vegas" }, { capacity })
       assert.isAtLeast(limit, capacity + 2)
@@ -55,7 +56,7 @@ describe("Vegas, before a vendor that lets calls wait", () => {
 })
 
 describe("Gradient, before a vendor that lets calls wait", () => {
-  for (const capacity of [25, 50]) {
+  for (const capacity of Effort.everyNth(3, [25, 50])) {
     for (const [name, service] of [["even", even], ["uneven", uneven]] as const) {
       it(`settles within its tolerance of a capacity of ${capacity} with ${name} calls, for 98 % of what it can do`, () => {
         const { goodput, largest, limit, slowness } = play({ _tag: "Gradient" }, { capacity, serviceMillis: service })
