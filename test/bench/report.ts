@@ -26,7 +26,7 @@ const barOf = (row: Row): string => {
 
 /** Three figures, without an exponent where people would not write one. */
 export const amount = (value: number): string =>
-  value === 0 || (Math.abs(value) >= 0.001 && Math.abs(value) < 1e7)
+  Number.isNaN(value) ? "–" : value === 0 || (Math.abs(value) >= 0.001 && Math.abs(value) < 1e7)
     ? String(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)))
     : value.toExponential(2)
 

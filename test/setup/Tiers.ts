@@ -99,6 +99,11 @@ export const later: ReadonlyArray<Later> = [
     because: "It compiles all contracts in two processes of its own"
   },
   {
+    file: "test/scripts/Licences.test.ts",
+    tier: "check",
+    because: "It asks pnpm for the licence of every package"
+  },
+  {
     file: "test/core/fleet/Redis.test.ts",
     tier: "ci",
     because: "It starts Redis, and three processes for each test"
