@@ -6,6 +6,7 @@ import { spawn } from "node:child_process"
 import { availableParallelism } from "node:os"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { lineOf } from "../suites/Counts.ts"
 import { root } from "./mutants.ts"
 import type { Verdict } from "./worker.ts"
 
@@ -44,3 +45,4 @@ const isClean = verdicts.some(({ name }) => name === null) &&
   verdicts.every(({ found, name, problem }) => problem === undefined && (name === null) === (found.length === 0))
 process.stdout.write(`${killed} of ${mutants} mutants killed\n`)
 if (!isClean) process.exitCode = 1
+process.stdout.write(`${lineOf({ passed: killed, failed: Math.max(mutants - killed, isClean ? 0 : 1), skipped: 0 })}\n`)

@@ -10,6 +10,7 @@ export interface Row {
   /** The unit per operation: "ns CPU", "ms", "bytes", "calls". */
   readonly unit: string
   readonly ours: number
+  /** `NaN` where the peer's server is not installed; then `ratio` is too. */
   readonly peer: number
   /** `ours / peer`, the median of the rounds' own ratios where there are rounds. */
   readonly ratio: number
@@ -46,4 +47,6 @@ export interface Suite {
   run(options: { readonly quick: boolean }): Promise<Findings>
 }
 
-export const holds = (row: Row): boolean | undefined => row.bar === undefined ? undefined : row.ratio <= row.bar
+/** `undefined` where nothing is promised, or the peer's server is not installed. */
+export const holds = (row: Row): boolean | undefined =>
+  row.bar === undefined || Number.isNaN(row.ratio) ? undefined : row.ratio <= row.bar

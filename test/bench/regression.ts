@@ -34,6 +34,7 @@ const samples = await compare([
 ], { rounds: 9 })
 const of = (name: string) => samples.find((sample) => sample.name === name)!
 
+const held: Array<boolean> = []
 const restless = samples.filter(({ cpu }) => quantile(cpu, 0.75) / quantile(cpu, 0.25) > quiet)
 if (restless.length > 0) {
   console.log(`skipped: too noisy a machine to measure on (${restless.map(({ name }) => name).join(", ")})`)
@@ -49,7 +50,10 @@ if (restless.length > 0) {
   ]
   for (const { bar, name, ratio } of rows) {
     const isHeld = ratio <= bar!
+    held.push(isHeld)
     console.log(`${isHeld ? "holds" : "BROKEN"}: ${name} ${ratio.toFixed(2)}, at most ${bar}`)
     if (!isHeld) process.exitCode = 1
   }
 }
+const failed = held.filter((isHeld) => !isHeld).length
+console.log(`${held.length - failed} passed, ${failed} failed, ${held.length === 0 ? 3 : 0} skipped`)

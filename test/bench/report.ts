@@ -20,12 +20,13 @@ export const tableOf = (rows: ReadonlyArray<Row>): string =>
 
 const barOf = (row: Row): string => {
   if (row.bar === undefined) return row.ratio > ahead ? "the peer is ahead" : ""
-  return `≤ ${amount(row.bar)} ${holds(row) === true ? "holds" : "**does not hold**"}`
+  const isHeld = holds(row)
+  return `≤ ${amount(row.bar)} ${isHeld === undefined ? "no peer" : isHeld ? "holds" : "**does not hold**"}`
 }
 
 /** Three figures, without an exponent where people would not write one. */
 export const amount = (value: number): string =>
-  value === 0 || (Math.abs(value) >= 0.001 && Math.abs(value) < 1e7)
+  Number.isNaN(value) ? "–" : value === 0 || (Math.abs(value) >= 0.001 && Math.abs(value) < 1e7)
     ? String(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)))
     : value.toExponential(2)
 
@@ -34,7 +35,6 @@ export const jsonOf = (all: ReadonlyArray<Ran>): string =>
     all.flatMap(({ name: suite, findings }) =>
       findings.rows.map((row) => ({
         name: `${suite}: ${row.name}`,
-        unit: row.unit,
         ours: row.ours,
         peer: row.peer,
         ratio: row.ratio,

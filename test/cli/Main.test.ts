@@ -2,11 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import packageJson from "../../packages/cli/package.json" with { type: "json" }
+import * as CompileCache from "../processes/CompileCache.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
 const run = (...words: ReadonlyArray<string>) => {
-  const { status, stderr, stdout } = spawnSync(`${root}node_modules/.bin/breakwater`, words, { encoding: "utf8" })
+  const { status, stderr, stdout } = spawnSync(`${root}node_modules/.bin/breakwater`, words, {
+    encoding: "utf8",
+    env: { ...process.env, ...CompileCache.environment }
+  })
   return { code: status, out: stdout, error: stderr }
 }
 

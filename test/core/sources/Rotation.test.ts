@@ -17,6 +17,7 @@ import * as ScriptedServer from "../../fakes/ScriptedServer.ts"
 import * as SecretFiles from "../../fakes/SecretFiles.ts"
 import * as FakeSecretsManager from "../../fakes/SecretsManager.ts"
 import * as FakeVault from "../../fakes/Vault.ts"
+import * as Effort from "../../setup/Effort.ts"
 
 type Rotating = Pick<Rotation.Rotation<never, never>, "credentials" | "rotate">
 
@@ -28,14 +29,14 @@ const suite = (
   rotating: (first: string, second: string) => Effect.Effect<Rotating, never, Scope.Scope>
 ) =>
   describe(`200 calls in flight while a secret is rotated, from ${name}`, () => {
-    it.live.each([["with an overlap", true], ["without one", false]] as const)(
-      "do not fail, and stop using the old one in time: %s",
+    it.live.each(Effort.everyNth(2, [["with an overlap", true], ["without one", false]] as const))(
+      "do not fail, and use the old one no more when it is over: %s",
       ([, overlap]) =>
         Effect.gen(function*() {
           const [first, second] = [randomUUID(), randomUUID()]
           yield* Rotation.underLoad({ ...(yield* rotating(first, second)), first, second, overlap })
         }).pipe(Effect.scoped),
-      20_000
+      60_000
     )
   })
 

@@ -175,16 +175,16 @@ describe("Stack", () => {
 
   it.live("is never early on the live clock either", () =>
     Effect.gen(function*() {
-      const at: Array<number> = []
+      const starts: Array<number> = []
       yield* Effect.flip(
         stack({ retry: { base: 0, retries: 6 }, breaker: false }).call<never, never>((attempt) => {
-          at.push(performance.now())
+          starts.push(performance.now())
           attempt.fail(new Unavailable(503, { retryAfterMillis: 7.5 }))
           return () => {}
         })
       )
-      assert.strictEqual(at.length, 7)
-      for (let i = 1; i < at.length; i++) assert.isAtLeast(at[i]! - at[i - 1]!, 7.5)
+      assert.strictEqual(starts.length, 7)
+      for (let i = 1; i < starts.length; i++) assert.isAtLeast(starts[i]! - starts[i - 1]!, 7.5)
     }))
 
   it.effect("cancels an attempt that timed out, and says what it was waiting for", () =>

@@ -16,4 +16,4 @@ export const decode = (header: string): { readonly user: string; readonly passwo
 }
 
 /** Whether a text can be a user: a colon would end it, and control characters are not allowed (section 2). */
-export const isUser = (user: string): boolean => !/[\u0000-\u001f\u007f:]/.test(user)
+export const isUser = (user: string): boolean => !/[\p{Cc}:]/u.test(user)

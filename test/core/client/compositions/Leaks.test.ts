@@ -44,7 +44,7 @@ const patient = acmeWith({ deadline: "5 minutes", attemptTimeout: "2 minutes", c
 const faults: ReadonlyArray<readonly [Simulator.Fault, client: typeof quick, reason: string]> = [
   [{ kind: "drip", bytesPerSecond: 20 }, quick, "Timeout"],
   [{ kind: "endless" }, quick, "Timeout"],
-  [{ kind: "latency", millis: 30_000 }, quick, "Timeout"],
+  [{ kind: "latency", millis: 2_000 }, quick, "Timeout"],
   [{ kind: "halfBody" }, patient, "ConnectionLost"],
   [{ kind: "resetBefore" }, patient, "ConnectionLost"],
   [{ kind: "resetAfter" }, patient, "ConnectionLost"],

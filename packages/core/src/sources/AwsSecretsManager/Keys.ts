@@ -26,7 +26,7 @@ export const reading = (provider: AwsKeyProvider | undefined, region: string) =>
         chain = undefined
         return sourceUnavailable(
           sourceName,
-          isMissing(cause)
+          cause instanceof Missing
             ? "AWS keys need the package @aws-sdk/credential-providers or the option `credentials`"
             : "its signing keys are unavailable"
         )
@@ -69,13 +69,20 @@ export const config: Config.Config<AwsKeyProvider | undefined> = Config.flatMap(
 /** The time limit of the chain. It asks the environment, files, a process, and the machine's services in turn. */
 const patience = "15 seconds"
 
+/** The package of the SDK is not installed. */
+class Missing extends Error {}
+
 const sdkChain = async (region: string): Promise<AwsKeyProvider> => {
-  // The `try` lets a bundler accept that the package is missing.
+  const { fromNodeProviderChain } = await loaded()
+  return fromNodeProviderChain({ clientConfig: { region } })
+}
+
+/** The `try` lets a bundler accept that the package is missing. */
+const loaded = async () => {
   try {
-    const { fromNodeProviderChain } = await import("@aws-sdk/credential-providers")
-    return fromNodeProviderChain({ clientConfig: { region } })
+    return await import("@aws-sdk/credential-providers")
   } catch (cause) {
-    throw cause
+    throw isMissing(cause) ? new Missing() : cause
   }
 }
 
