@@ -268,7 +268,7 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })(
             provenance: {
               kind: "Fallback",
               source: "country-state-city",
-              warning: "Not from the usual source, which cannot answer for now",
+              warning: "From another source: the usual one is unavailable right now",
               because: "ConnectFailed"
             }
           })
