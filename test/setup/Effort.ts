@@ -14,7 +14,7 @@ const tierOf = (name: string): Tier => {
 }
 
 /** The tier of this run. */
-export const effort: Tier = tierOf(process.env["EFFORT"] ?? "test")
+const effort: Tier = tierOf(process.env["EFFORT"] ?? "test")
 
 export const isAtLeast = (tier: Tier): boolean => tiers.indexOf(effort) >= tiers.indexOf(tier)
 

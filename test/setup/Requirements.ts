@@ -9,7 +9,7 @@ export type Server = "redis" | "chromium"
 const servers: ReadonlySet<string> = new Set<Server>(["redis", "chromium"])
 
 /** The names in `REQUIRE`. Throws for one that no test uses. */
-export const required = (list: string): ReadonlySet<string> => {
+const required = (list: string): ReadonlySet<string> => {
   const names = list.split(",").map((name) => name.trim()).filter((name) => name !== "")
   const unknown = names.filter((name) => !servers.has(name))
   if (unknown.length > 0) throw new Error(`REQUIRE must name ${[...servers].join(", ")}, got ${unknown.join(", ")}`)
