@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { leftOut } from "./test/setup/Tiers.ts"
 
@@ -5,6 +6,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["**/node_modules/**", ...leftOut],
+    // Many files wait more than they work: a few more than there are cores overlap their waiting.
+    maxWorkers: Math.max(3, availableParallelism()),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     setupFiles: ["./test/setup/CpuSeconds.ts"],

@@ -47,6 +47,7 @@ const run = ({ command: [program = "", ...args], name }: Step): Promise<Counts> 
       env: {
         ...process.env,
         EFFORT: tier,
+        NODE_COMPILE_CACHE: join(root, "test/node_modules/.cache/compiled"),
         PATH: `${join(root, "node_modules/.bin")}${delimiter}${process.env["PATH"]}`
       }
     })

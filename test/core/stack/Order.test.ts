@@ -107,7 +107,7 @@ describe("the gates of an operation", () => {
     adaptiveLimit: own.adaptiveLimit !== undefined,
     throttle: own.throttle !== undefined,
     rateLimit: own.rateLimit !== undefined,
-    breaker: own.breaker !== undefined || own.attemptTimeout !== undefined,
+    breaker: own.breaker !== undefined || own.attemptTimeout !== undefined || own.deadline !== undefined,
     retryBudget: own.retryBudget !== undefined,
     retry: own.retry !== undefined,
     hedge: true
