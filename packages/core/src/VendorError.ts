@@ -124,8 +124,8 @@ export const VendorError: VendorErrorConstructor = (() => {
 
 /** Whether a value is a {@link VendorError}, from this copy of the package or another one. */
 export const isVendorError = (u: unknown): u is VendorError => {
-  if (u instanceof VendorError) return true
   try {
+    if (u instanceof VendorError) return true
     return Predicate.hasProperty(u, brand) && u[brand] === true && Predicate.hasProperty(u, "reason") &&
       isReason(u.reason)
   } catch {
