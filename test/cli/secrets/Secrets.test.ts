@@ -56,7 +56,7 @@ const runApart = (words: ReadonlyArray<string>, env: Environment, input = "") =>
   Effect.scoped(Effect.flatMap(start(words, env, input), ({ ended }) => ended))
 
 /** Runs the command in this process: an environment, standard input, and what is printed are its own. */
-const run = (words: ReadonlyArray<string>, env: Environment, input = ""): Effect.Effect<Ended> =>
+const run = (words: ReadonlyArray<string>, env: Environment, input: string | Buffer = ""): Effect.Effect<Ended> =>
   Effect.suspend(() => {
     const printed = { out: "", error: "" }
     const console: Console.Console = {
@@ -72,7 +72,7 @@ const run = (words: ReadonlyArray<string>, env: Environment, input = ""): Effect
     )
   })
 
-async function* chunksOf(input: string): AsyncGenerator<Buffer> {
+async function* chunksOf(input: string | Buffer): AsyncGenerator<Buffer> {
   if (input !== "endless") return yield Buffer.from(input)
   for (;;) yield Buffer.from("x".repeat(65_536))
 }
@@ -218,7 +218,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
     }).pipe(Effect.scoped))
 
-  it.live.each<[NodeJS.Signals]>(Effort.everyNth(3, [["SIGINT"], ["SIGTERM"], ["SIGHUP"]]))(
+  it.live.each<[NodeJS.Signals]>(Effort.everyNth(3, [["SIGINT"], ["SIGTERM"], ["SIGHUP"], ["SIGQUIT"]]))(
     "removes what it has decrypted, ends the editor and changes nothing on %s",
     ([signal]) =>
       Effect.gen(function*() {
@@ -237,6 +237,52 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
         assert.isTrue(bytes().equals(before))
       }).pipe(Effect.scoped)
   )
+
+  it.live("keeps the mode of the file that it replaces, so that a service that could read it still can", () =>
+    Effect.gen(function*() {
+      const { env, file } = yield* made
+      for (const mode of [0o600, 0o640, 0o644]) {
+        chmodSync(file, mode)
+        assert.deepStrictEqual(yield* run(["set", file, "A_KEY"], env, String(mode)), succeeded())
+        assert.strictEqual(statSync(file).mode & 0o777, mode)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live.each<[string, string]>([
+    ["no final line end", "A=1"],
+    ["two of them", "A=1\n\n"],
+    ["Windows' line ends", "A=1\r\n"],
+    ["JSON without one", "{\"A\":\"1\"}"],
+    ["nothing in it", ""]
+  ])("does not write a file that the editor left as it was: %s", ([, text]) =>
+    Effect.gen(function*() {
+      const { bytes, directory, env, file, keyFile } = yield* made
+      yield* Effect.promise(async () => {
+        const encrypter = new Encrypter()
+        encrypter.addRecipient(await identityToRecipient(readFileSync(keyFile, "utf8").split("\n")[1]!))
+        writeFileSync(file, await encrypter.encrypt(text))
+      })
+      const before = bytes()
+      assert.deepStrictEqual(
+        yield* run(["edit", file], { ...env, ...editor(directory, "exit 0") }),
+        succeeded("nothing was changed\n")
+      )
+      assert.isTrue(bytes().equals(before))
+    }).pipe(Effect.scoped))
+
+  it.live("takes no value that is not text, and no byte order mark with it", () =>
+    Effect.gen(function*() {
+      const { bytes, env, file, text } = yield* made
+      const before = bytes()
+      for (const input of [Buffer.from([0x63, 0xe9]), Buffer.from([0xff, 0xfe, 0x73, 0x00])]) {
+        const ended = yield* run(["set", file, "A_KEY"], env, input)
+        assert.deepStrictEqual(ended, failed("standard input is not UTF-8 text"))
+      }
+      assert.isTrue(bytes().equals(before))
+      const marked = Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from("value\n")])
+      assert.deepStrictEqual(yield* run(["set", file, "A_KEY"], env, marked), succeeded())
+      assert.match(yield* text, /^A_KEY=value$/m)
+    }).pipe(Effect.scoped))
 
   it.live("re-encrypts to another key, so the old one no longer opens the file", () =>
     Effect.gen(function*() {
