@@ -163,7 +163,7 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the c
         const server = yield* Server
         yield* setFaults(server, vendors, { kind: "latency", millis: 600_000 })
         const ended: Array<string> = []
-        const rows = [["a second", { "request-timeout": "1" }, 500], ["by default", {}, 2_500]] as const
+        const rows = [["by default", {}, 2_500], ["a second", { "request-timeout": "1" }, 500]] as const
         const page = ([name, headers, atLeast]: typeof rows[number]) =>
           Effect.gen(function*() {
             const begin = performance.now()

@@ -51,7 +51,7 @@ const until = (url: string, isIt: (reply: Reply) => boolean): Effect.Effect<Read
     return request("GET", url).pipe(
       Effect.tap((reply) => {
         seen.push(reply)
-        return Effect.sleep("100 millis")
+        return Effect.sleep("200 millis")
       }),
       Effect.repeat({ until: isIt }),
       Effect.timeoutOrElse({

@@ -453,6 +453,7 @@ describe("the demo server as a process", () => {
     Effect.gen(function*() {
       const insecure = yield* Effect.flip(DemoServer.start({ STRIPE_BASE_URL: "http://example.com" }))
       assert.include(insecure.output, "STRIPE_BASE_URL must begin with https://")
+      if (!Effort.isAtLeast("check")) return
       const keyless = yield* Effect.flip(DemoServer.start({ STRIPE_BASE_URL: "https://example.com" }))
       assert.include(keyless.output, "STRIPE_API_KEY")
     }).pipe(Effect.scoped), 40_000)

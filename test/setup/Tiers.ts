@@ -58,7 +58,7 @@ export const later: ReadonlyArray<Later> = [
   },
   {
     file: "test/demo-server/DemoServer.test.ts",
-    part: "two of three faults",
+    part: "two of three faults, and a server without a key",
     tier: "check",
     because:
       "A vendor that hangs takes seconds of a request, and a server must serve few of these rows to keep its breakers closed"
