@@ -87,7 +87,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
   const absent = [
     "needs the package age-encryption: install it",
     "AWS keys need the package @aws-sdk/credential-providers or the option `credentials`",
-    "install the package world-countries"
+    "install the package world-countries, or set bundled: false"
   ]
 
   it("gets the name of the package to install, when it uses a part that needs one", async () => {

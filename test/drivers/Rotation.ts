@@ -82,7 +82,14 @@ export const underLoad = <E, R>(
         ...declaration,
         baseUrl,
         auth: { _tag: "Bearer" },
-        policy: { bulkhead: { limit: inFlight }, retry: false }
+        // Patient: on a busy machine, two hundred connections at once take their time.
+        policy: {
+          bulkhead: { limit: inFlight },
+          retry: false,
+          deadline: "1 minute",
+          attemptTimeout: "1 minute",
+          connectTimeout: "1 minute"
+        }
       }))
       const worker = Effect.gen(function*() {
         while (!vendor.isOver) yield* client.ping()

@@ -200,7 +200,7 @@ const serving = (isSimulated: boolean): Leaks =>
         if (!echo.heard().includes(planted[key])) search.found.push(`the ${key} was never sent`)
       }
       if (!echo.heard().includes(planted.field)) search.found.push("the field was never sent")
-      if (!server.output().includes("does not accept the credential")) search.found.push("nothing was logged")
+      if (!server.output().includes("no longer accepts the credential")) search.found.push("nothing was logged")
     }
     return search.found
   })
