@@ -477,7 +477,7 @@ const ofServer: ReadonlyArray<Mutant> = [
   change(
     `${app}/RedactedOutput.ts`,
     "server: printed text keeps secrets of the environment",
-    "Redaction.json(environment, (secret) => secret.length >= minLength && known.add(secret))",
+    "Redaction.json(environment, remember)",
     ""
   ),
   change(
