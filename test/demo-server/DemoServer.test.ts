@@ -283,14 +283,14 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the d
         const inFlight = yield* Effect.forkChild(request("GET", `${server.url}/rates/CHF/USD`))
         yield* request("GET", `${server.control}/_journal/frankfurter`).pipe(
           Effect.repeat({ until: ({ json }) => (json as { readonly count: number }).count === 1 }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("60 seconds")
         )
         const exit = yield* Effect.forkChild(server.stop)
         const refused = yield* Effect.promise(() =>
           fetch(`${server.url}/health/live`).then(() => "answered", () => "refused")
         ).pipe(
           Effect.repeat({ until: (answer) => answer === "refused" }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("60 seconds")
         )
         assert.strictEqual(refused, "refused")
         assert.strictEqual((yield* Fiber.join(inFlight)).status, 200)
@@ -392,7 +392,7 @@ describe("the demo server with vendors that misbehave", () => {
         const first = yield* request("GET", `${url}/rates/EUR/USD`).pipe(
           Effect.tap(() => Effect.sleep("100 millis")),
           Effect.repeat({ until: ({ status }) => status === 200 }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("90 seconds")
         )
         assert.strictEqual(first.status, 200)
         // A burst at a vendor that has just come back: only the probes of the next stage get through.
@@ -404,14 +404,14 @@ describe("the demo server with vendors that misbehave", () => {
         assert.isTrue(burst.every(({ status }) => status === 200 || status === 503))
         yield* Effect.forEach(pairs.slice(100, 121), (pair) =>
           request("GET", `${url}${pair}`).pipe(Effect.repeat({ until: ({ status }) => status === 200 }))).pipe(
-            Effect.timeout("30 seconds")
+            Effect.timeout("90 seconds")
           )
         assert.match(
           (yield* request("GET", `${url}/metrics`)).text,
           /^breakwater_breaker_state\{vendor="frankfurter",operation="rate",state="closed"\} 1$/m
         )
       }).pipe(Effect.scoped),
-    90_000
+    240_000
   )
 })
 
