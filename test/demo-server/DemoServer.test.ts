@@ -283,14 +283,14 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the d
         const inFlight = yield* Effect.forkChild(request("GET", `${server.url}/rates/CHF/USD`))
         yield* request("GET", `${server.control}/_journal/frankfurter`).pipe(
           Effect.repeat({ until: ({ json }) => (json as { readonly count: number }).count === 1 }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("60 seconds")
         )
         const exit = yield* Effect.forkChild(server.stop)
         const refused = yield* Effect.promise(() =>
           fetch(`${server.url}/health/live`).then(() => "answered", () => "refused")
         ).pipe(
           Effect.repeat({ until: (answer) => answer === "refused" }),
-          Effect.timeout("30 seconds")
+          Effect.timeout("60 seconds")
         )
         assert.strictEqual(refused, "refused")
         assert.strictEqual((yield* Fiber.join(inFlight)).status, 200)

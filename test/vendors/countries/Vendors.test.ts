@@ -17,8 +17,8 @@ const restKey = `rc_live_${randomUUID()}`
 const cscKey = randomUUID()
 
 const tight: Policy.Policy = {
-  attemptTimeout: "1 second",
-  deadline: "3 seconds",
+  attemptTimeout: "2 seconds",
+  deadline: "20 seconds",
   maxResponseSize: "128 KiB",
   retry: false,
   rateLimit: false

@@ -27,8 +27,8 @@ const layerOf = (baseUrl: string, policy?: Policy.Policy) =>
 suite("Frankfurter", Layer.unwrap(Effect.map(FrankfurterSimulator.serve(), ({ baseUrl }) => layerOf(baseUrl))))
 
 const tight: Policy.Policy = {
-  attemptTimeout: "500 millis",
-  deadline: "2 seconds",
+  attemptTimeout: "2 seconds",
+  deadline: "20 seconds",
   maxResponseSize: "16 KiB",
   retry: false
 }

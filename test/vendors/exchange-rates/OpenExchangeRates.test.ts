@@ -21,8 +21,8 @@ const environment = (baseUrl: string, key = appId) =>
   )
 
 const tight: Policy.Policy = {
-  attemptTimeout: "500 millis",
-  deadline: "2 seconds",
+  attemptTimeout: "2 seconds",
+  deadline: "20 seconds",
   maxResponseSize: "16 KiB",
   retry: false
 }

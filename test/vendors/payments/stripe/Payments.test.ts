@@ -545,8 +545,8 @@ describe("Payments by Stripe", () => {
 
   describe("a fault", () => {
     const tight: Policy.Policy = {
-      attemptTimeout: "500 millis",
-      deadline: "2 seconds",
+      attemptTimeout: "2 seconds",
+      deadline: "20 seconds",
       maxResponseSize: "16 KiB",
       retry: false
     }
