@@ -41,6 +41,8 @@ const plant = () => {
     webhook: plain(),
     /** Is known by its name alone, wherever it stands. */
     named: plain(),
+    /** Is known by its name in a URL, and is not in the environment, where the server would learn it. */
+    query: plain(),
     header: plain(),
     cookie: plain(),
     field: plain(),
@@ -67,7 +69,7 @@ interface Asked {
 }
 
 /** Requests of the server's clients, each with its secrets. */
-const requestsOf = ({ body, field, named, shaped }: Planted): ReadonlyArray<Asked> => {
+const requestsOf = ({ body, field, named, query, shaped }: Planted): ReadonlyArray<Asked> => {
   const order = { amount: 1999, currency: "EUR", paymentMethod: field, reference: "order-1" }
   const id = `pay_${Buffer.from(`stripe:${shaped}`).toString("base64url")}`
   return [
@@ -81,12 +83,12 @@ const requestsOf = ({ body, field, named, shaped }: Planted): ReadonlyArray<Aske
     { method: "GET", path: `/payments/${shaped}` },
     { method: "GET", path: "/payments/pay_flaw" },
     { method: "POST", path: `/payments/${id}/refunds`, body: { amount: field } },
-    { method: "GET", path: `/rates/EUR/USD?api_key=${named}&note=${shaped}` },
+    { method: "GET", path: `/rates/EUR/USD?api_key=${query}&note=${shaped}` },
     { method: "GET", path: `/rates/${shaped}/USD` },
-    { method: "GET", path: `/countries?api_key=${named}` },
+    { method: "GET", path: `/countries?api_key=${query}&token=${named}` },
     { method: "GET", path: "/countries/NL" },
     { method: "GET", path: `/countries/${shaped}` },
-    { method: "GET", path: `/nowhere/${shaped}?access%5Ftoken=${named}` },
+    { method: "GET", path: `/nowhere/${shaped}?access%5Ftoken=${query}` },
     { method: "DELETE", path: `/health/live?sig=${named}` }
   ]
 }
