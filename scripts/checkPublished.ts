@@ -5,7 +5,8 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
-import { installed, pack, run } from "./pack.ts"
+import { pack } from "./pack.ts"
+import { installed, run } from "./run.ts"
 
 export const check = (tarballs: ReadonlyArray<string>): void => {
   for (const tarball of tarballs) {

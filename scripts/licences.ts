@@ -2,9 +2,9 @@
  * `npm run licences`: writes `docs/licences.md`, the licence of every package that is installed at run time with the published
  * packages and the demo server, by what pnpm has installed.
  */
-import { spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { pnpm } from "./run.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 
@@ -16,13 +16,7 @@ interface Installed {
 /** By licence, as pnpm tells them: without those for development. */
 const installed = (): Readonly<Record<string, ReadonlyArray<Installed>>> => {
   const words = ["licenses", "list", "--prod", "--json", "--filter", "./packages/*", "--filter", "./apps/*"]
-  const { status, stderr, stdout } = spawnSync("npx", ["-y", "pnpm@12.21.0", ...words], {
-    cwd: root,
-    encoding: "utf8",
-    maxBuffer: 2 ** 26
-  })
-  if (status !== 0) throw new Error(`pnpm licenses failed: ${stderr}${stdout}`)
-  return JSON.parse(stdout) as Readonly<Record<string, ReadonlyArray<Installed>>>
+  return JSON.parse(pnpm(words)) as Readonly<Record<string, ReadonlyArray<Installed>>>
 }
 
 export const page = (byLicence: Readonly<Record<string, ReadonlyArray<Installed>>>): string => {

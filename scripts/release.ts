@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url"
 import { packageJsonOf, published } from "./bundle.ts"
 import * as Changes from "./changes.ts"
 import { check } from "./checkPublished.ts"
-import { installed, pack, run } from "./pack.ts"
+import { pack } from "./pack.ts"
+import { installed, run } from "./run.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const git = (...args: ReadonlyArray<string>) => execFileSync("git", args, { cwd: root, encoding: "utf8" })

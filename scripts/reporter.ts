@@ -3,6 +3,7 @@
  * after all other output.
  */
 import type { Reporter, SerializedError, TestModule } from "vitest/node"
+import { lineOf } from "./suites/Counts.ts"
 
 /** The number of files in the list of CPU seconds. */
 const shown = 10
@@ -25,7 +26,7 @@ export default class PlainSummary implements Reporter {
     process.once("exit", () => {
       process.stdout.write(`${Math.round(total)} CPU seconds in ${modules.length} files; the most in\n`)
       for (const [own, file] of seconds.slice(0, shown)) process.stdout.write(`${own.toFixed(1).padStart(6)} ${file}\n`)
-      process.stdout.write(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`)
+      process.stdout.write(`${lineOf(count)}\n`)
     })
   }
 }

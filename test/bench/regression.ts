@@ -4,6 +4,7 @@
  * measure, it says so and reports no regression.
  */
 import * as Effect from "effect/Effect"
+import { lineOf } from "../../scripts/suites/Counts.ts"
 import { compare, quantile, rowOf } from "./compare.ts"
 import * as Breakwater from "./guard/breakwater.ts"
 import * as EffectParts from "./guard/effectParts.ts"
@@ -56,4 +57,4 @@ if (restless.length > 0) {
   }
 }
 const failed = held.filter((isHeld) => !isHeld).length
-console.log(`${held.length - failed} passed, ${failed} failed, ${held.length === 0 ? 3 : 0} skipped`)
+console.log(lineOf({ passed: held.length - failed, failed, skipped: held.length === 0 ? 3 : 0 }))

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { installed, pack } from "../../scripts/pack.ts"
+import { pack } from "../../scripts/pack.ts"
+import { installed } from "../../scripts/run.ts"
 
 const repository = fileURLToPath(new URL("../..", import.meta.url))
 

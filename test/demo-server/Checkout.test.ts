@@ -1,15 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as DemoServer from "../processes/DemoServer.ts"
-import { request } from "../processes/DemoServer.ts"
-
-interface Provenance {
-  readonly kind: string
-  readonly source: string
-  readonly age?: number
-  readonly warning?: string
-  readonly because?: string
-}
+import { type Provenance, request } from "../processes/DemoServer.ts"
 
 interface Part {
   readonly status: "present" | "gap"

@@ -74,24 +74,14 @@ const vault: Effect.Effect<Source, never, Scope.Scope> = Effect.gen(function*() 
   const fake = yield* FakeVault.serve()
   const secret = randomUUID()
   fake.put("stripe", { api_key: secret })
-  const env = { CREDENTIALS: "vault", VAULT_ADDR: fake.address, VAULT_TOKEN: fake.makeToken() }
-  return { env, isMeant: meaning(secret) }
+  return { env: FakeVault.environmentOf(fake), isMeant: meaning(secret) }
 })
 
 const aws: Effect.Effect<Source, never, Scope.Scope> = Effect.gen(function*() {
   const fake = yield* FakeSecretsManager.serve
-  const keys = { accessKeyId: randomUUID().slice(0, 8), secretAccessKey: randomUUID() }
-  fake.keys.add(keys)
   const secret = randomUUID()
   fake.put("stripe", secret)
-  const env = {
-    CREDENTIALS: "aws-secrets-manager",
-    AWS_REGION: FakeSecretsManager.region,
-    AWS_ENDPOINT_URL_SECRETS_MANAGER: fake.endpoint,
-    AWS_ACCESS_KEY_ID: keys.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: keys.secretAccessKey
-  }
-  return { env, isMeant: meaning(secret) }
+  return { env: FakeSecretsManager.environmentOf(fake), isMeant: meaning(secret) }
 })
 
 const oauth: Effect.Effect<Source, never, Scope.Scope> = Effect.gen(function*() {

@@ -3,19 +3,11 @@ import { Context, Effect, Layer } from "effect"
 import { randomUUID } from "node:crypto"
 import * as ScriptedServer from "../fakes/ScriptedServer.ts"
 import * as DemoServer from "../processes/DemoServer.ts"
-import { type Reply, request } from "../processes/DemoServer.ts"
+import { type Provenance, type Reply, request } from "../processes/DemoServer.ts"
 import * as Effort from "../setup/Effort.ts"
 
 class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Server") {
   static readonly layer = Layer.effect(Server, DemoServer.start())
-}
-
-interface Provenance {
-  readonly kind: string
-  readonly source: string
-  readonly age?: number
-  readonly warning?: string
-  readonly because?: string
 }
 
 const provenanceOf = ({ json }: Reply) => (json as { readonly provenance?: Provenance } | undefined)?.provenance

@@ -51,6 +51,19 @@ export interface FakeSecretsManager {
 
 export const region = "eu-central-1"
 
+/** The environment of a service that reads from it, with an access key of its own. */
+export const environmentOf = (fake: FakeSecretsManager): Record<string, string> => {
+  const keys = { accessKeyId: randomUUID().slice(0, 8), secretAccessKey: randomUUID() }
+  fake.keys.add(keys)
+  return {
+    CREDENTIALS: "aws-secrets-manager",
+    AWS_REGION: region,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: fake.endpoint,
+    AWS_ACCESS_KEY_ID: keys.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: keys.secretAccessKey
+  }
+}
+
 /** Serves at a free port of this machine until the scope ends. */
 export const serve: Effect.Effect<FakeSecretsManager, never, Scope.Scope> = Effect.gen(function*() {
   const clock = yield* Clock.Clock

@@ -83,6 +83,13 @@ export interface FakeVault {
   readonly leases: ReadonlyArray<Pick<Lease, "id" | "endsAt">>
 }
 
+/** The environment of a service that reads from it, with a token of its own. */
+export const environmentOf = (fake: FakeVault): Record<string, string> => ({
+  CREDENTIALS: "vault",
+  VAULT_ADDR: fake.address,
+  VAULT_TOKEN: fake.makeToken()
+})
+
 /** Serves at a free port of this machine until the scope ends, within a namespace if there is one. */
 export const serve = (namespace?: string): Effect.Effect<FakeVault, never, Scope.Scope> =>
   Effect.gen(function*() {

@@ -75,6 +75,15 @@ const ended = (child: ChildProcess, signal: () => void): Effect.Effect<number | 
   })
 
 /** The response to a request. */
+/** The provenance of an answer, as the server writes it. */
+export interface Provenance {
+  readonly kind: string
+  readonly source: string
+  readonly age?: number
+  readonly warning?: string
+  readonly because?: string
+}
+
 export interface Reply {
   readonly status: number
   readonly headers: Headers

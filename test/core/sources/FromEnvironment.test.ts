@@ -78,25 +78,15 @@ describe("credentials by configuration", () => {
       const fake = yield* FakeVault.serve()
       const secret = randomUUID()
       fake.put("stripe", { api_key: secret })
-      const env = { CREDENTIALS: "vault", VAULT_ADDR: fake.address, VAULT_TOKEN: fake.makeToken() }
-      assert.strictEqual(yield* reading(env), secret)
+      assert.strictEqual(yield* reading(FakeVault.environmentOf(fake)), secret)
     }).pipe(Effect.scoped))
 
   it.live("come from AWS Secrets Manager (a fake)", () =>
     Effect.gen(function*() {
       const fake = yield* FakeSecretsManager.serve
-      const keys = { accessKeyId: randomUUID().slice(0, 8), secretAccessKey: randomUUID() }
-      fake.keys.add(keys)
       const secret = randomUUID()
       fake.put("stripe", secret)
-      const env = {
-        CREDENTIALS: "aws-secrets-manager",
-        AWS_REGION: FakeSecretsManager.region,
-        AWS_ENDPOINT_URL_SECRETS_MANAGER: fake.endpoint,
-        AWS_ACCESS_KEY_ID: keys.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: keys.secretAccessKey
-      }
-      assert.strictEqual(yield* reading(env), secret)
+      assert.strictEqual(yield* reading(FakeSecretsManager.environmentOf(fake)), secret)
     }).pipe(Effect.scoped))
 
   it.live("come from OAuth 2 (a real server), for one vendor or several", () =>

@@ -1,20 +1,12 @@
 import * as HttpDate from "@breakwater/core/transport/HttpDate"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { exampleMillis, examples, formats } from "../../drivers/HttpDates.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as TimeZone from "../../drivers/TimeZone.ts"
 
 describe("a date of HTTP", () => {
-  // A local time zone other than UTC: a date without a zone must not be read in it.
-  const zone = process.env["TZ"]
-  beforeAll(() => {
-    process.env["TZ"] = "America/New_York"
-    assert.strictEqual(new Date(0).getTimezoneOffset(), 300)
-  })
-  afterAll(() => {
-    if (zone === undefined) delete process.env["TZ"]
-    else process.env["TZ"] = zone
-  })
+  TimeZone.inNewYork()
 
   it.each(examples)("is read in each of the formats of RFC 9110, section 5.6.7: %s", (text) => {
     assert.strictEqual(HttpDate.parse(text), exampleMillis)

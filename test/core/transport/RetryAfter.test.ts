@@ -1,8 +1,9 @@
 import * as RetryAfter from "@breakwater/core/transport/RetryAfter"
-import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { examples, formats } from "../../drivers/HttpDates.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
+import * as TimeZone from "../../drivers/TimeZone.ts"
 
 /** An arbitrary time; deliberately wrong for responses with a `Date` of their own. */
 const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
@@ -10,16 +11,7 @@ const wallClock = Date.UTC(2026, 10, 22, 12, 0, 0)
 const Format = Schema.Literals(["IMF-fixdate", "RFC 850", "asctime"])
 
 describe("Retry-After (RFC 9110, section 10.2.3)", () => {
-  // A local time zone other than UTC: a date without a zone must not be read in it.
-  const zone = process.env["TZ"]
-  beforeAll(() => {
-    process.env["TZ"] = "America/New_York"
-    assert.strictEqual(new Date(0).getTimezoneOffset(), 300)
-  })
-  afterAll(() => {
-    if (zone === undefined) delete process.env["TZ"]
-    else process.env["TZ"] = zone
-  })
+  TimeZone.inNewYork()
 
   it("is absent without the header", () => {
     assert.isUndefined(RetryAfter.millis({}, wallClock))

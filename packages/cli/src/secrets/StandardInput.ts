@@ -1,4 +1,5 @@
 /** Reads the value of a secret from standard input, but never from a terminal, which would show it. */
+import { LocalFile } from "@breakwater/core/sources"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { Refused } from "../Refused.ts"
@@ -21,11 +22,7 @@ export const value: Effect.Effect<string, Refused> = Effect.gen(function*() {
   }
   const bytes = yield* read(chunks)
   if (bytes.length > maxBytes) return yield* refused(`standard input has more than ${maxBytes} bytes`)
-  const decoded = yield* Effect.try({
-    try: () => utf8.decode(bytes),
-    catch: () => refused("standard input is not UTF-8 text")
-  })
-  const text = decoded.replace(/(?:\r?\n)+$/, "")
+  const text = yield* Effect.mapError(LocalFile.textOf({ bytes }), ({ issue }) => refused(`standard input ${issue}`))
   return text === "" ? yield* refused("standard input has no value") : text
 })
 
@@ -43,6 +40,3 @@ const read = (chunks: AsyncIterable<Uint8Array>): Effect.Effect<Buffer, Refused>
     },
     catch: () => refused("standard input cannot be read")
   })
-
-/** Strict, and without the byte order mark that some editors write. */
-const utf8 = new TextDecoder("utf-8", { fatal: true })

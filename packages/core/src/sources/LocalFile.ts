@@ -49,8 +49,8 @@ export const read = (path: string, options: ReadOptions): Effect.Effect<Found | 
   return Effect.suspend(() => attempt(looks))
 }
 
-/** The text of a file, without the line ends that editors and `echo` append. Fails if it is not UTF-8. */
-export const textOf = ({ bytes }: Found): Effect.Effect<string, Trouble> =>
+/** The text of a file or a stream, without the line ends that editors and `echo` append. Fails if it is not UTF-8. */
+export const textOf = ({ bytes }: { readonly bytes: Uint8Array }): Effect.Effect<string, Trouble> =>
   Effect.try({
     try: () => decoder.decode(bytes).replace(/(?:\r?\n)+$/, ""),
     catch: () => trouble("is not UTF-8 text")

@@ -11,6 +11,7 @@ import { ConnectFailed, InvalidResponse, type Reason, Timeout } from "../Reason.
 import type { Fate } from "../Safety.ts"
 import * as HttpUrl from "./HttpUrl.ts"
 import type { Receiver, ResponseHeaders, Send, TransportRequest } from "./Transport.ts"
+import { isTransportReason } from "./TransportReason.ts"
 
 /** Follows the redirects that a request allows; every hop goes through `send`. */
 export const following = (send: Send): Send => (request, receiver) => {
@@ -94,6 +95,7 @@ class Chain implements Receiver {
 
 /** A failure after a redirect: the request before it may have had an effect. */
 const afterRedirect = (reason: Reason, fate: Fate): Reason => {
+  if (!isTransportReason(reason)) return reason
   switch (reason._tag) {
     case "ConnectFailed":
       return new ConnectFailed(reason.failure, fate)
@@ -104,18 +106,6 @@ const afterRedirect = (reason: Reason, fate: Fate): Reason => {
     case "InvalidResponse":
     case "ResponseTooLarge":
     case "ConnectionLost":
-    // The transport gives no other reasons.
-    case "CircuitOpen":
-    case "RateLimitExceeded":
-    case "BulkheadFull":
-    case "Throttled":
-    case "DeadlineExceeded":
-    case "Unavailable":
-    case "RateLimited":
-    case "Conflict":
-    case "Unauthorized":
-    case "RequestRejected":
-    case "CredentialUnavailable":
       return reason
   }
 }

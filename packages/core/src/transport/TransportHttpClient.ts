@@ -42,6 +42,7 @@ import { InvalidRequest, InvalidResponse, type Phase, type Reason, Timeout } fro
 import * as Timeline from "../Timeline.ts"
 import * as HttpUrl from "./HttpUrl.ts"
 import { type Receiver, type ResponseHeaders, Transport } from "./Transport.ts"
+import { isTransportReason } from "./TransportReason.ts"
 
 /** Options of the client. Every duration must be longer than 0 and finite. */
 export interface TransportHttpClientOptions {
@@ -362,6 +363,7 @@ class ClientExchange implements Receiver {
 
   /** Maps a reason to an error: unreadable bodies keep their status, anything else is an error of the transport. */
   private error(reason: Reason): Failed {
+    if (!isTransportReason(reason)) return transportError(this.request, reason)
     switch (reason._tag) {
       case "InvalidRequest":
         return encodeError(this.request, reason)
@@ -380,18 +382,6 @@ class ClientExchange implements Receiver {
       case "Timeout":
       case "ConnectFailed":
       case "ConnectionLost":
-      // The transport gives no other reasons.
-      case "CircuitOpen":
-      case "RateLimitExceeded":
-      case "BulkheadFull":
-      case "Throttled":
-      case "DeadlineExceeded":
-      case "Unavailable":
-      case "RateLimited":
-      case "Conflict":
-      case "Unauthorized":
-      case "RequestRejected":
-      case "CredentialUnavailable":
         return transportError(this.request, reason)
     }
   }

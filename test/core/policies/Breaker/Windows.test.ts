@@ -105,6 +105,14 @@ const apply = (window: Window, kind: typeof Step.Type["kind"], now: number) => {
   else if (kind !== "read") window.record(now, kind.endsWith("failure"), kind.startsWith("slow"))
 }
 
+/** The same for a list of all events. */
+const note = (events: Array<Event>, kind: typeof Step.Type["kind"], now: number) => {
+  if (kind === "clear") events.length = 0
+  else if (kind !== "read") {
+    events.push({ at: now, failed: kind.endsWith("failure"), slow: kind.startsWith("slow") })
+  }
+}
+
 /** Monotonic time has an arbitrary origin: the first call may come at any time, also before 0. */
 const Origin = Schema.Literals([0, 3, 1_234.567, 86_400_000, 1e9 + 0.25, -5_000.5])
 
@@ -115,7 +123,7 @@ const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typ
       { settings: Settings, origin: Origin, script: Script },
       ({ origin, script, settings }) => {
         let window = makeWindow(settings)
-        let events: Array<Event> = []
+        const events: Array<Event> = []
         let now = origin
         for (const { after, kind } of script) {
           now += gapMillis(after)
@@ -124,10 +132,7 @@ const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typ
           assert.isFalse(packed?.some(Number.isNaN) ?? true)
           window = makeWindow(settings)
           window.unpack(packed!)
-          if (kind === "clear") events = []
-          else if (kind !== "read") {
-            events.push({ at: now, failed: kind.endsWith("failure"), slow: kind.startsWith("slow") })
-          }
+          note(events, kind, now)
           assert.deepStrictEqual(ask(window, now), countFromScratch(settings, events, now))
         }
       },
@@ -139,15 +144,12 @@ const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typ
       { settings: Settings, origin: Origin, script: Script },
       ({ origin, script, settings }) => {
         const window = makeWindow(settings)
-        let events: Array<Event> = []
+        const events: Array<Event> = []
         let now = origin
         for (const { after, kind } of script) {
           now += gapMillis(after)
           apply(window, kind, now)
-          if (kind === "clear") events = []
-          else if (kind !== "read") {
-            events.push({ at: now, failed: kind.endsWith("failure"), slow: kind.startsWith("slow") })
-          }
+          note(events, kind, now)
           assert.deepStrictEqual(ask(window, now), countFromScratch(settings, events, now))
         }
       },

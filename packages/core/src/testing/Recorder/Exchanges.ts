@@ -14,6 +14,7 @@ import * as Charset from "../../transport/Charset.ts"
 import { header } from "../../transport/Headers.ts"
 import * as Json from "../../transport/Json.ts"
 import { type Receiver, type ResponseHeaders, Transport, type TransportRequest } from "../../transport/Transport.ts"
+import { isTransportReason } from "../../transport/TransportReason.ts"
 import type { Body, Exchange, Failure, Response } from "./Recording.ts"
 
 /** Shorter secrets would be found everywhere by chance. */
@@ -216,8 +217,9 @@ const bytesOf = (body: Body): Uint8Array => {
   return Buffer.from("form" in body ? body.form : body.text)
 }
 
-/** A reason in its recorded form. A transport gives only the first six. */
+/** A reason in its recorded form. One that no transport gives counts as a lost connection. */
 const toFailure = (reason: Reason): Failure => {
+  if (!isTransportReason(reason)) return { _tag: "ConnectionLost", phase: "Headers" }
   switch (reason._tag) {
     case "Timeout":
       return { _tag: "Timeout", phase: reason.phase, limitMillis: reason.limitMillis }
@@ -231,18 +233,6 @@ const toFailure = (reason: Reason): Failure => {
       return { _tag: "ResponseTooLarge", limitBytes: reason.limitBytes }
     case "ConnectionLost":
       return { _tag: "ConnectionLost", phase: reason.phase }
-    case "CircuitOpen":
-    case "RateLimitExceeded":
-    case "BulkheadFull":
-    case "Throttled":
-    case "DeadlineExceeded":
-    case "Unavailable":
-    case "RateLimited":
-    case "Conflict":
-    case "Unauthorized":
-    case "RequestRejected":
-    case "CredentialUnavailable":
-      return { _tag: "ConnectionLost", phase: "Headers" }
   }
 }
 
