@@ -52,9 +52,9 @@ export const later: ReadonlyArray<Later> = [
   },
   {
     file: "test/cli/secrets/Secrets.test.ts",
-    part: "all but the first use",
+    part: "signals, other writers, readers meanwhile, another key",
     tier: "check",
-    because: "Every step is a process of its own: 44 CPU seconds"
+    because: "Every step is a process of its own, or derives a key from a passphrase"
   },
   {
     file: "test/demo-server/DemoServer.test.ts",

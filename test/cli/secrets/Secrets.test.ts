@@ -11,7 +11,7 @@ import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { format } from "node:util"
 import * as SecretFiles from "../../fakes/SecretFiles.ts"
-import * as Effort from "../../setup/Effort.ts"
+import { describeFrom } from "../../setup/DescribeFrom.ts"
 import { until } from "../../watches/Until.ts"
 
 const command = fileURLToPath(import.meta.resolve("@breakwater/cli/main"))
@@ -204,40 +204,6 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(readdirSync(directory).filter((name) => name.startsWith("breakwater-")), [])
     }).pipe(Effect.scoped))
 
-  it.live("does not write if nothing was edited, or if another process has written meanwhile", () =>
-    Effect.gen(function*() {
-      const { bytes, directory, env, file, keyFile } = yield* made
-      const before = bytes()
-      const idle = yield* run(["edit", file], { ...env, ...editor(directory, ":") })
-      assert.deepStrictEqual(idle, succeeded("nothing was changed\n"))
-      assert.isTrue(bytes().equals(before))
-      const set =
-        `echo other | CREDENTIALS_KEY_FILE=${keyFile} ${process.execPath} ${command} secrets set ${file} OTHER; echo MINE=1 > "$1"`
-      const late = yield* run(["edit", file], { ...env, ...editor(directory, set) })
-      assert.deepStrictEqual(late, failed(`nothing was changed: another process has changed ${file}`))
-      assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
-    }).pipe(Effect.scoped))
-
-  it.live.each<[NodeJS.Signals]>(Effort.everyNth(3, [["SIGINT"], ["SIGTERM"], ["SIGHUP"], ["SIGQUIT"]]))(
-    "removes what it has decrypted, ends the editor and changes nothing on %s",
-    ([signal]) =>
-      Effect.gen(function*() {
-        const { bytes, directory, env, file } = yield* made
-        const before = bytes()
-        const seen = join(directory, "seen")
-        const script = `echo $$ > ${seen}.new; echo "$1" >> ${seen}.new; mv ${seen}.new ${seen}; exec sleep 60`
-        const { ended, pid } = yield* start(["edit", file], { ...env, ...editor(directory, script) })
-        yield* until("the editor runs", () => existsSync(seen))
-        const [editorPid, draft] = readFileSync(seen, "utf8").split("\n")
-        assert.include(readFileSync(draft!, "utf8"), "STRIPE_API_KEY")
-        process.kill(pid, signal)
-        assert.deepStrictEqual(yield* ended, { code: 130, out: "", error: "" })
-        assert.isFalse(existsSync(dirname(draft!)))
-        assert.throws(() => process.kill(Number(editorPid), 0), /ESRCH/)
-        assert.isTrue(bytes().equals(before))
-      }).pipe(Effect.scoped)
-  )
-
   it.live("keeps the mode of the file that it replaces, so that a service that could read it still can", () =>
     Effect.gen(function*() {
       const { env, file } = yield* made
@@ -284,20 +250,6 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.match(yield* text, /^A_KEY=value$/m)
     }).pipe(Effect.scoped))
 
-  it.live("re-encrypts to another key, so the old one no longer opens the file", () =>
-    Effect.gen(function*() {
-      const { directory, env, file, secret, text } = yield* made
-      const next = join(directory, "next")
-      yield* run(["key", next], {})
-      assert.deepStrictEqual(yield* run(["reencrypt", file], { ...env, CREDENTIALS_NEW_KEY_FILE: next }), succeeded())
-      assert.strictEqual(yield* opened(file, next), `STRIPE_API_KEY=${secret}\n`)
-      assert.deepStrictEqual(yield* run(["list", file], env), failed(`${file} is not encrypted to this key`))
-      assert.isTrue((yield* Effect.exit(text))._tag === "Failure")
-      const passphrase = randomUUID()
-      yield* run(["reencrypt", file], { CREDENTIALS_KEY_FILE: next, CREDENTIALS_NEW_KEY: passphrase })
-      assert.deepStrictEqual(yield* run(["list", file], { CREDENTIALS_KEY: passphrase }), succeeded("STRIPE_API_KEY\n"))
-    }).pipe(Effect.scoped))
-
   it.live("writes to the file behind a link, and does not replace a file with a new one", () =>
     Effect.gen(function*() {
       const { bytes, directory, env, file, keyFile } = yield* made
@@ -310,37 +262,6 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
       assert.deepStrictEqual(yield* run(["key", keyFile], env), failed(`${keyFile} already exists`))
       assert.deepStrictEqual([bytes(), readFileSync(keyFile)], before)
       assert.deepStrictEqual(readdirSync(directory).toSorted(), ["key", "link", "secrets.age"])
-    }).pipe(Effect.scoped))
-
-  it.live("never shows a reader an incomplete file", () =>
-    Effect.gen(function*() {
-      const { bytes, env, file, keyFile } = yield* made
-      const writing = { isOver: false }
-      const set = Effect.map(
-        Effect.suspend(() => runApart(["set", file, "STRIPE_API_KEY"], env, randomUUID())),
-        (ended) => assert.deepStrictEqual(ended, succeeded())
-      )
-      const writer = Effect.ensuring(
-        Effect.repeat(set, { times: 4 }),
-        Effect.sync(() => {
-          writing.isOver = true
-        })
-      )
-      const reader = Effect.gen(function*() {
-        const seen = new Map<string, Buffer>()
-        while (!writing.isOver) {
-          const now = bytes()
-          seen.set(now.toString("latin1"), now)
-          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-        }
-        return seen
-      })
-      const [seen] = yield* Effect.all([reader, writer], { concurrency: 2 })
-      assert.isAtLeast(seen.size, 5)
-      for (const whole of seen.values()) {
-        writeFileSync(file, whole)
-        assert.match(yield* opened(file, keyFile), /^STRIPE_API_KEY=[\w-]{36}\n$/)
-      }
     }).pipe(Effect.scoped))
 
   it.live.each<[string, ReadonlyArray<string>, mistake: string]>([
@@ -399,5 +320,86 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
           assert.deepStrictEqual(ended, failed(issue))), {
         concurrency: 3
       })
+    }).pipe(Effect.scoped))
+})
+
+describeFrom("check")("breakwater secrets, several processes and keys", { timeout: 60_000, concurrent: true }, () => {
+  it.live("does not write if nothing was edited, or if another process has written meanwhile", () =>
+    Effect.gen(function*() {
+      const { bytes, directory, env, file, keyFile } = yield* made
+      const before = bytes()
+      const idle = yield* run(["edit", file], { ...env, ...editor(directory, ":") })
+      assert.deepStrictEqual(idle, succeeded("nothing was changed\n"))
+      assert.isTrue(bytes().equals(before))
+      const set =
+        `echo other | CREDENTIALS_KEY_FILE=${keyFile} ${process.execPath} ${command} secrets set ${file} OTHER; echo MINE=1 > "$1"`
+      const late = yield* run(["edit", file], { ...env, ...editor(directory, set) })
+      assert.deepStrictEqual(late, failed(`nothing was changed: another process has changed ${file}`))
+      assert.deepStrictEqual(yield* run(["list", file], env), succeeded("STRIPE_API_KEY\nOTHER\n"))
+    }).pipe(Effect.scoped))
+
+  it.live.each<[NodeJS.Signals]>([["SIGINT"], ["SIGTERM"], ["SIGHUP"], ["SIGQUIT"]])(
+    "removes what it has decrypted, ends the editor and changes nothing on %s",
+    ([signal]) =>
+      Effect.gen(function*() {
+        const { bytes, directory, env, file } = yield* made
+        const before = bytes()
+        const seen = join(directory, "seen")
+        const script = `echo $$ > ${seen}.new; echo "$1" >> ${seen}.new; mv ${seen}.new ${seen}; exec sleep 60`
+        const { ended, pid } = yield* start(["edit", file], { ...env, ...editor(directory, script) })
+        yield* until("the editor runs", () => existsSync(seen))
+        const [editorPid, draft] = readFileSync(seen, "utf8").split("\n")
+        assert.include(readFileSync(draft!, "utf8"), "STRIPE_API_KEY")
+        process.kill(pid, signal)
+        assert.deepStrictEqual(yield* ended, { code: 130, out: "", error: "" })
+        assert.isFalse(existsSync(dirname(draft!)))
+        assert.throws(() => process.kill(Number(editorPid), 0), /ESRCH/)
+        assert.isTrue(bytes().equals(before))
+      }).pipe(Effect.scoped)
+  )
+
+  it.live("re-encrypts to another key, so the old one no longer opens the file", () =>
+    Effect.gen(function*() {
+      const { directory, env, file, secret, text } = yield* made
+      const next = join(directory, "next")
+      yield* run(["key", next], {})
+      assert.deepStrictEqual(yield* run(["reencrypt", file], { ...env, CREDENTIALS_NEW_KEY_FILE: next }), succeeded())
+      assert.strictEqual(yield* opened(file, next), `STRIPE_API_KEY=${secret}\n`)
+      assert.deepStrictEqual(yield* run(["list", file], env), failed(`${file} is not encrypted to this key`))
+      assert.isTrue((yield* Effect.exit(text))._tag === "Failure")
+      const passphrase = randomUUID()
+      yield* run(["reencrypt", file], { CREDENTIALS_KEY_FILE: next, CREDENTIALS_NEW_KEY: passphrase })
+      assert.deepStrictEqual(yield* run(["list", file], { CREDENTIALS_KEY: passphrase }), succeeded("STRIPE_API_KEY\n"))
+    }).pipe(Effect.scoped))
+
+  it.live("never shows a reader an incomplete file", () =>
+    Effect.gen(function*() {
+      const { bytes, env, file, keyFile } = yield* made
+      const writing = { isOver: false }
+      const set = Effect.map(
+        Effect.suspend(() => runApart(["set", file, "STRIPE_API_KEY"], env, randomUUID())),
+        (ended) => assert.deepStrictEqual(ended, succeeded())
+      )
+      const writer = Effect.ensuring(
+        Effect.repeat(set, { times: 4 }),
+        Effect.sync(() => {
+          writing.isOver = true
+        })
+      )
+      const reader = Effect.gen(function*() {
+        const seen = new Map<string, Buffer>()
+        while (!writing.isOver) {
+          const now = bytes()
+          seen.set(now.toString("latin1"), now)
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
+        return seen
+      })
+      const [seen] = yield* Effect.all([reader, writer], { concurrency: 2 })
+      assert.isAtLeast(seen.size, 5)
+      for (const whole of seen.values()) {
+        writeFileSync(file, whole)
+        assert.match(yield* opened(file, keyFile), /^STRIPE_API_KEY=[\w-]{36}\n$/)
+      }
     }).pipe(Effect.scoped))
 })
