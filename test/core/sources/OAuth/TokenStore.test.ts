@@ -12,8 +12,6 @@ import * as Effort from "../../../setup/Effort.ts"
 /** Actions just before and just after the next file gets its name. */
 const around: Record<"before" | "after", Effect.Effect<unknown, unknown>> = { before: Effect.void, after: Effect.void }
 
-// A worker that has run another file has loaded the store already, with the real functions.
-vi.hoisted(() => vi.resetModules())
 vi.mock("node:fs/promises", async (importOriginal) => {
   const original = await importOriginal<typeof import("node:fs/promises")>()
   return {
