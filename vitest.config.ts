@@ -10,8 +10,9 @@ export default defineConfig({
   test: {
     // Many files wait more than they work: a few more than there are cores overlap their waiting.
     maxWorkers: Math.max(3, availableParallelism()),
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // What hangs fails; see test/watches/Patience.ts.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     setupFiles: ["./test/setup/CpuSeconds.ts"],
     reporters: ["default", ["./scripts/reporter.ts", {}]],
     projects: [

@@ -92,7 +92,7 @@ describe("the examples", () => {
   it("type-check", () => {
     const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8" })
     assert.strictEqual(status, 0, stdout)
-  }, 60_000)
+  })
 
   it.each(examples.map((example) => [example.source, example] as const))(
     "print what they say: %s",

@@ -106,7 +106,7 @@ const chain: Effect.Effect<Source, never, Scope.Scope> = Effect.gen(function*() 
   return { env: { ...second.env, ...last.env, CREDENTIALS: words.join() }, isMeant: second.isMeant }
 })
 
-describe("the demo server's credentials, by configuration alone", { timeout: 60_000 }, () => {
+describe("the demo server's credentials, by configuration alone", () => {
   it.live.each<[string, Effect.Effect<Source, never, Scope.Scope>]>(Effort.everyNth(3, [
     ["a chain", chain],
     ["the environment", environment],

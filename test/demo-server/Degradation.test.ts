@@ -5,6 +5,7 @@ import * as ScriptedServer from "../fakes/ScriptedServer.ts"
 import * as DemoServer from "../processes/DemoServer.ts"
 import { type Provenance, type Reply, request } from "../processes/DemoServer.ts"
 import * as Effort from "../setup/Effort.ts"
+import { patience } from "../watches/Patience.ts"
 
 class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Server") {
   static readonly layer = Layer.effect(Server, DemoServer.start())
@@ -47,7 +48,7 @@ const until = (url: string, isIt: (reply: Reply) => boolean): Effect.Effect<Read
       }),
       Effect.repeat({ until: isIt }),
       Effect.timeoutOrElse({
-        duration: "60 seconds",
+        duration: patience,
         orElse: () => Effect.sync(() => assert.fail(`it did not come to it: ${seen.at(-1)?.text}`))
       }),
       Effect.as(seen)
@@ -149,8 +150,7 @@ describe("the demo server with dead vendors", () => {
           assert.strictEqual(span["breakwater.from"], "open-exchange-rates")
         }
         assert.isTrue(seen.some((span) => span["failed"] === true && span["breakwater.provenance"] === undefined))
-      }).pipe(Effect.scoped),
-    60_000
+      }).pipe(Effect.scoped)
   )
 
   it.live(
@@ -179,8 +179,7 @@ describe("the demo server with dead vendors", () => {
         yield* refuse(server, "rest-countries")
         const stale = (yield* until(`${server.url}/countries/DE`, isKind("Stale"))).at(-1)!
         assert.deepInclude(stale.json, { name: "Germany" })
-      }).pipe(Effect.scoped),
-    40_000
+      }).pipe(Effect.scoped)
   )
 
   it.live("does not start when a time cannot be read, and says which", () =>
@@ -197,7 +196,7 @@ describe("the demo server with dead vendors", () => {
           const { output } = yield* Effect.flip(DemoServer.start({ [variable]: time }))
           assert.include(output, variable)
         }).pipe(Effect.scoped), { concurrency: 3 })
-    }).pipe(Effect.scoped), 40_000)
+    }).pipe(Effect.scoped))
 })
 
 /** By default. The second test breaks the vendors of countries for good. */
@@ -228,8 +227,7 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })(
             source: "open-exchange-rates",
             because: "ConnectFailed"
           })
-        }).pipe(Effect.scoped),
-      60_000
+        }).pipe(Effect.scoped)
     )
 
     it.effect(
@@ -274,8 +272,7 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })(
           assert.isAtLeast(countries.length, 249)
           assert.deepInclude(provenance, { kind: "Fallback", source: "world-countries" })
           assert.strictEqual((yield* country("ZZ")).status, 404)
-        }).pipe(Effect.scoped),
-      60_000
+        }).pipe(Effect.scoped)
     )
   }
 )

@@ -4,6 +4,7 @@ import * as ScriptedServer from "../fakes/ScriptedServer.ts"
 import * as DemoServer from "../processes/DemoServer.ts"
 import { request } from "../processes/DemoServer.ts"
 import * as Effort from "../setup/Effort.ts"
+import { patience } from "../watches/Patience.ts"
 
 class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Server") {
   static readonly layer = Layer.effect(Server, DemoServer.start())
@@ -206,8 +207,7 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the d
         })
         assert.strictEqual((yield* post("/payments", { ...order, reference: "lost" }, headers)).status, 201)
         assert.strictEqual((yield* chargesFor("lost")).length, 1)
-      }),
-    40_000
+      })
   )
 
   it.effect("controls its simulators: faults, journal, errors that list the simulators", () =>
@@ -283,20 +283,19 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the d
         const inFlight = yield* Effect.forkChild(request("GET", `${server.url}/rates/CHF/USD`))
         yield* request("GET", `${server.control}/_journal/frankfurter`).pipe(
           Effect.repeat({ until: ({ json }) => (json as { readonly count: number }).count === 1 }),
-          Effect.timeout("60 seconds")
+          Effect.timeout(patience)
         )
         const exit = yield* Effect.forkChild(server.stop)
         const refused = yield* Effect.promise(() =>
           fetch(`${server.url}/health/live`).then(() => "answered", () => "refused")
         ).pipe(
           Effect.repeat({ until: (answer) => answer === "refused" }),
-          Effect.timeout("60 seconds")
+          Effect.timeout(patience)
         )
         assert.strictEqual(refused, "refused")
         assert.strictEqual((yield* Fiber.join(inFlight)).status, 200)
         assert.strictEqual(yield* Fiber.join(exit), 0)
-      }),
-    60_000
+      })
   )
 })
 
@@ -356,7 +355,7 @@ describe("the demo server with vendors that misbehave", () => {
       }
       const limited = rows.find(({ fault }) => fault["status"] === 429)!
       assert.strictEqual(limited.reply.headers.get("retry-after"), "30")
-    }), 180_000)
+    }))
 
   it.live(
     "asks a dead vendor at most 1.1 times per call, answers 503 at once, and recovers gently by itself",
@@ -392,7 +391,7 @@ describe("the demo server with vendors that misbehave", () => {
         const first = yield* request("GET", `${url}/rates/EUR/USD`).pipe(
           Effect.tap(() => Effect.sleep("100 millis")),
           Effect.repeat({ until: ({ status }) => status === 200 }),
-          Effect.timeout("3 minutes")
+          Effect.timeout(patience)
         )
         assert.strictEqual(first.status, 200)
         // A burst at a vendor that has just come back: only the probes of the next stage get through.
@@ -404,14 +403,13 @@ describe("the demo server with vendors that misbehave", () => {
         assert.isTrue(burst.every(({ status }) => status === 200 || status === 503))
         yield* Effect.forEach(pairs.slice(100, 121), (pair) =>
           request("GET", `${url}${pair}`).pipe(Effect.repeat({ until: ({ status }) => status === 200 }))).pipe(
-            Effect.timeout("3 minutes")
+            Effect.timeout(patience)
           )
         assert.match(
           (yield* request("GET", `${url}/metrics`)).text,
           /^breakwater_breaker_state\{vendor="frankfurter",operation="rate",state="closed"\} 1$/m
         )
-      }).pipe(Effect.scoped),
-    400_000
+      }).pipe(Effect.scoped)
   )
 })
 
@@ -447,7 +445,7 @@ describe("the demo server as a process", () => {
           `Bearer ${["sk", "test", "environment"].join("_")}`
         ]]
       )
-    }).pipe(Effect.scoped), 40_000)
+    }).pipe(Effect.scoped))
 
   it.live("does not start with an insecure vendor or without a key, and says why", () =>
     Effect.gen(function*() {
@@ -456,5 +454,5 @@ describe("the demo server as a process", () => {
       if (!Effort.isAtLeast("check")) return
       const keyless = yield* Effect.flip(DemoServer.start({ STRIPE_BASE_URL: "https://example.com" }))
       assert.include(keyless.output, "STRIPE_API_KEY")
-    }).pipe(Effect.scoped), 40_000)
+    }).pipe(Effect.scoped))
 })

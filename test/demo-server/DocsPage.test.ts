@@ -44,7 +44,6 @@ describe("the reference page", () => {
           asked.filter((request) => !request.startsWith(url) && !/^(?:data|blob):/.test(request)),
           []
         )
-      }).pipe(Effect.scoped),
-    60_000
+      }).pipe(Effect.scoped)
   )
 })

@@ -65,7 +65,7 @@ describe("the environment", () => {
         (json as ReadonlyArray<{ readonly vendor: string }>).map(({ vendor }) => vendor),
         vendors.map(({ name }) => name)
       )
-    }), 30_000)
+    }))
 
   it.live(
     "must have the key of a vendor whose base URL it sets: no simulated key is sent",
@@ -77,7 +77,6 @@ describe("the environment", () => {
           assert.include(output, variable(name, "API_KEY"))
         }
         assert.isEmpty(elsewhere.seen)
-      }),
-    30_000
+      })
   )
 })

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as DemoServer from "../processes/DemoServer.ts"
 import { request } from "../processes/DemoServer.ts"
+import { patience } from "../watches/Patience.ts"
 
 interface Feature {
   readonly feature: string
@@ -27,7 +28,7 @@ const askUntil = (server: DemoServer.DemoServer, state: string) =>
     Effect.tap(() => Effect.sleep("100 millis")),
     Effect.repeat({ until: ({ feature }) => feature.state === state }),
     Effect.timeoutOrElse({
-      duration: "60 seconds",
+      duration: patience,
       orElse: () => Effect.die(new Error(`the feature is not ${state} in time`))
     })
   )
@@ -67,8 +68,7 @@ describe("the demo server's features", () => {
         const { status, text } = yield* request("GET", `${server.url}/metrics`)
         assert.strictEqual(status, 200)
         assert.match(text, /^breakwater_feature_share\{feature="rates"\} 1$/m)
-      }),
-    60_000
+      })
   )
 
   it.live("are switched by hand, and report it, until the rule applies again", () =>

@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as ScriptedServer from "../fakes/ScriptedServer.ts"
 import * as DemoServer from "../processes/DemoServer.ts"
+import { patience } from "../watches/Patience.ts"
 import { until } from "../watches/Until.ts"
 import { bombs } from "./Bombs.ts"
 import * as Echo from "./Echo.ts"
@@ -232,7 +233,7 @@ const ending = (
     child.stderr.on("data", read)
     child.once("close", (code) => resume(Effect.succeed({ code, output })))
     return Effect.sync(() => child.kill("SIGKILL"))
-  }).pipe(Effect.timeout("1 minute"))
+  }).pipe(Effect.timeout(patience))
 
 /** Whether both its ports listen. */
 const isUp = (output: string): boolean => output.split("Listening on ").length === 3

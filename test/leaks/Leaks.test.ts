@@ -16,5 +16,5 @@ describe("a secret", () => {
   )("is nowhere to be seen in %s", ([, probe]) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* probes[probe], [])
-    }), 180_000)
+    }))
 })

@@ -3,6 +3,7 @@ import { Data, Effect } from "effect"
 import type { Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { patience } from "../watches/Patience.ts"
 import * as CompileCache from "./CompileCache.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -54,7 +55,7 @@ export const start = (
       child.once("exit", () => resume(Effect.suspend(() => Effect.fail(new DidNotStart({ output })))))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: "60 seconds",
+        duration: patience,
         orElse: () => Effect.suspend(() => Effect.fail(new DidNotStart({ output })))
       })
     )

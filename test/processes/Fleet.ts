@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import { spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { patience } from "../watches/Patience.ts"
 import * as CompileCache from "./CompileCache.ts"
 
 /** A command to a process. */
@@ -58,7 +59,7 @@ const startOne = (baseUrl: string, redisUrl: string): Effect.Effect<Member, neve
         }
         lines.on("line", read)
       }).pipe(Effect.timeoutOrElse({
-        duration: "60 seconds",
+        duration: patience,
         orElse: () => Effect.die(new Error(`a process does not say ${words}`))
       }))
     yield* next("ready")

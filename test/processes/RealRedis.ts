@@ -6,6 +6,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Requirements from "../setup/Requirements.ts"
+import { patience } from "../watches/Patience.ts"
 
 export const isInstalled = Requirements.isInstalled("redis", "redis-server")
 
@@ -44,7 +45,7 @@ export const start = (port?: number): Effect.Effect<RealRedis, never, Scope.Scop
         if (output.includes("Ready to accept connections")) resume(Effect.void)
       })
       server.once("exit", () => resume(Effect.die(new Error(`redis-server did not start: ${output}`))))
-    }).pipe(Effect.timeoutOrElse({ duration: "30 seconds", orElse: () => Effect.die(new Error("redis-server hangs")) }))
+    }).pipe(Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.die(new Error("redis-server hangs")) }))
     return { url: `redis://127.0.0.1:${at}`, port: at, kill: killed(server) }
   })
 

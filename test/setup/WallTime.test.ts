@@ -68,6 +68,15 @@ const bounds = (text: string): ReadonlyArray<string> => {
     .map(({ call }) => call)
 }
 
+/** The limits that a test sets itself, where `vitest.config.ts` has one for all. */
+const ownLimits = (text: string): ReadonlyArray<string> =>
+  Array.from(
+    text.matchAll(
+      /^ *\}\)?(?:\.pipe\([^\n]*\))?, \d+_000\)$|\}\)?(?:\.pipe\([^\n]*\))?,\n +[\d_]+\n *\)$|^ *(?:describe|it)\b[^\n]*\{ timeout: /gm
+    ),
+    ([limit]) => limit.trim()
+  )
+
 describe("an upper bound of wall time", () => {
   it("is in no test", () => {
     const files = globSync("test/**/*.test.ts", { cwd: root }).filter((file) =>
@@ -80,7 +89,7 @@ describe("an upper bound of wall time", () => {
         assert.match(text, virtual[file], `${file} has no virtual clock`)
         return []
       }
-      return bounds(text).map((call) => `${file}: ${call}`)
+      return [...bounds(text), ...ownLimits(text)].map((call) => `${file}: ${call}`)
     })
     assert.deepStrictEqual(found, [])
   })
@@ -96,6 +105,14 @@ describe("an upper bound of wall time", () => {
     ["near the clock", "assert.approximately(iat, Date.now() / 1_000, 5)"]
   ])("is found: %s", (_, text) => {
     assert.lengthOf(bounds(text), 1)
+  })
+
+  it.each([
+    ["after its body", "  it.live(\"ends\", () =>\n    Effect.gen(function*() {\n    }).pipe(Effect.scoped), 40_000)"],
+    ["on a line of its own", "      Effect.gen(function*() {\n      }),\n    60_000\n  )"],
+    ["as an option", "describe(\"a server\", { timeout: 60_000 }, () => {"]
+  ])("is found where a test sets its own limit %s", (_, text) => {
+    assert.lengthOf(ownLimits(text), 1)
   })
 
   it.each([

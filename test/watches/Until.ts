@@ -1,14 +1,14 @@
 /** Waiting by polling, with a limit. */
 import { Duration, Effect } from "effect"
+import { patience } from "./Patience.ts"
 
 /** Waits, on the real clock, until a condition holds; dies when it does not in time. */
 export const until = (
   what: string,
-  condition: () => boolean,
-  limit: Duration.Input = Duration.seconds(30)
+  condition: () => boolean
 ): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
-    const due = performance.now() + Duration.toMillis(limit)
+    const due = performance.now() + Duration.toMillis(patience)
     const look = () => {
       if (condition()) return resume(Effect.void)
       if (performance.now() > due) return resume(Effect.die(new Error(`waited in vain until ${what}`)))

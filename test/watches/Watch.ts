@@ -1,11 +1,12 @@
 /** Waiting for a notification, with a limit, without polling or sleeping. */
-import { Duration, Effect } from "effect"
+import { Effect } from "effect"
+import { patience } from "./Patience.ts"
 
 export interface Watch {
   /** Notifies the waiters of a change, so that they check again. */
   readonly changed: () => void
   /** Waits, on the real clock, until a condition holds; dies when it does not in time. */
-  readonly until: (what: string, isSo: () => boolean, limit?: Duration.Input) => Effect.Effect<void>
+  readonly until: (what: string, isSo: () => boolean) => Effect.Effect<void>
 }
 
 export const make = (): Watch => {
@@ -14,7 +15,7 @@ export const make = (): Watch => {
     changed() {
       for (const look of looks) look()
     },
-    until: (what, isSo, limit = Duration.seconds(30)) =>
+    until: (what, isSo) =>
       Effect.callback<void>((resume) => {
         const look = () => {
           if (!isSo()) return
@@ -25,7 +26,10 @@ export const make = (): Watch => {
         look()
         return Effect.sync(() => looks.delete(look))
       }).pipe(
-        Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.die(new Error(`waited in vain until ${what}`)) })
+        Effect.timeoutOrElse({
+          duration: patience,
+          orElse: () => Effect.die(new Error(`waited in vain until ${what}`))
+        })
       )
   }
 }

@@ -3,6 +3,7 @@ import { Transport, type TransportMisconfigured, type TransportRequest } from "@
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import type { Reason } from "@breakwater/core/VendorError"
 import { Context, Effect, Layer, type Scope } from "effect"
+import { patience } from "./Patience.ts"
 
 /** The outcome of a request. */
 export interface Outcome {
@@ -55,7 +56,7 @@ export const make = (
         return Effect.sync(cancel)
       }).pipe(
         Effect.timeoutOrElse({
-          duration: "30 seconds",
+          duration: patience,
           orElse: () => Effect.die(new Error(`waited in vain for the end of a request to ${origin}`))
         })
       )

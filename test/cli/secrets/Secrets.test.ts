@@ -119,7 +119,7 @@ const editor = (directory: string, script: string) => {
   return { VISUAL: path, XDG_RUNTIME_DIR: directory }
 }
 
-describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
+describe("breakwater secrets", { concurrent: true }, () => {
   it.live("creates a key and a file that the source and age's own library can read, and other users cannot", () =>
     Effect.gen(function*() {
       const directory = yield* SecretFiles.directory
@@ -323,7 +323,7 @@ describe("breakwater secrets", { timeout: 60_000, concurrent: true }, () => {
     }).pipe(Effect.scoped))
 })
 
-describeFrom("check")("breakwater secrets, several processes and keys", { timeout: 60_000, concurrent: true }, () => {
+describeFrom("check")("breakwater secrets, several processes and keys", { concurrent: true }, () => {
   it.live("does not write if nothing was edited, or if another process has written meanwhile", () =>
     Effect.gen(function*() {
       const { bytes, directory, env, file, keyFile } = yield* made

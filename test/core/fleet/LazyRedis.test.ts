@@ -6,6 +6,7 @@ import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as RealRedis from "../../processes/RealRedis.ts"
 import { describeFrom } from "../../setup/DescribeFrom.ts"
+import { patience } from "../../watches/Patience.ts"
 
 const double = Redis.script((value: string) => [value], { lua: "return ARGV[1] .. ARGV[1]", numberOfKeys: 0 })
   .withReturnType<string>()
@@ -89,7 +90,7 @@ describe("a Redis that comes late", () => {
 
         yield* RealRedis.start(first.port)
         const answer = Effect.retry(ping, Schedule.spaced("10 millis"))
-        assert.strictEqual(yield* Effect.timeout(answer, "30 seconds"), "PONG")
+        assert.strictEqual(yield* Effect.timeout(answer, patience), "PONG")
       }))
   })
 })

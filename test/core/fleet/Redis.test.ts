@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { json, serve } from "../../fakes/ScriptedServer.ts"
 import * as Fleet from "../../processes/Fleet.ts"
 import * as RealRedis from "../../processes/RealRedis.ts"
+import { patience } from "../../watches/Patience.ts"
 import { until } from "../../watches/Until.ts"
 
 /** Permits that every process takes ahead and may not use: a tenth of the limit of sixty. */
@@ -16,7 +17,7 @@ const isBack = (member: Fleet.Member) =>
   member.calls("frail", 1).pipe(
     Effect.repeat({ until: ({ counts }) => counts["Answered"] === 1 }),
     Effect.timeoutOrElse({
-      duration: "20 seconds",
+      duration: patience,
       orElse: () => Effect.die(new Error("a process never calls the vendor again"))
     })
   )
@@ -56,8 +57,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         yield* everywhere(fleet, (member) => member.calls("after", 100))
         assert.isAtMost(reached("after"), 60)
         assert.isAtLeast(reached("after"), 60 - unused)
-      }),
-    60_000
+      })
   )
 
   it.live(
@@ -77,8 +77,7 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         }
         isDown = false
         yield* everywhere(fleet, isBack)
-      }),
-    60_000
+      })
   )
 
   it.live(
@@ -113,7 +112,6 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         for (const { counts } of yield* everywhere(fleet, (member) => member.calls("frail", 10))) {
           assert.deepStrictEqual(counts, { Answered: 10 })
         }
-      }),
-    60_000
+      })
   )
 })

@@ -64,7 +64,7 @@ describe("the fake of AWS Secrets Manager", () => {
         const unknown = of(newKeys()).send(new GetSecretValueCommand({ SecretId: "prod/stripe" }))
         assert.strictEqual(await nameOf(unknown), "UnrecognizedClientException")
       })
-    }).pipe(Effect.scoped), 20_000)
+    }).pipe(Effect.scoped))
 })
 
 describe("AWS Secrets Manager (a fake of it) as a source", () => {

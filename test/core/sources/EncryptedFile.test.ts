@@ -98,8 +98,7 @@ describe("EncryptedFile", () => {
         assert.strictEqual(yield* reading({ path, key: Redacted.make(randomUUID()) })(), unfit)
         writeFileSync(path, armor.encode(yield* sealed("STRIPE_API_KEY=armored", passphrase)))
         assert.strictEqual(yield* read(), "armored")
-      }).pipe(Effect.scoped),
-    20_000
+      }).pipe(Effect.scoped)
   )
 
   it.live("opens with any identity of its key, ignoring comments", () =>

@@ -127,8 +127,7 @@ describe("Files", () => {
         assert.strictEqual(writer.exitCode, 0)
         assert.deepStrictEqual([...seen].toSorted().filter((one) => !/^(?:old|new \d+)$/.test(one)), [])
         assert.isAbove(seen.size, 3)
-      }).pipe(Effect.scoped),
-    60_000
+      }).pipe(Effect.scoped)
   )
 
   it.live("returns no secret once a file is removed, and returns it when it is back", () =>

@@ -351,8 +351,7 @@ describe("OAuth 2 by a refresh token, at a server that accepts each once", () =>
         }
         assert.isTrue(yield* server.isActive(Redacted.value(refused!)))
         assert.lengthOf(readdirSync(join(path, "..")), 1)
-      }).pipe(Effect.scoped),
-    20_000
+      }).pipe(Effect.scoped)
   )
 
   it.live("is spent by one of three processes at a time", () =>
@@ -399,7 +398,7 @@ describe("OAuth 2 by a refresh token, at a server that accepts each once", () =>
       const spent = server.asked.map(({ parameters }) => parameters.get("refresh_token"))
       assert.strictEqual(new Set(spent).size, spent.length)
       assert.isTrue(yield* server.isActive(valueOf(yield* source.fetch(hubspot))))
-    }).pipe(Effect.scoped), 30_000)
+    }).pipe(Effect.scoped))
 
   it.live("is stored even if the caller is interrupted before the response", () =>
     Effect.gen(function*() {

@@ -35,8 +35,7 @@ const suite = (
         Effect.gen(function*() {
           const [first, second] = [randomUUID(), randomUUID()]
           yield* Rotation.underLoad({ ...(yield* rotating(first, second)), first, second, overlap })
-        }).pipe(Effect.scoped),
-      60_000
+        }).pipe(Effect.scoped)
     )
   })
 

@@ -193,6 +193,6 @@ describe("Stack, fused against a reference of Effect's own combinators", () => {
 
         assert.deepStrictEqual(fused, reference, JSON.stringify({ fused, reference }, undefined, 1))
       }),
-    { timeout: 120_000, arbitrary: { runs: Effort.runs(2_500), seed: 20261122 } }
+    { arbitrary: { runs: Effort.runs(2_500), seed: 20261122 } }
   )
 })

@@ -213,7 +213,7 @@ describe("for any bytes in a response", () => {
         }).pipe(Effect.provide(UndiciTransport.layer({ loopback: true, proxy: false })), Effect.scoped)
         yield* noMoreThan(before)
       })),
-    { arbitrary: { runs: Effort.runs(300) }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(300) } }
   )
 
   it.live("no memory leaks", () =>

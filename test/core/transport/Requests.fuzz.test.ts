@@ -155,7 +155,7 @@ describe("for a request made of any text", () => {
         )
       }).pipe(Effect.scoped)
     },
-    { arbitrary: { runs: Effort.runs(600) }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(600) } }
   )
 
   it("some requests are sent, and some are refused", () => {
@@ -241,7 +241,7 @@ describe("for any input of a vendor's operation", () => {
           "x-tag"
         ])
       }).pipe(Effect.provide(UndiciTransport.layer({ loopback: true, proxy: false })), Effect.scoped),
-    { arbitrary: { runs: Effort.runs(400) }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(400) } }
   )
 
   it("is sent now and then", () => {
@@ -303,7 +303,7 @@ describe("for any request of Effect's HttpClient", () => {
         ),
         Effect.scoped
       ),
-    { arbitrary: { runs: Effort.runs(400) }, timeout: 120_000 }
+    { arbitrary: { runs: Effort.runs(400) } }
   )
 
   it("is sent now and then", () => {

@@ -21,6 +21,7 @@ import { gzipSync } from "node:zlib"
 import { selfSigned } from "../../fakes/Certificates.ts"
 import { type Behaviour, closedPort, type Connection, listen, type Tls } from "../../fakes/HostileServer.ts"
 import * as Held from "../../watches/Held.ts"
+import { patience } from "../../watches/Patience.ts"
 
 /** Records the events of a request, in order. */
 class Heard implements Receiver {
@@ -64,7 +65,7 @@ class Heard implements Receiver {
       for (const event of events) this.listeners.set(event, () => resume(Effect.succeed(this)))
     }).pipe(
       Effect.timeoutOrElse({
-        duration: "5 seconds",
+        duration: patience,
         orElse: () => Effect.die(new Error(`waited in vain for ${events.join(" or ")}; heard ${this.events.join()}`))
       })
     )

@@ -28,7 +28,6 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a cache in Red
         assert.deepStrictEqual(lonely.map(({ counts }) => counts), [1, 2, 3].map(() => ({ Answered: 100 })))
         assert.strictEqual(vendor.seen.length, 2 + 3)
         assert.isTrue(lonely.every(({ statistics }) => (statistics?.bypassed ?? 0) > 0))
-      }),
-    60_000
+      })
   )
 })

@@ -119,7 +119,7 @@ const suite = (name: string, handles: Effect.Effect<() => TokenStore.TokenStore,
         })
         yield* Effect.all([count, count, count, count], { concurrency: "unbounded" })
         assert.strictEqual(Redacted.value((yield* handle().load)!.tokens.refreshToken), "40")
-      }).pipe(Effect.scoped), 30_000)
+      }).pipe(Effect.scoped))
 
     it.effect("replaces any contents by the token of a new sign-in, and keeps the earlier seeds", () =>
       Effect.gen(function*() {
