@@ -6,10 +6,8 @@ import { dirname, join } from "node:path"
 import { afterAll } from "vitest"
 import * as Project from "./project.ts"
 
-/** It packs, and installs from the registry. `.ci/run` (`EFFORT=ci`) and `npm run release` run it. */
-const patience = 300_000
-
-describe("a project that installs the tarballs", { timeout: patience }, () => {
+// It packs, and installs from the registry. `.ci/run` (`EFFORT=ci`) and `npm run release` run it.
+describe("a project that installs the tarballs", () => {
   let project: Project.Project
   let stripe: Readonly<Record<string, string>>
   const scope = Scope.makeUnsafe()
@@ -25,7 +23,7 @@ describe("a project that installs the tarballs", { timeout: patience }, () => {
     const lines = entries.map((entry, index) => `import * as entry${index} from "${entry}"\n`).join("")
     const names = entries.map((_, index) => `entry${index}`).join(", ")
     writeFileSync(join(project.directory, "entries.ts"), `${lines}console.log([${names}].length)\n`)
-  }, patience)
+  })
   afterAll(async () => {
     rmSync(dirname(project.directory), { recursive: true, force: true })
     await Effect.runPromise(Scope.close(scope, Exit.void))
