@@ -1,5 +1,5 @@
 /**
- * How long a test waits for an event that does come, however busy the machine is. It is no bound on anything that is tested: it
+ * The time that a test waits for an event that does come, however busy the machine is. It bounds nothing that is tested: it
  * turns what hangs into a failure. Half of what the runner gives to a test.
  */
 import { Duration } from "effect"
