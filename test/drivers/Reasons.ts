@@ -25,7 +25,7 @@ export const reasons: { readonly [Tag in Reason["_tag"]]: Extract<Reason, { read
   RateLimitExceeded: new RateLimitExceeded(250),
   BulkheadFull: new BulkheadFull(),
   Throttled: new Throttled(),
-  DeadlineExceeded: new DeadlineExceeded("Unknown"),
+  DeadlineExceeded: new DeadlineExceeded("Unknown", { wasFair: true }),
   Timeout: new Timeout("Headers", 3_000),
   ConnectFailed: new ConnectFailed("Refused"),
   ConnectionLost: new ConnectionLost("Body"),

@@ -96,7 +96,18 @@ export type Admission = Permit | Refusal | Wait
 export interface Gate {
   /** The name of the gate in telemetry and errors: lower case, one word. */
   readonly name: string
+  /**
+   * Whether a call gives its permit back while it waits for a later gate of the attempt, and asks again afterwards. True
+   * for a place that others need, and for a permit that is only good for a call that goes out at once.
+   * @default false
+   */
+  readonly givesWay?: boolean
   admit(call: Call): Admission
+  /**
+   * Asked before the call waits for another gate: the refusal that it would get here now, if any. It takes nothing and
+   * changes nothing. A gate without it is asked in its turn.
+   */
+  forecast?(call: Call): Refusal | undefined
 }
 
 /** A permit that ignores the outcome and has nothing to give back. */

@@ -62,7 +62,12 @@ export const classify = (reason: Reason): Outcome["_tag"] => Facts.of(reason).he
 /** The vendor's load, as an attempt shows it. A throttle and an adaptive limit read it. */
 export const load = ({ _tag, reason }: Outcome): Facts.Load => {
   if (reason === undefined) return _tag === "Success" ? "Accepted" : "Unknown"
-  // A deadline counts as evidence only if the attempt had a fair share of the time.
-  if (reason._tag === "DeadlineExceeded" && _tag !== "Failure") return "Unknown"
   return Facts.loadOf(reason)
 }
+
+/**
+ * What a failed call shows to an observer outside its gates, such as a failover or a feature switch. An open circuit and
+ * a throttle are no evidence to themselves, but to others they report what they have seen.
+ */
+export const seenFromOutside = (reason: Reason): Outcome["_tag"] =>
+  reason._tag === "CircuitOpen" || reason._tag === "Throttled" ? "Failure" : classify(reason)

@@ -10,8 +10,19 @@ import { type Fate, isFate } from "./Safety.ts"
 
 export * as Facts from "./Reason/Facts.ts"
 
-/** The step an attempt had reached: waiting for a connection, for the first header, or for the end of the body. */
-export type Phase = "Connect" | "Headers" | "Body"
+/**
+ * What an attempt is waiting for. In the first two steps the vendor has no part, so they are no evidence about it:
+ *
+ * - `Queue`: our own process: all connections are in use, or the event loop was blocked.
+ * - `Secret`: the source of its credential.
+ * - `Connect`: a connection to the vendor.
+ * - `Headers`: the first header of the response.
+ * - `Body`: the end of the body.
+ */
+export type Phase = "Queue" | "Secret" | "Connect" | "Headers" | "Body"
+
+/** Whether an attempt waits for our own side, and not for the vendor. */
+export const isOwnPhase = (phase: Phase): phase is "Queue" | "Secret" => phase === "Queue" || phase === "Secret"
 
 abstract class ReasonBase<Tag extends string> {
   declare readonly _tag: Tag
@@ -82,20 +93,41 @@ export class Throttled extends ReasonBase<"Throttled"> {
 
 /** The operation's deadline has passed, or leaves too little time for the next step. */
 export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
-  constructor(fate: Fate, retryAfterMillis?: number) {
-    super("DeadlineExceeded", fate, true, retryAfterMillis)
+  /**
+   * Whether the vendor had a fair share of time: at least half of what an attempt may take. Only then is it evidence
+   * that the vendor is slow; otherwise the caller was in a hurry, or the time was spent on our side.
+   */
+  readonly wasFair: boolean
+  constructor(fate: Fate, options?: {
+    readonly retryAfterMillis?: number | undefined
+    /** @default false */
+    readonly wasFair?: boolean | undefined
+  }) {
+    super("DeadlineExceeded", fate, true, options?.retryAfterMillis)
+    this.wasFair = options?.wasFair ?? false
   }
   get message() {
     return `the deadline of the operation has passed${comeBack(this.retryAfterMillis)}`
   }
 }
 
+const awaited: Record<Phase, string> = {
+  Queue: "our own process: a free connection, or a turn of the event loop",
+  Secret: "the source of the credential",
+  Connect: "a connection",
+  Headers: "a response",
+  Body: "the body"
+}
+
+/** What became of an attempt that ends while it is waiting. */
+export const fateIn = (phase: Phase): Fate => phase === "Headers" || phase === "Body" ? "Unknown" : "NotSent"
+
 /** The attempt took too long. `phase` is the step that it was waiting for. */
 export class Timeout extends ReasonBase<"Timeout"> {
   readonly phase: Phase
   readonly limitMillis: number
   /** Pass `fate` for a request that was redirected before this wait. */
-  constructor(phase: Phase, limitMillis: number, fate: Fate = phase === "Connect" ? "NotSent" : "Unknown") {
+  constructor(phase: Phase, limitMillis: number, fate: Fate = fateIn(phase)) {
     super("Timeout", fate, true)
     this.phase = phase
     this.limitMillis = limitMillis
@@ -105,9 +137,7 @@ export class Timeout extends ReasonBase<"Timeout"> {
     return Duration.millis(this.limitMillis)
   }
   get message() {
-    return `timed out after ${Duration.format(this.limit)} while waiting for ${
-      this.phase === "Connect" ? "a connection" : this.phase === "Headers" ? "a response" : "the body"
-    }`
+    return `timed out after ${Duration.format(this.limit)} while waiting for ${awaited[this.phase]}`
   }
 }
 
@@ -147,8 +177,8 @@ export class ConnectFailed extends ReasonBase<"ConnectFailed"> {
 
 /** The connection ended after bytes had been sent and before the response was complete. */
 export class ConnectionLost extends ReasonBase<"ConnectionLost"> {
-  readonly phase: Exclude<Phase, "Connect">
-  constructor(phase: Exclude<Phase, "Connect">) {
+  readonly phase: "Headers" | "Body"
+  constructor(phase: "Headers" | "Body") {
     super("ConnectionLost", "Unknown", true)
     this.phase = phase
   }

@@ -28,6 +28,13 @@ export interface Timeline {
   limit(now: number, millis: number, limited: Limited): Timer
   /** Runs `f` as soon as the current work is done; of many such requests, a few run in each turn of the event loop. */
   soon(f: () => void): void
+  /** Calls `limited` once, after the input that has arrived at the process's sockets is read. */
+  afterInput(limited: Limited): Timer
+  /**
+   * The milliseconds for which the event loop has been blocked so far, in spans of more than 50 ms, while a limit was
+   * set. Never decreases; always 0 on virtual time.
+   */
+  readonly blockedMillis: number
 }
 
 /** Something with a time limit. */
@@ -59,7 +66,14 @@ const live: Timeline = {
     millis < Wheel.shortestMillis
       ? live.after(millis, () => limited.timeIsUp())
       : wheel.add(now, now + millis, limited),
-  soon
+  soon,
+  afterInput(limited) {
+    const turn = setImmediate(() => limited.timeIsUp())
+    return { cancel: () => clearImmediate(turn) }
+  },
+  get blockedMillis() {
+    return wheel.blockedMillis
+  }
 }
 
 const wheel = new Wheel.Wheel(() => performance.now())
@@ -88,6 +102,12 @@ class ClockTimeline implements Timeline {
   }
   soon(f: () => void) {
     queueMicrotask(f)
+  }
+  afterInput(limited: Limited) {
+    return atOnce(() => limited.timeIsUp())
+  }
+  get blockedMillis() {
+    return 0
   }
 }
 

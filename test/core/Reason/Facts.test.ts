@@ -4,7 +4,7 @@ import * as Outcome from "@breakwater/core/Outcome"
 import * as AdaptiveLimit from "@breakwater/core/policies/AdaptiveLimit"
 import * as Retry from "@breakwater/core/policies/Retry"
 import * as Throttle from "@breakwater/core/policies/Throttle"
-import { Facts, type Reason, Unavailable } from "@breakwater/core/Reason"
+import { DeadlineExceeded, Facts, type Reason, Unavailable } from "@breakwater/core/Reason"
 import { VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { fakeCall } from "../../drivers/FakeCall.ts"
@@ -88,7 +88,7 @@ describe("the facts about reasons", () => {
   })
 
   it("learn about load from a deadline only when the attempt was fair evidence, and from an answer always", () => {
-    const unfair = new Outcome.Outcome("Ignored", 1, reasons.DeadlineExceeded, undefined)
+    const unfair = Outcome.failed(1, new DeadlineExceeded("Unknown"))
     assert.deepStrictEqual([accepted(unfair), dropped(unfair)], [undefined, false])
     assert.deepStrictEqual([accepted(Outcome.answered(1)), dropped(Outcome.answered(1))], [true, false])
     assert.deepStrictEqual([accepted(Outcome.abandoned(1)), dropped(Outcome.abandoned(1))], [undefined, false])

@@ -269,7 +269,7 @@ describe("AdaptiveLimit", () => {
       const overloads = [
         new Timeout("Headers", 10),
         new RateLimited(429),
-        new DeadlineExceeded("Unknown"),
+        new DeadlineExceeded("Unknown", { wasFair: true }),
         ...[408, 502, 503, 504, 529].map((status) => new Unavailable(status))
       ]
       for (const reason of overloads) {

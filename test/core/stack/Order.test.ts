@@ -19,8 +19,8 @@ describe("the order of the gates", () => {
     assert.deepStrictEqual(Order.rows.map(({ gate, ring }) => [ring, gate.option]), [
       ["operation", "bulkhead"],
       ["attempt", "throttle"],
-      ["attempt", "rateLimit"],
       ["attempt", "adaptiveLimit"],
+      ["attempt", "rateLimit"],
       ["attempt", "breaker"]
     ])
   })
@@ -42,8 +42,8 @@ describe("the order of the gates", () => {
     assert.deepStrictEqual(plan.operationGates.map(({ name }) => name), ["bulkhead", "first"])
     assert.deepStrictEqual(plan.attemptGates.map(({ name }) => name), [
       "throttle",
-      "ratelimit",
       "adaptivelimit",
+      "ratelimit",
       "breaker",
       "second"
     ])
@@ -52,7 +52,7 @@ describe("the order of the gates", () => {
   it("explains a policy: its gates, each with the reason for its place", () => {
     const explained = Order.explain({ adaptiveLimit: {}, breaker: false })
     assert.deepStrictEqual(explained.map(({ gate, ring }) => [ring, gate]), [["attempt", "adaptiveLimit"]])
-    assert.match(explained[0]!.because, /^inside the rate limit/)
+    assert.match(explained[0]!.because, /^around the attempt/)
   })
 
   it("is in the README, with defaults and reasons", () => {
@@ -180,10 +180,11 @@ describe("a gate that is added", () => {
       })
   }
   /** Its row in the order: between the rate limit and the rest. */
-  const [bulkhead, throttle, rateLimit, ...rest] = Order.rows
+  const [bulkhead, throttle, adaptiveLimit, rateLimit, ...rest] = Order.rows
   const order = Order.of([
     bulkhead,
     throttle,
+    adaptiveLimit,
     rateLimit,
     { ring: "attempt", gate: curfew, because: "at night nobody answers" },
     ...rest

@@ -24,7 +24,7 @@ export interface ReferenceOptions {
   readonly safety: Safety
   readonly deadlineMillis: number
   readonly attemptMillis: number
-  readonly phaseMillis: Readonly<Record<Phase, number>>
+  readonly phaseMillis: Readonly<Record<"Connect" | "Headers" | "Body", number>>
   readonly schedule: Retry.RetrySchedule | undefined
   readonly budget: RetryBudget | undefined
   readonly bulkhead: { readonly limit: number; readonly queue: number; readonly maxWaitMillis: number } | undefined
@@ -95,7 +95,7 @@ class ReferenceCall implements Call {
     this.attempt++
     const startedBefore = this.started
     return this.options.attemptGates.reduceRight(
-      (inner, gate) => throughGate(gate, this, () => this.started > startedBefore, this.options.attemptMillis, inner),
+      (inner, gate) => throughGate(gate, this, () => this.started > startedBefore, this.options.attemptGates, inner),
       this.exchange(vendor)
     )
   }
@@ -118,6 +118,7 @@ class ReferenceCall implements Call {
   private exchange(vendor: Vendor): Answered {
     return Effect.suspend(() => {
       const { attemptMillis } = this.options
+      const wasFair = this.deadline - this.now >= attemptMillis / 2
       let phase: Phase = "Connect"
       this.started++
       const headers = Deferred.makeUnsafe<void>()
@@ -131,7 +132,10 @@ class ReferenceCall implements Call {
       )
       return meeting.pipe(
         this.limit(attemptMillis, () => new Timeout(phase, attemptMillis)),
-        this.limit(this.deadline - this.now, () => new DeadlineExceeded(phase === "Connect" ? "NotSent" : "Unknown")),
+        this.limit(
+          this.deadline - this.now,
+          () => new DeadlineExceeded(phase === "Connect" ? "NotSent" : "Unknown", { wasFair })
+        ),
         Effect.flatMap((meeting): Answered =>
           "answer" in meeting ? Effect.succeed(meeting.answer) : Effect.fail(this.fail(meeting.reason))
         ),
@@ -167,16 +171,16 @@ const throughGate = (
   gate: Gate,
   call: ReferenceCall,
   wasStarted: () => boolean,
-  attemptMillis: number,
+  gates: ReadonlyArray<Gate>,
   inner: Answered
 ): Answered =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(admitted(gate, call)), (permit) => {
+    Effect.flatMap(restore(admitted(gate, call, gates)), (permit) => {
       const from = call.now
       return Effect.onExit(restore(inner), (exit) =>
         Effect.map(call.tick, () => {
           if (!wasStarted()) return permit.cancel(call)
-          permit.settle(call, outcomeOf(exit, call, from, attemptMillis))
+          permit.settle(call, outcomeOf(exit, call, from))
         }))
     })
   )
@@ -184,26 +188,32 @@ const throughGate = (
 const outcomeOf = (
   exit: Exit.Exit<unknown, VendorError>,
   call: ReferenceCall,
-  from: number,
-  attemptMillis: number
+  from: number
 ): Outcome.Outcome => {
   const duration = call.now - from
   if (Exit.isSuccess(exit)) return Outcome.answered(duration)
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
   if (failure === undefined) return Outcome.abandoned(duration)
-  const { reason } = failure.error
-  return reason._tag === "DeadlineExceeded" && call.deadline - from < attemptMillis / 2
-    ? Outcome.abandoned(duration)
-    : Outcome.failed(duration, reason)
+  return Outcome.failed(duration, failure.error.reason)
 }
 
 /** Waits for a permit, up to the gate's own limit and the deadline. */
-const admitted = (gate: Gate, call: ReferenceCall): Effect.Effect<Permit, VendorError> =>
+const admitted = (
+  gate: Gate,
+  call: ReferenceCall,
+  gates: ReadonlyArray<Gate>
+): Effect.Effect<Permit, VendorError> =>
   Effect.suspend(() => {
     const admission = gate.admit(call)
     if (admission._tag === "Permit") return Effect.succeed(admission)
     if (admission._tag === "Refusal") return Effect.fail(call.fail(admission.reason))
     const wait = admission
+    // Another gate may be known to refuse: then the call does not wait here first.
+    const ahead = gates.filter((other) => other !== gate).map((other) => other.forecast?.(call)).find(Boolean)
+    if (ahead !== undefined) {
+      wait.cancel(call)
+      return Effect.fail(call.fail(ahead.reason))
+    }
     const turns = Queue.unbounded<number>()
     return Effect.flatMap(turns, (turns) => {
       wait.onTurn((delay) => {

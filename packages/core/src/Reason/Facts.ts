@@ -2,7 +2,7 @@
  * The table of reasons: one row each, with its meaning for vendor health, vendor load, retry and failover. Every policy
  * reads its own column. A new reason is one new row here, and a missing row is a type error.
  */
-import type { Reason } from "../Reason.ts"
+import { isOwnPhase, type Reason } from "../Reason.ts"
 
 /** The vendor's load, as far as a failed attempt shows it. See {@link loadOf}. */
 export type Load = "Accepted" | "TurnedAway" | "Overloaded" | "Unknown"
@@ -30,8 +30,7 @@ const facts: { readonly [Tag in Reason["_tag"]]: Facts } = {
   RateLimitExceeded: { from: "Gate", health: "Ignored", movesOn: true, load: "Unknown" },
   BulkheadFull: { from: "Gate", health: "Ignored", movesOn: true, load: "Unknown" },
   Throttled: { from: "Gate", health: "Ignored", movesOn: true, load: "Unknown" },
-  // A failure, but evidence only from an attempt that had a fair share of the time: the stack reports no other (see
-  // stack/Stack/AttemptRing). Another vendor would have no more time.
+  // Another vendor would have no more time.
   DeadlineExceeded: { from: "Caller", health: "Failure", movesOn: false, load: "Overloaded" },
   Timeout: { from: "Network", health: "Failure", movesOn: true, load: "Overloaded" },
   // The vendor did not respond, which may have causes other than overload.
@@ -71,7 +70,17 @@ export const loadOf = (reason: Reason): Load =>
   reason._tag === "Unavailable" && overloadStatuses.has(reason.status) ? "Overloaded" : of(reason).load
 
 /** The row of a reason, shared by all reasons of its kind. */
-export const of = ({ _tag }: Reason): Facts => Object.hasOwn(facts, _tag) ? facts[_tag] : unknown
+export const of = (reason: Reason): Facts => {
+  if (reason._tag === "DeadlineExceeded" && !reason.wasFair) return hurried
+  if (reason._tag === "Timeout" && isOwnPhase(reason.phase)) return ownWait
+  return Object.hasOwn(facts, reason._tag) ? facts[reason._tag] : unknown
+}
+
+/** A deadline that left the vendor no fair share of the time. */
+const hurried: Facts = { ...facts.DeadlineExceeded, health: "Ignored", load: "Unknown" }
+
+/** A timeout while the attempt waited for our own side. */
+const ownWait: Facts = { ...facts.Timeout, health: "Ignored", load: "Unknown" }
 
 /** The row of a reason that this version does not know: another copy of the package, a newer one, may have made it. */
 const unknown: Facts = { from: "Vendor", health: "Ignored", movesOn: false, load: "Unknown" }

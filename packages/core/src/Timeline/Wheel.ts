@@ -12,6 +12,9 @@ const slotCount = 512
 /** Number of slots the wheel may sleep through. */
 const longestSleep = 12
 
+/** A turn that comes later than this shows that the event loop was blocked. Our own judgement. */
+const blockedAfterMillis = 50
+
 /**
  * The shortest time a timer of the wheel may be set for, in milliseconds. It is longer than the wheel ever sleeps, so
  * that adding a timer never has to wake it.
@@ -49,6 +52,10 @@ export class Wheel {
   private readonly now: () => number
   private readonly slots = Array.from({ length: slotCount }, emptyList)
   private isTurning = false
+  /** The time for which the event loop has been blocked while the wheel was turning. */
+  blockedMillis = 0
+  /** The time at which the next turn is due. */
+  private turnsAt = 0
   /** The number of the oldest slot that may hold a due timer, counted from the origin of time. */
   private at = 0
 
@@ -64,7 +71,7 @@ export class Wheel {
     if (!this.isTurning) {
       this.isTurning = true
       this.at = Math.floor(now / slotMillis)
-      this.sleep(longestSleep)
+      this.sleep(now, longestSleep)
     }
     return timer
   }
@@ -73,12 +80,15 @@ export class Wheel {
     return this.slots[number & (slotCount - 1)]!
   }
 
-  private sleep(slots: number): void {
+  private sleep(now: number, slots: number): void {
+    this.turnsAt = now + slots * slotMillis
     setTimeout(() => this.turn(), slots * slotMillis)
   }
 
   private turn(): void {
     const now = this.now()
+    const late = now - this.turnsAt
+    if (late > blockedAfterMillis) this.blockedMillis += late
     // The current slot is not over, so it is visited again next time.
     const last = Math.floor(now / slotMillis)
     const due = emptyList()
@@ -109,8 +119,9 @@ export class Wheel {
     }
     let slots = 0
     while (slots < longestSleep && this.isEmpty(last + slots)) slots++
-    if (slots < longestSleep || this.slots.some((slot) => slot.next !== slot)) this.sleep(Math.max(1, slots))
-    else this.isTurning = false
+    if (slots < longestSleep || this.slots.some((slot) => slot.next !== slot)) {
+      this.sleep(this.now(), Math.max(1, slots))
+    } else this.isTurning = false
   }
 
   private isEmpty(number: number): boolean {

@@ -23,6 +23,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Outcome from "../Outcome.ts"
 import * as Provenance from "../Provenance.ts"
 import * as Range from "../Range.ts"
 import { Facts, type Reason } from "../Reason.ts"
@@ -75,6 +76,12 @@ export const make = (options: FailoverOptions = {}): Failover =>
 export const mayMoveOn = (error: unknown): error is VendorError =>
   isVendorError(error) && Facts.of(error.reason).movesOn && (error.safety === "Idempotent" || error.fate !== "Unknown")
 
+/** Whether a failure shows that another vendor should come first: none of our own side's does. */
+const isAgainstVendor = (reason: Reason): boolean => {
+  const { from, movesOn } = Facts.of(reason)
+  return Outcome.seenFromOutside(reason) === "Failure" || (from === "Vendor" && movesOn)
+}
+
 interface Settings {
   readonly failures: number
   readonly stayAwayMillis: number
@@ -110,10 +117,28 @@ class Order implements Failover {
   call<A, E, R>(vendors: Readonly<Record<string, Effect.Effect<A, E, R>>>): Effect.Effect<A, E, R> {
     return Effect.withFiber((fiber) => {
       const timeline = Timeline.of(fiber)
-      const acceptance = fiber.getRef(Provenance.Acceptance)
       const names = this.settings.order(Object.keys(vendors)).filter((name) => name in vendors)
       if (names.length === 0) throw new Error("Failover: there is no vendor to call")
-      const { probe, queue } = this.queue(names, timeline.now())
+      return Effect.acquireUseRelease(
+        Effect.sync(() => this.queue(names, timeline.now())),
+        ({ queue }) => this.askInTurn(vendors, names, queue, timeline),
+        ({ probe }) =>
+          Effect.sync(() => {
+            if (probe !== undefined) probe.isProbed = false
+          })
+      )
+    })
+  }
+
+  /** Calls the vendors in the order of a queue; `names` is the order of preference. */
+  private askInTurn<A, E, R>(
+    vendors: Readonly<Record<string, Effect.Effect<A, E, R>>>,
+    names: ReadonlyArray<string>,
+    queue: ReadonlyArray<string>,
+    timeline: Timeline.Timeline
+  ): Effect.Effect<A, E, R> {
+    return Effect.withFiber((fiber) => {
+      const acceptance = fiber.getRef(Provenance.Acceptance)
       let because: string = this.standing(names[0]!).because ?? "Unavailable"
       const ask = (at: number): Effect.Effect<A, E, R> => {
         const name = queue[at]!
@@ -125,21 +150,16 @@ class Order implements Failover {
           },
           onFailure: (cause) => {
             const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-            if (isVendorError(error) && Facts.of(error.reason).movesOn) {
-              this.failed(name, error.reason._tag, timeline.now())
+            if (isVendorError(error)) {
               if (name === names[0]) because = error.reason._tag
+              if (isAgainstVendor(error.reason)) this.failed(name, error.reason._tag, timeline.now())
+              else if (Outcome.classify(error.reason) === "Success") this.answered(name)
             } else if (error !== undefined) this.answered(name)
             return mayMoveOn(error) && at + 1 < queue.length ? ask(at + 1) : Effect.failCause(cause)
           }
         })
       }
-      const asked = ask(0)
-      return probe === undefined ? asked : Effect.ensuring(
-        asked,
-        Effect.sync(() => {
-          probe.isProbed = false
-        })
-      )
+      return ask(0)
     })
   }
 

@@ -301,9 +301,7 @@ const hasFailed = (cause: Cause.Cause<unknown>): boolean | undefined => {
   if (error === undefined) return undefined
   // An error that the contract declares is an answer.
   if (!isVendorError(error)) return false
-  // An open circuit is no evidence for the breaker itself, but it is for an observer outside.
-  if (error.reason._tag === "CircuitOpen") return true
-  const outcome = Outcome.classify(error.reason)
+  const outcome = Outcome.seenFromOutside(error.reason)
   return outcome === "Ignored" ? undefined : outcome === "Failure"
 }
 

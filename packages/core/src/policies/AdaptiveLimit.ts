@@ -124,6 +124,7 @@ export const make = (options: AdaptiveLimitOptions = {}): AdaptiveLimit => new A
 
 class AdaptiveGate implements AdaptiveLimit {
   readonly name = "adaptivelimit"
+  readonly givesWay = true
   readonly maxQueue: number
   readonly maxWaitMillis: number
   readonly criticalShare: number

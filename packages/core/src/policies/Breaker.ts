@@ -26,7 +26,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { SharedState } from "../fleet/Fleet.ts"
-import type { Admission, Call, Gate } from "../Gate.ts"
+import type { Admission, Call, Gate, Refusal } from "../Gate.ts"
 import { freePermit, refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
 import { CircuitOpen } from "../Reason.ts"
@@ -149,6 +149,7 @@ export const make = (options: BreakerOptions = {}): Breaker => new BreakerGate(o
 
 class BreakerGate implements Breaker, CircuitSettings {
   readonly name = "breaker"
+  readonly givesWay = true
   readonly slowCallMillis: number
   readonly openForMillis: number
   readonly growth: number
@@ -204,10 +205,21 @@ class BreakerGate implements Breaker, CircuitSettings {
   get size() {
     return this.circuits.size
   }
+  forecast(call: Call): Refusal | undefined {
+    const key = this.by === undefined ? keyOf(call) : this.by(call)
+    switch (this.modeOf(key)) {
+      case "Automatic":
+        return this.circuits.peek(key)?.forecast(call.now)
+      case "ForcedOpen":
+        return refuse(new CircuitOpen(undefined))
+      case "ObserveOnly":
+      case "Disabled":
+        return undefined
+    }
+  }
   admit(call: Call): Admission {
     const key = this.by === undefined ? keyOf(call) : this.by(call)
-    const mode = this.modes.size === 0 ? this.mode : this.modes.get(key) ?? this.mode
-    switch (mode) {
+    switch (this.modeOf(key)) {
       case "Automatic":
         return this.circuits.get(key, call.now).admit(call.now)
       case "ObserveOnly":
@@ -217,6 +229,9 @@ class BreakerGate implements Breaker, CircuitSettings {
       case "Disabled":
         return freePermit
     }
+  }
+  private modeOf(key: string): Mode {
+    return this.modes.size === 0 ? this.mode : this.modes.get(key) ?? this.mode
   }
   state(key: string, now: number): State {
     return this.circuits.peek(key)?.stateAt(now) ?? "Closed"

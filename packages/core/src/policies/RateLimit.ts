@@ -81,6 +81,7 @@ export const make = (options: RateLimitOptions): RateLimit => new RateLimitGate(
 
 class RateLimitGate implements RateLimit, RateLimitStateSettings {
   readonly name = "ratelimit"
+  readonly givesWay = true
   readonly maxQueue: number
   readonly maxWaitMillis: number
   private readonly by: ((call: Call) => string) | undefined

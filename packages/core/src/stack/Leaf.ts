@@ -11,6 +11,7 @@ import { Deadline } from "../Deadline.ts"
 import { reasonFrom } from "../Foreign.ts"
 import type { Quota } from "../Outcome.ts"
 import type { Phase, Reason } from "../Reason.ts"
+import type { Fate } from "../Safety.ts"
 
 /** One attempt, as its leaf sees it. Exactly one of `answer` and `fail` takes effect; later calls are ignored. */
 export interface Attempt<A, E> {
@@ -31,6 +32,11 @@ export interface Attempt<A, E> {
    * there when a request was refused without any effect. Pass `now` if the time has just been read.
    */
   phase(phase: Phase, now?: number): void
+  /**
+   * Asks for the permits of one more request: after a new secret, or after a redirect. Then runs `go`; or the attempt
+   * ends, because a gate refuses. `fate` is what became of the requests before.
+   */
+  again(fate: Fate, go: () => void): void
   /** Reports that a piece of the body has arrived, which restarts the idle timeout. */
   progress(): void
   /** Reports an answer of the contract: a value, or an error it declares. */

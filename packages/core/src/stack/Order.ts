@@ -73,19 +73,6 @@ export const rows = [
   },
   {
     ring: "attempt",
-    gate: gate<"rateLimit", RateLimit.RateLimit>({
-      option: "rateLimit",
-      per: "vendor and key",
-      byDefault: "the vendor's own, where it declares one",
-      fallback: () => false,
-      make: RateLimit.make,
-      gauges: [{ metric: metrics.rateLimitWaiting, read: (rateLimit, vendor) => rateLimit.waitingIn(vendor) }],
-      share: (rateLimit, name) => rateLimit.share(name)
-    }),
-    because: "every attempt costs quota, so every attempt asks"
-  },
-  {
-    ring: "attempt",
     gate: gate<"adaptiveLimit", AdaptiveLimit.AdaptiveLimit>({
       option: "adaptiveLimit",
       per: "vendor",
@@ -99,8 +86,24 @@ export const rows = [
       ]
     }),
     because:
-      "inside the rate limit, or a call that waits for a permit would hold a place; around the attempt, because it " +
-      "learns from how long the vendor takes"
+      "around the attempt, because it learns from how long the vendor takes; before the rate limit, whose permit must " +
+      "not wait here: a call that has to wait there gives its place back, and asks for it again"
+  },
+  {
+    ring: "attempt",
+    gate: gate<"rateLimit", RateLimit.RateLimit>({
+      option: "rateLimit",
+      per: "vendor and key",
+      byDefault: "the vendor's own, where it declares one",
+      fallback: () => false,
+      make: RateLimit.make,
+      gauges: [{ metric: metrics.rateLimitWaiting, read: (rateLimit, vendor) => rateLimit.waitingIn(vendor) }],
+      share: (rateLimit, name) => rateLimit.share(name)
+    }),
+    perRequest: true,
+    because:
+      "every attempt costs quota, so every attempt asks; last but for the breaker's place, because a permit is only good " +
+      "for a request that goes out at once"
   },
   {
     ring: "attempt",

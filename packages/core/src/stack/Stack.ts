@@ -90,9 +90,17 @@ export const make = (options: StackOptions): Stack => {
     // Around the attempts, so that a hedge is a full attempt: it costs quota, and its breaker is told.
     hedge: Order.hedgeFor(options.safety, gates),
     attemptGates: rings.attempt,
+    requestGates: rings.request,
     // Innermost, so that it times the vendor and not our own queues.
     attemptMillis: limits.attemptMillis,
-    phaseMillis: { Connect: limits.connectMillis, Headers: limits.headersMillis, Body: limits.bodyMillis },
+    phaseMillis: {
+      Queue: limits.attemptMillis,
+      // A source of secrets is given the time of a connection.
+      Secret: limits.connectMillis,
+      Connect: limits.connectMillis,
+      Headers: limits.headersMillis,
+      Body: limits.bodyMillis
+    },
     bodyIdleMillis: limits.bodyIdleMillis,
     meter: options.meter,
     operationSpanName: `${options.vendor} ${options.operation}`,

@@ -49,6 +49,10 @@ class Chain implements Receiver {
     this.cancelHop()
   }
 
+  onQueued(): void {
+    if (this.hops === 0) this.receiver.onQueued?.()
+  }
+
   onSent(): void {
     if (this.hops === 0) this.receiver.onSent()
   }
@@ -84,7 +88,14 @@ class Chain implements Receiver {
     this.next = undefined
     this.request = next as TransportRequest
     // The connection that delivered the redirect is free one turn later, and can be reused.
-    const turn = setImmediate(() => this.start())
+    const turn = setImmediate(() => {
+      const go = () => {
+        if (!this.isOver) this.start()
+      }
+      this.cancelHop = () => {}
+      if (this.receiver.onRedirect === undefined) go()
+      else this.receiver.onRedirect(this.fate, go)
+    })
     this.cancelHop = () => clearImmediate(turn)
   }
 

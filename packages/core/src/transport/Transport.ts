@@ -5,6 +5,7 @@
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type { Reason } from "../Reason.ts"
+import type { Fate } from "../Safety.ts"
 
 export { header } from "./Headers.ts"
 
@@ -34,6 +35,13 @@ export type ResponseHeaders = Readonly<Record<string, string | ReadonlyArray<str
  * this order, or `onError` after any of them.
  */
 export interface Receiver {
+  /** All connections are in use, and the request waits for one. @default not told */
+  onQueued?(): void
+  /**
+   * The response is a redirect that is followed: `go` sends the next request, at once or later. `fate` is what became of
+   * the requests so far. @default at once
+   */
+  onRedirect?(fate: Fate, go: () => void): void
   /** A connection is ready, and the first byte is about to be sent. Not repeated for a redirect that is followed. */
   onSent(): void
   /** Status and headers of the response have arrived. Not called for a redirect that is followed. */

@@ -111,6 +111,8 @@ const limitsOf = (options: TransportHttpClientOptions): Limits => {
   return {
     wholeMillis,
     phaseMillis: {
+      Queue: wholeMillis,
+      Secret: wholeMillis,
       Connect: within("connectTimeout", options.connectTimeout, 1_000),
       Headers: within("headersTimeout", options.headersTimeout, wholeMillis),
       Body: wholeMillis
@@ -291,6 +293,10 @@ class ClientExchange implements Receiver {
   cancel(): void {
     this.timer?.cancel()
     this.cancelSend()
+  }
+
+  onQueued(): void {
+    this.enter("Queue")
   }
 
   onSent(): void {

@@ -204,7 +204,7 @@ describe("a client's credential", () => {
           policy: { connectTimeout: "20 millis", retry: false }
         })
         const error = yield* Effect.flip(client.ping())
-        assert.deepStrictEqual(error.reason, new Timeout("Connect", 20))
+        assert.deepStrictEqual(error.reason, new Timeout("Secret", 20))
         assert.strictEqual(error.fate, "NotSent")
         yield* interrupted
         assert.strictEqual(server.seen.length, 0)

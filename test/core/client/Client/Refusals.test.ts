@@ -272,7 +272,7 @@ describe("a secret that the vendor refuses", () => {
         state.accepted = new Set()
         state.renewal = Effect.onInterrupt(Effect.never, () => Effect.sync(() => isInterrupted = true))
         const end = yield* outcome(client.order({ payload: { item: "anvil" } }), "51 millis")
-        assert.deepStrictEqual(end, new Timeout("Connect", 50))
+        assert.deepStrictEqual(end, new Timeout("Secret", 50))
         yield* TestClock.adjust(0)
         assert.isTrue(isInterrupted)
         assert.strictEqual(state.sent.length, 1)
@@ -286,7 +286,7 @@ describe("a secret that the vendor refuses", () => {
         state.accepted = new Set()
         state.takes = Duration.millis(100)
         state.renewal = Effect.succeed(Redacted.make(secret("second"))).pipe(Effect.delay(200), Effect.uninterruptible)
-        assert.deepStrictEqual(yield* outcome(client.ping(), "151 millis"), new Timeout("Connect", 50))
+        assert.deepStrictEqual(yield* outcome(client.ping(), "151 millis"), new Timeout("Secret", 50))
         yield* TestClock.adjust("1 minute")
         assert.strictEqual(state.sent.length, 1)
       }),

@@ -4,45 +4,17 @@ import * as Hedge from "@breakwater/core/policies/Hedge"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import * as RetryBudget from "@breakwater/core/policies/RetryBudget"
 import type { Safety } from "@breakwater/core/Safety"
-import type { Leaf } from "@breakwater/core/stack/Leaf"
 import * as Order from "@breakwater/core/stack/Order"
 import * as Policy from "@breakwater/core/stack/Policy"
 import * as Stack from "@breakwater/core/stack/Stack"
-import { InvalidResponse, type Reason, Unavailable, type VendorError } from "@breakwater/core/VendorError"
+import { InvalidResponse, Unavailable, type VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Random, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { intBetween } from "../../../drivers/IntBetween.ts"
+import { type Play, played, vendor } from "../../../drivers/PlayedVendor.ts"
 import * as Effort from "../../../setup/Effort.ts"
 import { until } from "../../../watches/Until.ts"
-
-/** The script of an attempt: it answers or fails after some milliseconds, or never. */
-type Play = { readonly after: number; readonly reason?: Reason } | "never"
-
-/** A vendor that follows one script per attempt, and records when each began and how it ended. */
-const vendor = (plays: (index: number) => Play) => {
-  const seen: Array<{ at: number; end: string }> = []
-  const leaf: Leaf<string, never> = (attempt) => {
-    const index = seen.length
-    const fiber = Effect.runForkWith(attempt.context)(Effect.gen(function*() {
-      const mine = { at: yield* Effect.clockWith((clock) => clock.currentTimeMillis), end: "running" }
-      seen.push(mine)
-      const play = plays(index)
-      attempt.phase("Headers")
-      if (play === "never") return yield* Effect.never
-      yield* Effect.sleep(play.after)
-      mine.end = play.reason === undefined ? "answered" : "failed"
-      if (play.reason === undefined) attempt.answer(Exit.succeed(`answer ${index}`))
-      else attempt.fail(play.reason)
-    }))
-    return () => {
-      const mine = seen[index]
-      if (mine?.end === "running") mine.end = "cancelled"
-      fiber.interruptUnsafe()
-    }
-  }
-  return { seen, leaf }
-}
 
 const stack = (policy: Policy.Policy, safety: Safety = "Idempotent") =>
   Stack.make({
@@ -50,14 +22,6 @@ const stack = (policy: Policy.Policy, safety: Safety = "Idempotent") =>
     operation: "rate",
     safety,
     policy: { retry: false, breaker: false, bulkhead: false, retryBudget: false, ...policy }
-  })
-
-/** Runs an effect to its end, on virtual time. */
-const played = <A, E>(effect: Effect.Effect<A, E>) =>
-  Effect.gen(function*() {
-    const fiber = yield* Effect.forkChild(Effect.exit(effect))
-    yield* TestClock.adjust("1 minute")
-    return yield* Fiber.join(fiber)
   })
 
 /** Counts the permits that were neither settled nor cancelled. */

@@ -47,7 +47,7 @@ export const slow: Section = {
     {
       does: "sends the body a character at a time, until the deadline",
       server: dripping(`${ok}content-length: 60000\r\n\r\n`, " "),
-      gets: new DeadlineExceeded("Unknown"),
+      gets: new DeadlineExceeded("Unknown", { wasFair: true }),
       limit: ["deadline", 150],
       policy: { attemptTimeout: 150, connectTimeout: 100 }
     },

@@ -83,14 +83,17 @@ class Authentication {
   private renew(refused: Redacted.Redacted, refusal: Reason, response: Response | undefined): void {
     const { asked, attempt, credentials, refusals } = this
     Telemetry.counter(attempt.context, Telemetry.credentialRefusals, { vendor: asked.vendor }).count++
-    attempt.phase("Connect")
     this.obtain(credentials.renew?.(asked, refused) ?? credentials.read(asked), (secret) => {
       if (Redacted.value(secret) === Redacted.value(refused)) return this.giveUp(refused, false, refusal, response)
       if (refusals.pause(asked.key, secret, attempt.now) > 0) return this.giveUp(refused, true, refusal, response)
       attempt.status = undefined
-      this.send(secret, (meaning, response) => {
-        if (isRefusal(meaning)) this.giveUp(secret, true, meaning, response)
-        else this.end(meaning, response)
+      // Whoever refuses a credential does nothing.
+      attempt.again("NotSent", () => {
+        attempt.phase("Connect")
+        this.send(secret, (meaning, response) => {
+          if (isRefusal(meaning)) this.giveUp(secret, true, meaning, response)
+          else this.end(meaning, response)
+        })
       })
     }, () => this.giveUp(refused, false, refusal, response))
   }
@@ -132,9 +135,13 @@ class Authentication {
       else orElse(failure.value)
     }
     if (Exit.isExit(read)) return go(read as Exit.Exit<Redacted.Redacted, CredentialUnavailable>)
+    this.attempt.phase("Secret")
     const fiber = Effect.runForkWith(this.attempt.context)(read)
     this.cancelStep = () => fiber.interruptUnsafe()
-    fiber.addObserver(go)
+    fiber.addObserver((exit) => {
+      this.attempt.phase("Connect")
+      go(exit)
+    })
   }
 
   private get name(): string {

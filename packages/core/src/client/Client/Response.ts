@@ -9,6 +9,7 @@ import type * as HttpApi from "effect/http-api/HttpApi"
 import { reasonFrom } from "../../Foreign.ts"
 import type { Quota } from "../../Outcome.ts"
 import type { Reason } from "../../Reason.ts"
+import type { Fate } from "../../Safety.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
 import * as Json from "../../transport/Json.ts"
 import * as RetryAfter from "../../transport/RetryAfter.ts"
@@ -77,8 +78,18 @@ export class AttemptReceiver implements Receiver {
     this.attempt = attempt
     this.settle = settle
   }
+  onQueued() {
+    this.attempt.phase("Queue")
+  }
   onSent() {
     this.attempt.phase("Headers")
+  }
+  onRedirect(fate: Fate, go: () => void) {
+    this.attempt.again(fate, () => {
+      // The request before may have had an effect, so nothing is as if it had not been sent.
+      this.attempt.phase("Headers")
+      go()
+    })
   }
   onHeaders(status: number, headers: ResponseHeaders) {
     this.status = this.attempt.status = status

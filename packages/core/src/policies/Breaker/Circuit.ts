@@ -1,5 +1,5 @@
 /** The state of one key of a breaker, and its transitions. */
-import type { Admission, Call, Permit } from "../../Gate.ts"
+import type { Admission, Call, Permit, Refusal } from "../../Gate.ts"
 import { freePermit, refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { CircuitOpen } from "../../Reason.ts"
@@ -90,20 +90,31 @@ export class Circuit implements Cell {
 
   admit(now: number): Admission {
     if (this.state === "Closed") return this.pass()
+    const refusal = this.forecast(now)
+    if (refusal !== undefined) return refusal
     if (this.state === "Open") {
-      if (now < this.openUntil) return refuse(new CircuitOpen(this.openUntil - now))
       const { peers } = this.settings
       if (peers !== undefined) return peers.inquire(this)
       this.probeFrom(0)
     }
-    if (this.admitted >= this.settings.probes[this.stage]!) {
-      const lostAt = this.lastProbeAt + this.settings.probeTimeoutMillis
-      if (now < lostAt) return refuse(new CircuitOpen(probingPauseMillis))
-      this.beginStage(this.stage)
-    }
+    // A probe that never ended has lost its place.
+    if (this.isProbing) this.beginStage(this.stage)
     this.admitted++
     this.lastProbeAt = now
     return this.pass()
+  }
+
+  /** The refusal that a call would get now, if any. */
+  forecast(now: number): Refusal | undefined {
+    if (this.state === "Open" && now < this.openUntil) return refuse(new CircuitOpen(this.openUntil - now))
+    return this.state === "HalfOpen" && this.isProbing && now < this.lastProbeAt + this.settings.probeTimeoutMillis
+      ? refuse(new CircuitOpen(probingPauseMillis))
+      : undefined
+  }
+
+  /** Whether all places of the present stage are taken. */
+  private get isProbing(): boolean {
+    return this.admitted >= this.settings.probes[this.stage]!
   }
 
   observe(now: number): Admission {

@@ -10,6 +10,8 @@ export interface Row {
   /** `operation`: runs once per call. `attempt`: runs for each of its attempts, inside the retry and the hedge. */
   readonly ring: "operation" | "attempt"
   readonly gate: Kind<string, unknown, Gate>
+  /** Whether every request of an attempt passes it, and not only the first. @default false */
+  readonly perRequest?: boolean
   /** The reason for its place. */
   readonly because: string
 }
@@ -29,6 +31,8 @@ export type GatesOf<Rows extends ReadonlyArray<Row>, Between extends ReadonlyArr
 export interface Rings {
   readonly operation: ReadonlyArray<Gate>
   readonly attempt: ReadonlyArray<Gate>
+  /** The gates of the attempt ring that every request of an attempt passes. */
+  readonly request: ReadonlyArray<Gate>
 }
 
 /** The place of a gate, in words. */
@@ -77,12 +81,12 @@ export const derive = <const Rows extends ReadonlyArray<Row>, const Between exte
 
   const makeGates = (policy: Policy) => combined((setting) => madeOf(setting, policy))
   const rings = (gates: Made, policy: Policy): Rings => {
-    const ring = (name: Row["ring"]) =>
-      rows.filter((row) => row.ring === name)
+    const made = (which: (row: Row) => boolean) =>
+      rows.filter(which)
         .map((row) => productsOf(gates)[row.gate.option] as Gate | undefined)
         .filter((gate) => gate !== undefined)
-        .concat(policy.gates?.[name] ?? [])
-    return { operation: ring("operation"), attempt: ring("attempt") }
+    const ring = (name: Row["ring"]) => made((row) => row.ring === name).concat(policy.gates?.[name] ?? [])
+    return { operation: ring("operation"), attempt: ring("attempt"), request: made((row) => row.perRequest === true) }
   }
 
   /** Each product once, under the name of its first user, with the operations that use it. */

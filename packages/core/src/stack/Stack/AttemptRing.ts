@@ -2,22 +2,23 @@
  * One attempt: the gates of the attempt ring, the leaf and its timeout. It ends once, with the first answer, failure,
  * timeout or cancellation. Then its permits are settled, and its leaf and timer are stopped.
  */
+import type * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Tracer from "effect/Tracer"
 import type { Refusal, Wait } from "../../Gate.ts"
 import * as Outcome from "../../Outcome.ts"
-import { DeadlineExceeded, type Phase, type Reason, Timeout } from "../../Reason.ts"
+import { DeadlineExceeded, fateIn, isOwnPhase, type Phase, type Reason, Timeout } from "../../Reason.ts"
+import type { Fate } from "../../Safety.ts"
 import type * as Timeline from "../../Timeline.ts"
-import type { VendorError } from "../../VendorError.ts"
 import type { Attempt, Leaf } from "../Leaf.ts"
 import * as Trace from "../Trace.ts"
 import type { OperationRing } from "./OperationRing.ts"
 import { cancelPermits, type Held, leaveQueue, passGates, type Ring, settlePermits, tick, underway } from "./Ring.ts"
 
 /** The result of an attempt. */
-export type AttemptEnd<A, E> = Ended<A, E> | Refused
+export type AttemptEnd<A, E> = Answered<A, E> | Failed<A, E> | Refused
 
 /** One of our own gates refused, and the leaf was never started. */
 export interface Refused {
@@ -25,14 +26,22 @@ export interface Refused {
   readonly reason: Reason
 }
 
-export interface Ended<A, E> {
+/** There is an answer, or a defect: the call ends with it. */
+export interface Answered<A, E> {
   readonly wasStarted: true
-  /** The reason for the failure; `undefined` when there is an answer. */
-  readonly reason: Reason | undefined
-  /** The exit of the call, unless a later attempt does better. */
-  readonly exit: Exit.Exit<A, E | VendorError>
+  readonly reason: undefined
+  readonly exit: Exit.Exit<A, E>
   /** The outcome's name in telemetry. */
   readonly label: string
+  readonly outcome: Outcome.Outcome
+}
+
+/** There is no answer. The call fails with the reason, unless a later attempt does better. */
+export interface Failed<A, E> {
+  readonly wasStarted: true
+  readonly reason: Reason
+  /** The failure of a guarded effect, which comes out unchanged. */
+  readonly exit: Exit.Exit<A, E> | undefined
   readonly outcome: Outcome.Outcome
 }
 
@@ -55,7 +64,10 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   declare private readonly maker: Maker<A, E, B, F>
   /** Whether the leaf has been started and has not ended. */
   private isRunning = false
+  /** The time when the vendor's part of the attempt began: later than the attempt by the time that was ours. */
   private beganAt = 0
+  /** The time for which the event loop had been blocked, as far as it is part of the other times. */
+  private blockedMillis = 0
   private currentPhase: Phase = "Connect"
   private phaseAt = 0
   private progressAt = 0
@@ -63,6 +75,8 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   /** The time when the timer fires; `-Infinity` without a timer, because nothing is earlier. */
   private timerDue = -Infinity
   private cancelLeaf: (() => void) | undefined = undefined
+  /** Sends a further request of the attempt, once it has its permits. */
+  private further: (() => void) | undefined = undefined
   private resume: ((effect: Effect.Effect<B, F>) => void) | undefined = undefined
 
   constructor(call: OperationRing<A, E>, attempt: number, leaf: Leaf<A, E>, maker: Maker<A, E, B, F>) {
@@ -118,12 +132,15 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   leave(exit: Exit.Exit<unknown, unknown>, label: string): void {
     tick(this)
     leaveQueue(this)
-    if (this.isRunning) this.end(Outcome.abandoned(this.now - this.beganAt), label, exit)
-    else cancelPermits(this)
+    if (!this.isRunning) return void cancelPermits(this)
+    // The vendor may act on a request that is cut off on its way.
+    this.call.cutOff(fateIn(this.currentPhase))
+    this.end(Outcome.abandoned(this.duration()), label, exit)
   }
 
   phase(phase: Phase, now = this.timeline.now()): void {
     if (!this.isRunning) return
+    if (isOwnPhase(this.currentPhase)) this.beganAt += now - this.phaseAt
     this.currentPhase = phase
     this.now = this.phaseAt = this.progressAt = now
     // Normally a later phase ends later, and the timer finds that out when it fires.
@@ -141,26 +158,52 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     tick(this)
     const label = labelOf(exit)
     const isAnswer = label === "success" || label === "declared"
-    const duration = this.now - this.beganAt
+    const duration = this.duration()
     // A defect on our side says nothing about the vendor.
     const outcome = isAnswer ? Outcome.answered(duration, quota) : Outcome.abandoned(duration)
-    this.end(outcome, isAnswer ? this.errorType(undefined) : label, exit)
-    this.ended({ wasStarted: true, reason: undefined, exit, label, outcome })
+    const broken = this.end(outcome, isAnswer ? this.errorType(undefined) : label, exit)
+    this.ended(broken ?? { wasStarted: true, reason: undefined, exit, label, outcome })
   }
 
   fail(reason: Reason, quota?: Outcome.Quota, exit?: Exit.Exit<A, E>): void {
     if (!this.isRunning) return
     tick(this)
-    this.call.note(reason)
-    const failure = exit ?? Exit.fail(this.call.error(reason))
-    const outcome = this.isFairEvidence(reason)
-      ? Outcome.failed(this.now - this.beganAt, reason, quota)
-      : Outcome.abandoned(this.now - this.beganAt)
-    this.end(outcome, this.errorType(reason), failure)
-    this.ended({ wasStarted: true, reason, exit: failure, label: reason._tag, outcome })
+    this.call.failed(reason, this.now)
+    const outcome = Outcome.failed(this.duration(), reason, quota)
+    const broken = this.end(outcome, this.errorType(reason), exit ?? Exit.fail(this.call.error(reason)))
+    this.ended(broken ?? { wasStarted: true, reason, exit, outcome })
+  }
+
+  again(fate: Fate, go: () => void): void {
+    if (!this.isRunning) return
+    this.call.cutOff(fate)
+    this.phase("Queue")
+    this.further = go
+    let passed: Effect.Effect<unknown, unknown>
+    try {
+      passed = passGates(this, this.plan.requestGates)
+    } catch (defect) {
+      return this.answer(Exit.die(defect))
+    }
+    if (passed === settled) return
+    const fiber = Effect.runForkWith(this.context)(passed)
+    fiber.addObserver((exit) => {
+      if (Exit.isFailure(exit)) this.answer(Exit.failCause(exit.cause as Cause.Cause<never>))
+    })
+    const cancel = this.cancelLeaf
+    this.cancelLeaf = () => {
+      fiber.interruptUnsafe()
+      cancel?.()
+    }
   }
 
   inside(): Effect.Effect<B, F> {
+    const { further } = this
+    if (further !== undefined) {
+      this.further = undefined
+      further()
+      return settled
+    }
     if (this.call.isDirect) {
       this.start()
       return underway
@@ -175,6 +218,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     this.isRunning = true
     this.call.started++
     this.beganAt = this.phaseAt = this.now
+    this.blockedMillis = this.timeline.blockedMillis
     if (this.call.span !== undefined) {
       this.span = Trace.open(this.call.fiber, this.call.span, this.plan.spanName, "client", this.plan.spanAttributes)
       if (this.attempt > 1) this.span?.attribute("http.request.resend_count", this.attempt - 1)
@@ -186,8 +230,12 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   }
 
   refused({ reason }: Refusal): Effect.Effect<B, F> {
-    cancelPermits(this)
-    return this.maker.ended({ wasStarted: false, reason }, this.now)
+    if (this.isRunning) {
+      this.fail(reason)
+      return settled
+    }
+    const broken = cancelPermits(this)
+    return this.maker.ended(broken === undefined ? { wasStarted: false, reason } : brokenBy(broken), this.now)
   }
 
   private ended(end: AttemptEnd<A, E>): void {
@@ -197,13 +245,17 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     else this.call.proceed(next as Effect.Effect<never>)
   }
 
-  private end(outcome: Outcome.Outcome, errorType: string | undefined, exit: Exit.Exit<unknown, unknown>): void {
+  /** Ends the attempt, and returns another end for it if a gate has thrown. */
+  private end(
+    outcome: Outcome.Outcome,
+    errorType: string | undefined,
+    exit: Exit.Exit<unknown, unknown>
+  ): Answered<A, E> | undefined {
     this.isRunning = false
+    if (this.wait !== undefined) leaveQueue(this)
     this.timer?.cancel()
     this.timer = undefined
-    const cancel = this.cancelLeaf
-    this.cancelLeaf = undefined
-    cancel?.()
+    let broken = this.stopLeaf()
     this.plan.meter?.attempt(outcome.durationMillis, this.status, errorType)
     if (this.span !== undefined) {
       if (this.status !== undefined) this.span.attribute("http.response.status_code", this.status)
@@ -211,12 +263,38 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
       Trace.close(this.call.fiber, this.span, exit)
       this.span = undefined
     }
-    settlePermits(this, outcome)
+    broken = settlePermits(this, outcome) ?? broken
+    return broken && brokenBy(broken)
   }
 
-  /** Whether a failure is evidence about the vendor. A deadline is, only if the attempt had half the usual time. */
-  private isFairEvidence(reason: Reason): boolean {
-    return reason._tag !== "DeadlineExceeded" || this.deadline - this.beganAt >= this.plan.attemptMillis / 2
+  /** Stops the leaf; returns what it has thrown. */
+  private stopLeaf(): Exit.Exit<never> | undefined {
+    const cancel = this.cancelLeaf
+    this.cancelLeaf = undefined
+    try {
+      cancel?.()
+    } catch (defect) {
+      return Exit.die(defect)
+    }
+    return undefined
+  }
+
+  /** The time that the vendor has taken: the attempt's, without what was ours. */
+  private duration(): number {
+    this.excludeBlocked()
+    return this.now - this.beganAt
+  }
+
+  /** Takes the time for which our event loop was blocked out of the attempt's times. Returns whether there was any. */
+  private excludeBlocked(): boolean {
+    const blocked = this.timeline.blockedMillis - this.blockedMillis
+    if (blocked === 0) return false
+    this.blockedMillis += blocked
+    const { now } = this
+    this.beganAt = Math.min(now, this.beganAt + blocked)
+    this.phaseAt = Math.min(now, this.phaseAt + blocked)
+    this.progressAt = Math.min(now, this.progressAt + blocked)
+    return true
   }
 
   private errorType(reason: Reason | undefined): string | undefined {
@@ -226,7 +304,8 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
 
   /** The time when the present phase, the attempt or the operation ends, whichever comes first. */
   private due(): number {
-    return Math.min(this.phaseDue(), this.beganAt + this.plan.attemptMillis, this.deadline)
+    const whole = isOwnPhase(this.currentPhase) ? Infinity : this.beganAt + this.plan.attemptMillis
+    return Math.min(this.phaseDue(), whole, this.deadline)
   }
 
   private phaseDue(): number {
@@ -245,9 +324,16 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     if (!this.isRunning) return
     this.timer = undefined
     tick(this)
+    if (this.excludeBlocked()) {
+      // The answer may have been lying in the socket meanwhile.
+      this.timer = this.timeline.afterInput(this)
+      return
+    }
     if (this.now < this.due()) return this.arm()
     if (this.now >= this.deadline) {
-      return this.fail(new DeadlineExceeded(this.currentPhase === "Connect" ? "NotSent" : "Unknown"))
+      const fairShare = this.plan.attemptMillis / 2
+      const wasFair = !isOwnPhase(this.currentPhase) && this.deadline - this.beganAt >= fairShare
+      return this.fail(new DeadlineExceeded(fateIn(this.currentPhase), { wasFair }))
     }
     const { attemptMillis, bodyIdleMillis, phaseMillis } = this.plan
     const phaseLimit = phaseMillis[this.currentPhase]
@@ -259,6 +345,18 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     this.fail(new Timeout(this.currentPhase, limit))
   }
 }
+
+/** The next step of a further request's pass through the gates: it was made. */
+const settled: Effect.Effect<never> = Exit.void as Effect.Effect<unknown> as Effect.Effect<never>
+
+/** The end of an attempt by an exception of foreign code. */
+const brokenBy = (exit: Exit.Exit<never>): Answered<never, never> => ({
+  wasStarted: true,
+  reason: undefined,
+  exit,
+  label: "defect",
+  outcome: Outcome.abandoned(0)
+})
 
 /** The outcome's name in telemetry, for an attempt that ended with an answer. */
 const labelOf = (exit: Exit.Exit<unknown, unknown>): "success" | "declared" | "interrupted" | "defect" =>

@@ -12,6 +12,8 @@ import type { AttemptEnd, AttemptRing } from "./AttemptRing.ts"
 /** The parts of a call that a hedged attempt needs. */
 export interface Hedging<A, E> {
   readonly timeline: Timeline.Timeline
+  /** The time before which the vendor asked for no further attempt. */
+  readonly notBefore: number
   /** Makes one more attempt; its effect succeeds with the attempt's result. */
   another(): AttemptRing<A, E, AttemptEnd<A, E>, never>
   /** Whether a failed attempt may be followed by another. */
@@ -51,15 +53,14 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
       const fiber = call.fork(Effect.suspend(() => attempt.begin()))
       running.set(attempt, fiber)
       armNext()
-      fiber.addObserver((exit) => {
-        if (isOver) return
+      fiber.addObserver(guarded((exit: Exit.Exit<AttemptEnd<A, E>>) => {
         running.delete(attempt)
         if (Exit.isFailure(exit)) {
           attempt.leave(exit, "defect")
           return over(exit)
         }
         ended(index, exit.value)
-      })
+      }))
     }
     const ended = (index: number, end: AttemptEnd<A, E>) => {
       if (index === 0) first = end
@@ -67,18 +68,34 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
       if (isFinal) return over(Exit.succeed(end))
       // A refused attempt does not end those still running.
       if (running.size > 0) return
-      if (end.wasStarted && begun <= hedge.hedges && call.pay()) return begin()
+      // A wait that the vendor asked for is the retry's.
+      const mayFollow = end.wasStarted && begun <= hedge.hedges && call.notBefore <= call.timeline.now()
+      if (mayFollow && call.pay()) return begin()
       over(Exit.succeed(first ?? end))
     }
     const armNext = () => {
       if (begun > hedge.hedges) return
       const delay = hedge.delay(begun, call.timeline.now())
-      if (delay === Infinity) return
-      timer = call.timeline.after(delay, () => {
-        if (!isOver && call.pay()) begin()
-      })
+      if (delay < Infinity) arm(delay)
     }
-    begin()
+    const arm = (delay: number) => {
+      timer = call.timeline.after(delay, guarded(next))
+    }
+    const next = () => {
+      const early = call.notBefore - call.timeline.now()
+      if (early > 0) arm(early)
+      else if (call.pay()) begin()
+    }
+    /** A delay or a budget of a user may throw, and in a timer or an observer the exception would be lost. */
+    const guarded = <Args extends ReadonlyArray<unknown>>(step: (...args: Args) => void) => (...args: Args) => {
+      if (isOver) return
+      try {
+        step(...args)
+      } catch (defect) {
+        over(Exit.die(defect))
+      }
+    }
+    guarded(begin)()
     return Effect.sync(stop)
   })
 

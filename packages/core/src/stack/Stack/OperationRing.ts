@@ -27,7 +27,7 @@ import { VendorError } from "../../VendorError.ts"
 import type { Leaf } from "../Leaf.ts"
 import * as Trace from "../Trace.ts"
 import * as Ambient from "./Ambient.ts"
-import { type AttemptEnd, AttemptRing, type Maker } from "./AttemptRing.ts"
+import { type AttemptEnd, AttemptRing, type Failed, type Maker } from "./AttemptRing.ts"
 import * as HedgedAttempt from "./HedgedAttempt.ts"
 import type { Plan } from "./Plan.ts"
 import { type Held, leaveQueue, passGates, type Ring, settlePermits, tick, underway } from "./Ring.ts"
@@ -72,7 +72,10 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
   declare private readonly leaf: Leaf<A, E>
   declare private readonly beganAt: number
   private isOver = false
+  /** What became of the call, over all its attempts. The error is built from it at the end. */
   private fate: Fate = "NotSent"
+  /** The time before which the vendor asked for no further attempt, in any of its responses to this call. */
+  notBefore = -Infinity
   private current: AttemptRing<A, E, A, E | VendorError> | undefined = undefined
   private step: Step | undefined = undefined
 
@@ -170,9 +173,17 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     })
   }
 
-  /** A started attempt failed; its fate counts for the whole call. */
-  note(reason: Reason): void {
+  /** A started attempt failed: its fate and its time to come back count for the whole call. */
+  failed(reason: Reason, now: number): void {
     this.fate = worstFate(this.fate, reason.fate)
+    if (reason.retryAfterMillis !== undefined) {
+      this.notBefore = Math.max(this.notBefore, now + reason.retryAfterMillis)
+    }
+  }
+
+  /** A started attempt was cut off. */
+  cutOff(fate: Fate): void {
+    this.fate = worstFate(this.fate, fate)
   }
 
   inside(): Effect.Effect<A, E | VendorError> {
@@ -198,8 +209,12 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
   }
 
   private hedging(hedge: Hedge): HedgedAttempt.Hedging<A, E> {
+    const call = this
     return {
       timeline: this.timeline,
+      get notBefore() {
+        return call.notBefore
+      },
       another: () =>
         new AttemptRing(this, ++this.attempt, this.leaf, {
           ended: (end, now) => {
@@ -224,19 +239,16 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     this.now = now
     // A refusal by one of our own gates is not retried.
     if (!end.wasStarted) return this.giveUp(end.reason)
-    const { reason } = end
+    if (end.reason === undefined) return this.end(end.exit, end.label, end.outcome)
     const { retry } = this.plan
-    return reason !== undefined && retry !== undefined && Retry.isWorthwhile(this.safety, reason, this.fate)
-      ? this.retry(retry, reason, end.exit)
-      : this.end(end.exit, end.label, end.outcome)
+    return retry !== undefined && Retry.isWorthwhile(this.safety, end.reason, this.fate)
+      ? this.retry(retry, end)
+      : this.giveUp(end.reason, end)
   }
 
-  private retry(
-    schedule: Retry.RetrySchedule,
-    reason: Reason,
-    failure: Exit.Exit<A, E | VendorError>
-  ): Effect.Effect<A, E | VendorError> {
-    const giveUp = Effect.suspend(() => this.end(failure, reason._tag, Outcome.failed(this.now - this.beganAt, reason)))
+  private retry(schedule: Retry.RetrySchedule, failed: Failed<A, E>): Effect.Effect<A, E | VendorError> {
+    const { reason } = failed
+    const giveUp = Effect.suspend(() => this.giveUp(reason, failed))
     return Effect.flatMap(
       this.stepOf(schedule),
       (step) =>
@@ -246,7 +258,7 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
           onSuccess: ([, delay]) => {
             tick(this)
             // Whole milliseconds, rounded up, so that no clock is early.
-            const millis = Math.ceil(Math.max(Duration.toMillis(delay), reason.retryAfterMillis ?? 0))
+            const millis = Math.ceil(Math.max(Duration.toMillis(delay), this.notBefore - this.now))
             if (this.now + millis >= this.deadline) return giveUp
             if (this.plan.retryBudget?.withdraw(this.now) === false) return giveUp
             this.plan.meter?.retry()
@@ -265,8 +277,10 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
       : Effect.succeed(this.step)
   }
 
-  private giveUp(reason: Reason): Effect.Effect<A, E | VendorError> {
-    return this.end(Exit.fail(this.error(reason)), reason._tag, Outcome.failed(this.now - this.beganAt, reason))
+  /** Ends the call with a failure, which its last attempt may have put in words of its own. */
+  private giveUp(reason: Reason, failed?: Failed<A, E>): Effect.Effect<A, E | VendorError> {
+    const outcome = Outcome.failed(this.now - this.beganAt, reason, failed?.outcome.quota)
+    return this.end(failed?.exit ?? Exit.fail(this.error(reason)), reason._tag, outcome)
   }
 
   private end(
@@ -275,14 +289,14 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
     outcome: Outcome.Outcome
   ): Exit.Exit<A, E | VendorError> {
     this.isOver = true
-    settlePermits(this, outcome)
+    const broken = settlePermits(this, outcome)
     this.plan.meter?.operation(this.now - this.beganAt, label, this.key)
     if (this.span !== undefined) {
       this.span.attribute("breakwater.outcome", label)
       this.span.attribute("breakwater.attempts", this.started)
-      Trace.close(this.fiber, this.span, exit)
+      Trace.close(this.fiber, this.span, broken ?? exit)
     }
-    return exit
+    return broken ?? exit
   }
 }
 

@@ -27,6 +27,8 @@ export interface Plan {
   readonly operationGates: ReadonlyArray<Gate>
   /** Run once per attempt, outermost first. */
   readonly attemptGates: ReadonlyArray<Gate>
+  /** Those of them that each further request of an attempt passes as well: after a new secret, after a redirect. */
+  readonly requestGates: ReadonlyArray<Gate>
   readonly meter: OperationMeter | undefined
   /** The name and attributes of an operation's span. */
   readonly operationSpanName: string

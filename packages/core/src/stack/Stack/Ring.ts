@@ -6,6 +6,7 @@
  * path, and V8 constructs one without a super constructor in a fraction of the time.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Call, Gate, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
 import type { Outcome } from "../../Outcome.ts"
@@ -44,16 +45,51 @@ export const passGates = <B, F>(ring: Ring<B, F>, gates: ReadonlyArray<Gate>, fr
     const gate = gates[i]!
     const admission = gate.admit(ring)
     if (admission._tag === "Refusal") return turnedAway(ring, gate, admission)
-    if (admission._tag === "Wait") {
-      return Effect.flatMap(queueUp(ring, admission), (admitted) => {
-        if (admitted._tag === "Refusal") return turnedAway(ring, gate, admitted)
-        ring.permits = new Held(admitted, ring.permits)
-        return passGates(ring, gates, i + 1)
-      })
-    }
+    if (admission._tag === "Wait") return waitAt(ring, gates, i, admission)
     ring.permits = new Held(admission, ring.permits)
   }
   return ring.inside()
+}
+
+/**
+ * Waits at a gate, unless one that is still to come would refuse the call anyway. From the first gate that gives way, all
+ * permits are given back before the wait and asked for again when it is over, so that the call holds none of them while it
+ * waits, and all are new when it goes out.
+ */
+const waitAt = <B, F>(
+  ring: Ring<B, F>,
+  gates: ReadonlyArray<Gate>,
+  index: number,
+  wait: Wait,
+  /** Permits received since the first gate that gives way, beside those of the gates in between. */
+  more = 0
+): Effect.Effect<B, F> => {
+  const gate = gates[index]!
+  ring.wait = wait
+  let from = 0
+  while (from < index && gates[from]!.givesWay !== true) from++
+  const broken = giveBack(ring, index - from + more)
+  if (broken !== undefined) return broken
+  const { attemptGates } = ring.plan
+  for (let i = gates === attemptGates ? from : 0; i < attemptGates.length; i++) {
+    const other = attemptGates[i]!
+    const refusal = other === gate ? undefined : other.forecast?.(ring)
+    if (refusal === undefined) continue
+    leaveQueue(ring)
+    return turnedAway(ring, other, refusal)
+  }
+  return Effect.flatMap(queueUp(ring, wait), (refusal) => {
+    if (refusal !== undefined) return turnedAway(ring, gate, refusal)
+    for (let i = from; i < index; i++) {
+      const earlier = gates[i]!
+      const admission = earlier.admit(ring)
+      if (admission._tag === "Refusal") return turnedAway(ring, earlier, admission)
+      // The permit just received would grow old, so it is given back as well.
+      if (admission._tag === "Wait") return waitAt(ring, gates, i, admission, 1)
+      ring.permits = new Held(admission, ring.permits)
+    }
+    return passGates(ring, gates, index + 1)
+  })
 }
 
 const turnedAway = <B, F>(ring: Ring<B, F>, gate: Gate, refusal: Refusal): Effect.Effect<B, F> => {
@@ -61,57 +97,91 @@ const turnedAway = <B, F>(ring: Ring<B, F>, gate: Gate, refusal: Refusal): Effec
   return ring.refused(refusal)
 }
 
-/** Tells every gate that admitted the call how it ended, innermost first. */
-export const settlePermits = (ring: Ring<unknown, unknown>, outcome: Outcome): void => {
+/**
+ * Tells every gate that admitted the call how it ended, innermost first. A gate of a user may throw: the others are
+ * still told, and the exception is returned as the end of the call.
+ */
+export const settlePermits = (ring: Ring<unknown, unknown>, outcome: Outcome): Exit.Exit<never> | undefined => {
+  let broken: Exit.Exit<never> | undefined
   for (let held = ring.permits; held !== undefined; held = ring.permits) {
     ring.permits = held.outer
-    held.permit.settle(ring, outcome)
+    try {
+      held.permit.settle(ring, outcome)
+    } catch (defect) {
+      broken ??= Exit.die(defect)
+    }
   }
+  return broken
 }
 
-/** Gives back the permits of a call that never started, innermost first. */
-export const cancelPermits = (ring: Ring<unknown, unknown>): void => {
-  for (let held = ring.permits; held !== undefined; held = ring.permits) {
+/** Gives back the permits of a call that never started, innermost first; returns what a gate has thrown. */
+export const cancelPermits = (ring: Ring<unknown, unknown>): Exit.Exit<never> | undefined => giveBack(ring, Infinity)
+
+/** Gives back so many permits, the innermost first. */
+const giveBack = (ring: Ring<unknown, unknown>, count: number): Exit.Exit<never> | undefined => {
+  let broken: Exit.Exit<never> | undefined
+  for (let held = ring.permits; held !== undefined && count > 0; held = ring.permits) {
+    count--
     ring.permits = held.outer
-    held.permit.cancel(ring)
+    try {
+      held.permit.cancel(ring)
+    } catch (defect) {
+      broken ??= Exit.die(defect)
+    }
   }
+  return broken
 }
 
 export const leaveQueue = (ring: Ring<unknown, unknown>): void => {
-  ring.wait?.cancel(ring)
+  const { wait } = ring
   ring.wait = undefined
+  wait?.cancel(ring)
 }
 
 export const tick = (ring: Ring<unknown, unknown>): void => {
   ring.now = ring.timeline.now()
 }
 
-/** Waits for a turn, up to the gate's own limit and the call's deadline. */
-const queueUp = (ring: Ring<unknown, unknown>, wait: Wait): Effect.Effect<Permit | Refusal> => {
-  ring.wait = wait
-  return Effect.callback((resume) => {
+/**
+ * Waits for a turn, up to the gate's own limit and the call's deadline. The permit belongs to the ring at once, so that a
+ * call which is interrupted before its next step gives it back.
+ */
+const queueUp = (ring: Ring<unknown, unknown>, wait: Wait): Effect.Effect<Refusal | undefined> =>
+  Effect.callback((resume) => {
     let turn: Timeline.Timer | undefined
     let isSubscribing = true
-    const done = (admission: Permit | Refusal) => {
+    const done = (next: Effect.Effect<Refusal | undefined>) => {
       ring.wait = undefined
       limit.cancel()
       turn?.cancel()
-      resume(Effect.succeed(admission))
+      resume(next)
     }
-    const claim = () => {
+    /** Runs in a timer, where an exception of a user's gate would be lost. */
+    const guarded = (step: () => void) => () => {
       if (ring.wait !== wait) return
-      tick(ring)
+      try {
+        tick(ring)
+        step()
+      } catch (defect) {
+        done(Exit.die(defect))
+      }
+    }
+    const claim = guarded(() => {
       const claimed = wait.claim(ring)
-      if (typeof claimed !== "number") done(claimed)
-      else if (claimed < Infinity) turn = ring.timeline.after(Math.ceil(claimed), claim)
-    }
-    const limit = ring.timeline.after(Math.max(0, Math.min(wait.limitMillis, ring.deadline - ring.now)), () => {
-      if (ring.wait !== wait) return
-      tick(ring)
-      const refusal = ring.now >= ring.deadline ? refuse(new DeadlineExceeded("NotSent")) : wait.expired(ring)
-      wait.cancel(ring)
-      done(refusal)
+      if (typeof claimed === "number") {
+        if (claimed < Infinity) turn = ring.timeline.after(Math.ceil(claimed), claim)
+      } else if (claimed._tag === "Refusal") done(Effect.succeed(claimed))
+      else {
+        ring.permits = new Held(claimed, ring.permits)
+        done(Effect.undefined)
+      }
     })
+    const expire = guarded(() => {
+      const refusal = ring.now >= ring.deadline ? refuse(new DeadlineExceeded("NotSent")) : wait.expired(ring)
+      leaveQueue(ring)
+      done(Effect.succeed(refusal))
+    })
+    const limit = ring.timeline.after(Math.max(0, Math.min(wait.limitMillis, ring.deadline - ring.now)), expire)
     wait.onTurn((delay) => {
       turn?.cancel()
       turn = undefined
@@ -126,4 +196,3 @@ const queueUp = (ring: Ring<unknown, unknown>, wait: Wait): Effect.Effect<Permit
       turn?.cancel()
     })
   })
-}

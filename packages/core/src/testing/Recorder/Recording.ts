@@ -22,7 +22,7 @@ const Phase = Schema.Literals(["Headers", "Body"])
 /** The reasons with which a transport fails. */
 const Failure = Schema.Union([
   Schema.TaggedStruct("Timeout", {
-    phase: Schema.Literals(["Connect", "Headers", "Body"]),
+    phase: Schema.Literals(["Queue", "Secret", "Connect", "Headers", "Body"]),
     limitMillis: Schema.Finite
   }),
   Schema.TaggedStruct("ConnectFailed", {

@@ -46,7 +46,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
 
   start(agent: Agent): void {
     const { body, headers, method, origin, path } = this.request
-    agent.dispatch(
+    const hasRoom = agent.dispatch(
       {
         method,
         origin,
@@ -56,6 +56,10 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
       },
       this
     )
+    if (hasRoom || this.receiver.onQueued === undefined || !hasQueue(agent, origin)) return
+    queueMicrotask(() => {
+      if (this.phase === "Connect" && !this.ending && !this.over) this.receiver.onQueued?.()
+    })
   }
 
   cancel(): void {
@@ -194,6 +198,12 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
       ? new ConnectionLost(this.phase)
       : new InvalidResponse(this.status === 0 ? undefined : this.status, `not HTTP (${issue})`)
   }
+}
+
+/** Whether requests to an origin wait for one of its connections. */
+const hasQueue = (agent: Agent, origin: string): boolean => {
+  const stats = agent.stats[origin]
+  return stats !== undefined && "queued" in stats && stats.queued > 0
 }
 
 /** The caller's own `Accept-Encoding` overrides ours. */
