@@ -203,7 +203,9 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
 /** Whether requests to an origin wait for one of its connections. */
 const hasQueue = (agent: Agent, origin: string): boolean => {
   const stats = agent.stats[origin]
-  return stats !== undefined && "queued" in stats && stats.queued > 0
+  if (stats === undefined) return false
+  // A single connection has no pool: a request that is neither written nor the next one waits.
+  return "queued" in stats ? stats.queued > 0 : stats.pending + stats.running > 1
 }
 
 /** The caller's own `Accept-Encoding` overrides ours. */
