@@ -14,6 +14,7 @@ import { TestClock } from "effect/testing"
 import { intBetween } from "../../../drivers/IntBetween.ts"
 import { type Play, played, vendor } from "../../../drivers/PlayedVendor.ts"
 import * as Effort from "../../../setup/Effort.ts"
+import * as OwnTimers from "../../../watches/OwnTimers.ts"
 import { until } from "../../../watches/Until.ts"
 
 const stack = (policy: Policy.Policy, safety: Safety = "Idempotent") =>
@@ -188,8 +189,7 @@ describe("a hedged call", () => {
 
   it.live("leaves no timer behind", () =>
     Effect.gen(function*() {
-      const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length
-      const before = timers()
+      const timers = yield* OwnTimers.watched
       const { leaf } = vendor(() => ({ after: 20 }))
       // The second attempt waits for a permit and the third for its time, when the first is answered.
       const hedge = { hedges: 2, after: (hedge: number) => hedge === 1 ? 1 : 10_000 }
@@ -198,8 +198,8 @@ describe("a hedged call", () => {
         yield* stack({ hedge, rateLimit, deadline: "1 minute", attemptTimeout: "1 minute" }).call(leaf)
       }
       // The wheel that all timeouts share turns once more before it finds that it is empty.
-      yield* until("no timer is left", () => timers() <= before)
-    }))
+      yield* until("no timer is left", () => timers.size === 0)
+    }).pipe(Effect.scoped))
 
   it("learns from each operation separately, with the vendor's settings or its own", () => {
     const vendor: Policy.Policy = { hedge: { after: { minimumAnswers: 1 } } }
