@@ -65,7 +65,7 @@ const after = (count: number, run: (stack: Stack.Stack) => Effect.Effect<unknown
       vendor: "acme",
       operation: "rate",
       safety: "Idempotent",
-      policy: { retry: false, bulkhead: false, deadline: "1 hour", breaker, throttle }
+      policy: { retry: false, bulkhead: false, deadline: "20 seconds", breaker, throttle }
     })
     const states = Effect.gen(function*() {
       for (let i = 0; i < count; i++) yield* Effect.exit(run(stack))

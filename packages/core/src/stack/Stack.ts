@@ -94,7 +94,8 @@ export const make = (options: StackOptions): Stack => {
     // Innermost, so that it times the vendor and not our own queues.
     attemptMillis: limits.attemptMillis,
     phaseMillis: {
-      Queue: limits.attemptMillis,
+      // Our own queues may take the time of the operation, as they may before the attempt.
+      Queue: limits.deadlineMillis,
       // A source of secrets is given the time of a connection.
       Secret: limits.connectMillis,
       Connect: limits.connectMillis,
