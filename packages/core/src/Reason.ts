@@ -6,23 +6,11 @@
  * every call is refused. No reason holds text from the vendor, a header, a URL or a body.
  */
 import * as Duration from "effect/Duration"
+import { fateIn, type Phase } from "./Phase.ts"
 import { type Fate, isFate } from "./Safety.ts"
 
+export type { Phase } from "./Phase.ts"
 export * as Facts from "./Reason/Facts.ts"
-
-/**
- * What an attempt is waiting for. In the first two steps the vendor has no part, so they are no evidence about it:
- *
- * - `Queue`: our own process: all connections are in use, or the event loop was blocked.
- * - `Secret`: the source of its credential.
- * - `Connect`: a connection to the vendor.
- * - `Headers`: the first header of the response.
- * - `Body`: the end of the body.
- */
-export type Phase = "Queue" | "Secret" | "Connect" | "Headers" | "Body"
-
-/** Whether an attempt waits for our own side, and not for the vendor. */
-export const isOwnPhase = (phase: Phase): phase is "Queue" | "Secret" => phase === "Queue" || phase === "Secret"
 
 abstract class ReasonBase<Tag extends string> {
   declare readonly _tag: Tag
@@ -112,15 +100,12 @@ export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
 }
 
 const awaited: Record<Phase, string> = {
-  Queue: "our own process: a free connection, or a turn of the event loop",
+  Queue: "a free connection or a permit of our own",
   Secret: "the source of the credential",
   Connect: "a connection",
   Headers: "a response",
   Body: "the body"
 }
-
-/** What became of an attempt that ends while it is waiting. */
-export const fateIn = (phase: Phase): Fate => phase === "Headers" || phase === "Body" ? "Unknown" : "NotSent"
 
 /** The attempt took too long. `phase` is the step that it was waiting for. */
 export class Timeout extends ReasonBase<"Timeout"> {

@@ -2,7 +2,8 @@
  * The table of reasons: one row each, with its meaning for vendor health, vendor load, retry and failover. Every policy
  * reads its own column. A new reason is one new row here, and a missing row is a type error.
  */
-import { isOwnPhase, type Reason } from "../Reason.ts"
+import { isOwnPhase } from "../Phase.ts"
+import type { Reason } from "../Reason.ts"
 
 /** The vendor's load, as far as a failed attempt shows it. See {@link loadOf}. */
 export type Load = "Accepted" | "TurnedAway" | "Overloaded" | "Unknown"

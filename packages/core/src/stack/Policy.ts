@@ -34,7 +34,7 @@ export interface Policy {
   readonly deadline?: Duration.Input | undefined
   /** Time for one attempt, from its start to the end of the body; at most the deadline. @default "3 seconds" */
   readonly attemptTimeout?: Duration.Input | undefined
-  /** Time until there is a connection; at most the attempt's. @default "1 second" */
+  /** Time until there is a connection, and before that until there is a secret; at most the attempt's. @default "1 second" */
   readonly connectTimeout?: Duration.Input | undefined
   /** Time from the first byte sent to the first header received; at most the attempt's. @default the attempt's */
   readonly headersTimeout?: Duration.Input | undefined

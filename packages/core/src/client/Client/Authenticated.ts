@@ -87,7 +87,7 @@ class Authentication {
       if (Redacted.value(secret) === Redacted.value(refused)) return this.giveUp(refused, false, refusal, response)
       if (refusals.pause(asked.key, secret, attempt.now) > 0) return this.giveUp(refused, true, refusal, response)
       attempt.status = undefined
-      // Whoever refuses a credential does nothing.
+      // A vendor that refuses a credential has done nothing.
       attempt.again("NotSent", () => {
         attempt.phase("Connect")
         this.send(secret, (meaning, response) => {

@@ -13,7 +13,7 @@ import type { AttemptEnd, AttemptRing } from "./AttemptRing.ts"
 export interface Hedging<A, E> {
   readonly timeline: Timeline.Timeline
   /** The time before which the vendor asked for no further attempt. */
-  readonly notBefore: number
+  notBefore(): number
   /** Makes one more attempt; its effect succeeds with the attempt's result. */
   another(): AttemptRing<A, E, AttemptEnd<A, E>, never>
   /** Whether a failed attempt may be followed by another. */
@@ -69,7 +69,7 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
       // A refused attempt does not end those still running.
       if (running.size > 0) return
       // A wait that the vendor asked for is the retry's.
-      const mayFollow = end.wasStarted && begun <= hedge.hedges && call.notBefore <= call.timeline.now()
+      const mayFollow = end.wasStarted && begun <= hedge.hedges && call.notBefore() <= call.timeline.now()
       if (mayFollow && call.pay()) return begin()
       over(Exit.succeed(first ?? end))
     }
@@ -82,7 +82,7 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
       timer = call.timeline.after(delay, guarded(next))
     }
     const next = () => {
-      const early = call.notBefore - call.timeline.now()
+      const early = call.notBefore() - call.timeline.now()
       if (early > 0) arm(early)
       else if (call.pay()) begin()
     }

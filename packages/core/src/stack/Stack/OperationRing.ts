@@ -209,12 +209,9 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
   }
 
   private hedging(hedge: Hedge): HedgedAttempt.Hedging<A, E> {
-    const call = this
     return {
       timeline: this.timeline,
-      get notBefore() {
-        return call.notBefore
-      },
+      notBefore: () => this.notBefore,
       another: () =>
         new AttemptRing(this, ++this.attempt, this.leaf, {
           ended: (end, now) => {
