@@ -25,7 +25,7 @@ export const slowCall = 100
 /** Drives one breaker by hand: one call at a time, at any moment. */
 export const drive = (options: Breaker.BreakerOptions = {}) => {
   const breaker = Breaker.make({ slowCall, ...options })
-  const call = fakeCall({ now: 1_000 })
+  const call = fakeCall({ now: 1_000, random: () => 0 })
   const ask = () => breaker.admit(call)
   const admit = (): Permit => {
     const admission = ask()

@@ -14,10 +14,14 @@ export interface SharedStores {
   asked: number
   /** Runs an effect as a process of the fleet. */
   readonly join: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** The state of a breaker's key in the store, also while the store is cut off. */
+  readonly stateOf: (key: string) => Effect.Effect<CircuitBreaker.State["_tag"]>
 }
 
+/** `processes` is the number of processes that the fleet counts. */
 export const make = (
-  options?: SharedState.SharedStateOptions
+  { processes = 1, ...options }: Omit<SharedState.SharedStateOptions, "processes"> & { readonly processes?: number } =
+    {}
 ): Effect.Effect<SharedStores, never, Scope.Scope> =>
   Effect.gen(function*() {
     const context = yield* Layer.build(Layer.mergeAll(RateLimiter.layerStoreMemory, CircuitBreaker.layerStoreMemory()))
@@ -41,7 +45,14 @@ export const make = (
         state: (key) => guarded(breakers.state(key))
       })
     )
-    const fleet = yield* Layer.build(Layer.provide(SharedState.layer(options), wrapped))
-    const stores: SharedStores = { health: "well", asked: 0, join: Effect.provideContext(fleet) }
+    const fleet = yield* Layer.build(
+      Layer.provide(SharedState.layer({ ...options, processes: Effect.succeed(processes) }), wrapped)
+    )
+    const stores: SharedStores = {
+      health: "well",
+      asked: 0,
+      join: Effect.provideContext(fleet),
+      stateOf: (key) => Effect.orDie(Effect.map(breakers.state(key), ({ _tag }) => _tag))
+    }
     return stores
   })

@@ -19,7 +19,7 @@ interface Process {
 interface Fleet {
   readonly stores: SharedStores.SharedStores
   readonly processes: ReadonlyArray<Process>
-  readonly vendor: { isWell: boolean; calls: number }
+  readonly vendor: { isWell: boolean; calls: number; onCall: () => void }
 }
 
 const key = "acme/ring"
@@ -31,8 +31,11 @@ const fleetOf = (
 ): Effect.Effect<Fleet, never, Scope.Scope> =>
   Effect.gen(function*() {
     const stores = yield* SharedStores.make()
-    const vendor = { isWell: true, calls: 0 }
-    const arrive = Effect.sync(() => void vendor.calls++)
+    const vendor = { isWell: true, calls: 0, onCall: () => {} }
+    const arrive = Effect.sync(() => {
+      vendor.calls++
+      vendor.onCall()
+    })
     const processes = yield* Effect.forEach(
       Array.from({ length: count }, () =>
         Breaker.make({ trip: { _tag: "Consecutive", failures: 2 }, openFor: "10 seconds", ...options })),
@@ -86,18 +89,32 @@ const breakDown = ({ processes, vendor }: Fleet) =>
   })
 
 describe("a breaker that a fleet shares", () => {
-  it.effect("opens for all, within a poll, when it opens for one", () =>
+  it.effect("opens for all that have met a failure too, within a poll, when it opens for one", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(3)
-      // Processes that never called need not follow: they ask the fleet when they call.
-      yield* fleet.processes[1]!.call
-      yield* TestClock.adjust("1500 millis")
+      yield* fleet.processes[2]!.call
       yield* breakDown(fleet)
+      yield* TestClock.adjust("1500 millis")
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed", "Closed"])
       yield* TestClock.adjust("1 seconds")
+      // The last call of the third was answered.
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Open", "Closed"])
-      assert.strictEqual(fleet.vendor.calls, 3)
+      assert.strictEqual(fleet.vendor.calls, 4)
       assert.strictEqual(yield* fleet.processes[1]!.call, "refused")
+    }))
+
+  it.effect("does not open for a process that calls rarely, and whose last call the vendor answered", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      for (let round = 0; round < 4; round++) {
+        fleet.vendor.isWell = true
+        assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+        fleet.vendor.isWell = false
+        yield* fleet.processes[0]!.call
+        yield* TestClock.adjust("9 seconds")
+      }
+      assert.deepStrictEqual(yield* states(fleet), ["Open", "Closed"])
     }))
 
   it.effect("does not open for a process that the vendor answers", () =>
@@ -116,8 +133,8 @@ describe("a breaker that a fleet shares", () => {
   it.effect("is probed by one process for all, and closes by stages", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(3, { probes: [1, 2] })
-      yield* Effect.forEach(fleet.processes, ({ call }) => call)
       yield* breakDown(fleet)
+      yield* Effect.forEach(fleet.processes.slice(1), ({ call }) => call)
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* states(fleet), ["Open", "Open", "Open"])
 
@@ -128,31 +145,82 @@ describe("a breaker that a fleet shares", () => {
       assert.strictEqual(fleet.vendor.calls, 1)
       yield* Effect.forEach(probing, Fiber.interrupt)
 
-      // The probe was abandoned. Another is made and finds the vendor healthy; then two more, and the breaker closes.
+      // The probe was abandoned. Another is made and finds the vendor healthy.
       fleet.vendor.isWell = true
       yield* TestClock.adjust("2 seconds")
-      const first = yield* Effect.forEach(fleet.processes, ({ call }) => call)
-      assert.deepStrictEqual(first.toSorted(), ["answered", "refused", "refused"])
-      const prober = fleet.processes[first.indexOf("answered")]!
-      assert.strictEqual(yield* prober.call, "answered")
-      assert.strictEqual(yield* prober.call, "answered")
-      assert.strictEqual((yield* states(fleet))[first.indexOf("answered")], "Closed")
+      const [prober, other] = fleet.processes
+      assert.strictEqual(yield* prober!.call, "answered")
       fleet.vendor.calls = 0
 
-      // The others make no first probe, but begin with the second stage.
-      yield* TestClock.adjust("2 seconds")
-      const other = fleet.processes.find((process) => process !== prober)!
-      const two = yield* Effect.forkChild(Effect.all([other.hang, other.hang, other.hang], { concurrency: 3 }))
+      // The others make no first probe, but begin with the second stage, also before the prober has ended its own.
+      const two = yield* Effect.forkChild(Effect.all([other!.hang, other!.hang, other!.hang], { concurrency: 3 }))
       yield* TestClock.adjust(0)
       assert.strictEqual(fleet.vendor.calls, 2)
       yield* Fiber.interrupt(two)
+      assert.strictEqual(yield* prober!.call, "answered")
+      assert.strictEqual(yield* prober!.call, "answered")
+      assert.strictEqual((yield* states(fleet))[0], "Closed")
     }))
 
-  it.effect("stays open for all when the probe fails, and for longer", () =>
+  it.effect("hands the probe over at once when its call ends without a result", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2)
-      yield* fleet.processes[1]!.call
       yield* breakDown(fleet)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      yield* TestClock.adjust("10 seconds")
+      const abandoned = yield* Effect.forkChild(fleet.processes[0]!.hang)
+      yield* TestClock.adjust(0)
+      yield* Fiber.interrupt(abandoned)
+      fleet.vendor.isWell = true
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+    }))
+
+  it.effect("tells the others when it closes by itself", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2, { probes: [1, 2] })
+      yield* breakDown(fleet)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      yield* TestClock.adjust("10 seconds")
+      // The second takes the probe, and then makes no more calls.
+      const lost = yield* Effect.forkChild(fleet.processes[1]!.hang)
+      yield* TestClock.adjust("58 seconds")
+      // The first probes by itself while the store is away, and is done when the second gives its probe up.
+      fleet.stores.health = "down"
+      fleet.vendor.isWell = true
+      assert.strictEqual(yield* fleet.processes[0]!.call, "answered")
+      assert.strictEqual(yield* fleet.processes[0]!.call, "answered")
+      fleet.stores.health = "well"
+      yield* TestClock.adjust("4 seconds")
+      assert.strictEqual(yield* fleet.processes[0]!.call, "answered")
+      yield* Fiber.interrupt(lost)
+      assert.strictEqual(yield* fleet.stores.stateOf(key), "Closed")
+    }))
+
+  it.effect("repeats its verdict until the store hears it", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* breakDown(fleet)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
+      yield* TestClock.adjust("10 seconds")
+      const first = fleet.processes[0]!
+      fleet.vendor.isWell = true
+      // The store is lost between the consent and the verdict.
+      fleet.vendor.onCall = () => {
+        fleet.stores.health = "down"
+      }
+      assert.strictEqual(yield* first.call, "answered")
+      fleet.vendor.onCall = () => {}
+      yield* TestClock.adjust("5 seconds")
+      fleet.stores.health = "well"
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* fleet.processes[1]!.call, "answered")
+    }))
+
+  it.effect("stays open for all when the probe fails", () =>
+    Effect.gen(function*() {
+      const fleet = yield* fleetOf(2)
+      yield* breakDown(fleet)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
       fleet.vendor.calls = 0
@@ -315,8 +383,8 @@ describe("a breaker that a fleet shares", () => {
   it.effect("passes the probe to another process when its result never comes", () =>
     Effect.gen(function*() {
       const fleet = yield* fleetOf(2, { probeTimeout: "30 seconds" })
-      yield* fleet.processes[1]!.call
       yield* breakDown(fleet)
+      assert.strictEqual(yield* fleet.processes[1]!.call, "failed")
       yield* TestClock.adjust("10 seconds")
       const lost = yield* Effect.forkChild(fleet.processes[0]!.hang)
       yield* TestClock.adjust("2 seconds")

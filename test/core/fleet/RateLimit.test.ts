@@ -30,7 +30,7 @@ const fleetOf = (
   Scope.Scope
 > =>
   Effect.gen(function*() {
-    const stores = yield* SharedStores.make()
+    const stores = yield* SharedStores.make({ processes: count })
     const passed: Array<{ readonly at: number; readonly cost: number }> = []
     const processes = yield* Effect.forEach(
       Array.from({ length: count }, () => RateLimit.make(options)),
@@ -202,15 +202,133 @@ describe("a rate limit that a fleet shares", () => {
     }))
 
   for (const health of ["down", "hangs"] as const) {
-    it.effect(`limits each process separately while its store ${health === "down" ? "is down" : health}`, () =>
+    const isAway = `while its store ${health === "down" ? "is down" : health}`
+
+    it.effect(`gives each process the whole limit ${isAway}, if it says so`, () =>
       Effect.gen(function*() {
-        const { processes, stores } = yield* fleetOf(3, { limit: 5, window: "1 minute", queue: 0, maxWait: 0 })
+        const { processes, stores } = yield* fleetOf(3, {
+          limit: 5,
+          window: "1 minute",
+          queue: 0,
+          maxWait: 0,
+          whenDown: "Local"
+        })
         stores.health = health
         const calls = yield* burst(processes, 24)
         yield* TestClock.adjust("100 millis")
         assert.deepStrictEqual(tally(calls), { passed: 15, refused: 9, waiting: 0 })
       }))
+
+    it.effect(`gives each process its part of the limit ${isAway}`, () =>
+      Effect.gen(function*() {
+        const { processes, stores } = yield* fleetOf(3, { limit: 12, window: "1 minute", queue: 0, maxWait: 0 })
+        yield* TestClock.adjust(1)
+        stores.health = health
+        const calls = yield* burst(processes, 60)
+        yield* TestClock.adjust("100 millis")
+        assert.deepStrictEqual(tally(calls), { passed: 12, refused: 48, waiting: 0 })
+        // The busy one is not given what the others leave.
+        yield* TestClock.adjust("1 minute")
+        const one = yield* burst([processes[0]!], 12)
+        yield* TestClock.adjust("100 millis")
+        assert.deepStrictEqual(tally(one), { passed: 4, refused: 8, waiting: 0 })
+      }))
   }
+
+  it.effect("counts the calls before the store went away against a process's part", () =>
+    Effect.gen(function*() {
+      const { processes, stores } = yield* fleetOf(2, { limit: 12, window: "1 minute", queue: 0, maxWait: 0 })
+      yield* TestClock.adjust(1)
+      assert.strictEqual(tally(yield* burst([processes[0]!], 10)).passed, 10)
+      stores.health = "down"
+      assert.deepStrictEqual(tally(yield* burst([processes[0]!], 2)), { passed: 0, refused: 2, waiting: 0 })
+      assert.deepStrictEqual(tally(yield* burst([processes[1]!], 12)), { passed: 6, refused: 6, waiting: 0 })
+      // Ten calls emptied its part, and no more: ten seconds refill one permit of six a minute.
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(tally(yield* burst([processes[0]!], 2)).passed, 1)
+    }))
+
+  it.effect("tells a refused call the time by the process's part", () =>
+    Effect.gen(function*() {
+      const { processes, stores } = yield* fleetOf(2, { limit: 12, window: "1 minute", queue: 0, maxWait: 0 })
+      yield* TestClock.adjust(1)
+      stores.health = "down"
+      yield* burst([processes[0]!], 6)
+      const { reason } = yield* Effect.flip(processes[0]!.call())
+      assert.strictEqual(reason._tag, "RateLimitExceeded")
+      assert.strictEqual(reason.retryAfterMillis, 10_000)
+    }))
+
+  it.effect("lets calls wait for the process's part, one after another", () =>
+    Effect.gen(function*() {
+      const { passed, processes, stores } = yield* fleetOf(2, { limit: 4, window: "1 second", maxWait: "1 minute" })
+      yield* TestClock.adjust(1)
+      stores.health = "down"
+      const calls = yield* burst([processes[0]!], 6)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(tally(calls), { passed: 6, refused: 0, waiting: 0 })
+      assert.deepStrictEqual(passed.map(({ at }) => at - passed[0]!.at), [0, 0, 500, 1_000, 1_500, 2_000])
+    }))
+
+  it.effect("allows each of more processes than permits one call at a time, and a call that costs more than a part", () =>
+    Effect.gen(function*() {
+      const { processes, stores } = yield* fleetOf(8, { limit: 4, window: "1 minute", queue: 0, maxWait: 0 })
+      yield* TestClock.adjust(1)
+      stores.health = "down"
+      assert.strictEqual(tally(yield* burst(processes, 16)).passed, 8)
+      yield* TestClock.adjust("10 minutes")
+      yield* processes[0]!.call(3)
+      // Three permits, of a half a minute.
+      yield* TestClock.adjust("359 seconds")
+      assert.strictEqual(tally(yield* burst([processes[0]!], 1)).passed, 0)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(tally(yield* burst([processes[0]!], 1)).passed, 1)
+    }))
+
+  it.effect.prop(
+    "keeps the limit of the fleet in any span of time while the store is away",
+    {
+      limit: intBetween(3, 30),
+      window: Schema.Literals([100, 1_000, 10_000]),
+      arrivals: Schema.Array(
+        Schema.Struct({ process: intBetween(0, 2), gap: intBetween(0, 400), cost: Schema.Literals([1, 1, 1, 0]) })
+      )
+    },
+    ({ arrivals, limit, window }) =>
+      Effect.gen(function*() {
+        const { passed, processes, stores } = yield* fleetOf(3, { limit, window, queue: 1_000, maxWait: "1 hour" })
+        yield* TestClock.adjust(1)
+        stores.health = "down"
+        for (const { cost, gap, process } of arrivals) {
+          yield* TestClock.adjust(gap)
+          yield* Effect.forkChild(Effect.exit(processes[process]!.call(cost)))
+        }
+        yield* TestClock.adjust(arrivals.length * 3 * window + 1_000)
+        assert.strictEqual(passed.length, arrivals.length)
+        for (const [first, from] of passed.entries()) {
+          let used = 0
+          for (const { at, cost } of passed.slice(first)) {
+            used += cost
+            // Timers fire up to a millisecond late, never early.
+            assert.isAtMost(used, limit + (at - from.at + 1) / (window / limit) + 1e-6, `between ${from.at} and ${at}`)
+          }
+        }
+      }).pipe(Effect.scoped),
+    { arbitrary: { runs: Effort.runs(100), size: 60 } }
+  )
+
+  it.effect("asks a store that is back, also when its part is used up and no call passes", () =>
+    Effect.gen(function*() {
+      const { processes, stores } = yield* fleetOf(4, { limit: 4, window: "1 minute", queue: 0, maxWait: 0 })
+      yield* TestClock.adjust(1)
+      stores.health = "down"
+      assert.strictEqual(tally(yield* burst([processes[0]!], 2)).passed, 1)
+      stores.health = "well"
+      yield* TestClock.adjust("2 seconds")
+      // The first call of these finds the store back. The process's own limit allows three more in this minute.
+      const first = tally(yield* burst([processes[0]!], 1)).passed
+      assert.strictEqual(first + tally(yield* burst([processes[0]!], 4)).passed, 3)
+    }))
 
   it.effect("makes no call wait for a store that was bypassed before", () =>
     Effect.gen(function*() {
@@ -232,7 +350,7 @@ describe("a rate limit that a fleet shares", () => {
     Effect.gen(function*() {
       const { processes, stores } = yield* fleetOf(2, { limit: 4, window: "1 seconds", queue: 0 })
       stores.health = "down"
-      assert.strictEqual(tally(yield* burst(processes, 8)).passed, 8)
+      assert.strictEqual(tally(yield* burst(processes, 8)).passed, 4)
       stores.health = "well"
       yield* TestClock.adjust("2 seconds")
       // Meanwhile each process finds out that it is not alone.

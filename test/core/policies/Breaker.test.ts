@@ -142,14 +142,20 @@ describe("Breaker", () => {
         for (let recovery = 0; recovery < 2; recovery++) {
           let expected = openFor
           for (let opening = 0; opening <= failedProbes; opening++) {
-            // A stage that succeeds in between is not a recovery.
-            if (opening > 0) make("answer")
             make("failure")
             assert.strictEqual(refusal().retryAfterMillis, Math.min(expected, maxOpenFor))
             call.now += Math.min(expected, maxOpenFor)
             expected *= growth
           }
-          make("answer", "answer", "answer")
+          // One answered stage is enough, even if the next one fails.
+          make("answer", ...(recovery === 0 ? ["failure" as const] : []))
+          assert.strictEqual(state(), recovery === 0 ? "Open" : "HalfOpen")
+          if (recovery === 0) {
+            assert.strictEqual(refusal().retryAfterMillis, openFor)
+            call.now += openFor
+            make("answer")
+          }
+          make("answer", "answer")
           assert.strictEqual(state(), "Closed")
         }
       }
@@ -171,12 +177,16 @@ describe("Breaker", () => {
       }
     )
 
-    it("by default stays open for 5 seconds, twice as long each time its probes fail, and never more than 60", () => {
-      const { call, make, refusal } = drive({ trip: consecutive(1) })
-      for (const seconds of [5, 10, 20, 40, 60, 60]) {
-        make("failure")
-        assert.strictEqual(refusal().retryAfterMillis, seconds * 1_000)
-        call.now += seconds * 1_000
+    it("by default stays open for 5 seconds each time, and with growth for no more than 10", () => {
+      for (
+        const [growth, times] of [[undefined, [5, 5, 5, 5]], [1.5, [5, 7.5, 10, 10]], [2, [5, 10, 10, 10]]] as const
+      ) {
+        const { call, make, refusal } = drive({ trip: consecutive(1), growth })
+        for (const seconds of times) {
+          make("failure")
+          assert.strictEqual(refusal().retryAfterMillis, seconds * 1_000)
+          call.now += seconds * 1_000
+        }
       }
     })
 
@@ -243,20 +253,22 @@ describe("Breaker", () => {
       end(c, "slow")
       assert.strictEqual(state(), "Open")
       assert.strictEqual(probing(), 0)
-      assert.strictEqual(refusal().retryAfterMillis, 10_000)
+      assert.strictEqual(refusal().retryAfterMillis, 5_000)
       end(d, "failure")
-      assert.strictEqual(refusal().retryAfterMillis, 10_000)
-      call.now += 10_000
+      assert.strictEqual(refusal().retryAfterMillis, 5_000)
+      call.now += 5_000
       assert.strictEqual(state(), "HalfOpen")
     })
 
-    it("reopens a consecutive breaker at its first failed probe", () => {
+    it("reopens a consecutive breaker at half of a stage, and not at one unlucky probe", () => {
       const { call, end, admit, make, state } = drive({ trip: consecutive(3), probes: [4] })
       make("failure", "failure", "failure")
       call.now += 5_000
       const probes = [admit(), admit(), admit(), admit()]
       end(probes[0]!, "answer")
       end(probes[1]!, "failure")
+      assert.strictEqual(state(), "HalfOpen")
+      end(probes[2]!, "failure")
       assert.strictEqual(state(), "Open")
     })
 
@@ -370,25 +382,33 @@ describe("Breaker", () => {
     const slow = Outcome.answered(4_001)
     const opened = () => {
       const driven = drive(options)
-      driven.make("failure", "failure", "failure", "answer", "answer")
+      driven.make("answer", "answer", "failure", "failure", "failure")
       driven.call.now += 5_000
       return driven
     }
 
     it("opening at the fifth call, when three have failed and two have succeeded", () => {
       const { make, state } = drive(options)
-      make("failure", "failure", "failure", "answer")
+      make("answer", "failure", "answer", "failure")
       assert.strictEqual(state(), "Closed")
-      make("answer")
+      make("failure")
       assert.strictEqual(state(), "Open")
     })
 
     it("opening at the fifth call, when three have been slow", () => {
       const { admit, call, make, state } = drive(options)
-      for (let i = 0; i < 3; i++) admit().settle(call, slow)
-      make("answer")
+      for (let i = 0; i < 2; i++) admit().settle(call, slow)
+      make("answer", "answer")
       assert.strictEqual(state(), "Closed")
-      make("answer")
+      admit().settle(call, slow)
+      assert.strictEqual(state(), "Open")
+    })
+
+    it("opening at a failure and never at an answer, where resilience4j opens at an answer too", () => {
+      const { make, state } = drive(options)
+      make("failure", "failure", "failure", "answer", "answer")
+      assert.strictEqual(state(), "Closed")
+      make("failure")
       assert.strictEqual(state(), "Open")
     })
 

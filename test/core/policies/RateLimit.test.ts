@@ -283,7 +283,8 @@ describe("RateLimit", () => {
 
     it("pauses a key until the time in a 429, and no other key", () => {
       const gate = RateLimit.make({ limit: 10 })
-      const [call, other] = [fakeCall({ key: "a", now: 1_000 }), fakeCall({ key: "b", now: 1_000 })]
+      const random = () => 0
+      const [call, other] = [fakeCall({ key: "a", now: 1_000, random }), fakeCall({ key: "b", now: 1_000, random })]
       hear(gate, call, limited(30_000))
       assert.deepStrictEqual(gate.admit(call), refused(30_000))
       assert.strictEqual(gate.admit(other)._tag, "Permit")
@@ -322,7 +323,7 @@ describe("RateLimit", () => {
 
     it("keeps calls waiting whose time comes during a pause", () => {
       const gate = RateLimit.make({ limit: 1 })
-      const call = fakeCall()
+      const call = fakeCall({ random: () => 0 })
       const [first, wait] = admit(gate, call, 2) as [Permit, Wait]
       call.now = 10
       first.settle(call, limited(5_000))

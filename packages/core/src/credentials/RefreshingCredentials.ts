@@ -33,6 +33,7 @@ import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { Deadline } from "../Deadline.ts"
+import * as Jitter from "../Jitter.ts"
 import * as Range from "../Range.ts"
 import { CredentialUnavailable } from "../Reason.ts"
 import { type Cell, Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
@@ -59,8 +60,8 @@ export interface RefreshingCredentialsOptions extends KeyOptions {
   /** How long a stale secret without an expiry is served while the source is down; at least 0. @default "1 hour" */
   readonly staleFor?: Duration.Input | undefined
   /**
-   * The pause before a source that was down is asked again, doubling each time up to a minute. The same pause, without
-   * doubling, follows a secret that was missing. At least 0.
+   * The pause before a source that was down is asked again, doubling each time up to a minute, or longer if the source
+   * asks for it, up to an hour. The same pause, without doubling, follows a secret that was missing. At least 0.
    * @default "1 second"
    */
   readonly retryPause?: Duration.Input | undefined
@@ -107,8 +108,8 @@ interface Settings {
   readonly retryMillis: number
 }
 
-/** The longest pause after a source was down. */
-const longestPauseMillis = 60_000
+/** The longest pause after a source was down, and the longest for which it can ask itself. */
+const [longestPauseMillis, longestHintMillis] = [60_000, 60 * 60_000]
 
 /** The state of one secret. */
 class Held implements Cell {
@@ -273,13 +274,16 @@ class RefreshingCredentials {
     exit: Exit.Exit<Secret | undefined, SourceUnavailable>
   ): void {
     const { aheadMillis, jitter, maxAgeMillis, retryMillis } = this.settings
-    const sooner = 1 - jitter * this.random.nextDoubleUnsafe()
+    const random = this.random.nextDoubleUnsafe()
+    const sooner = 1 - jitter * random
     const credential = { vendor: request.vendor, key: request.key, source: this.source.name }
     const log = Effect.runForkWith(context)
     if (Exit.isFailure(exit)) {
       const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
       if (failure === undefined) return
-      held.quietUntil = now + Math.min(retryMillis * 2 ** held.failures++, longestPauseMillis) * sooner
+      const pause = Math.min(retryMillis * 2 ** held.failures++, longestPauseMillis) * sooner
+      const hint = Math.min(failure.retryAfterMillis ?? 0, longestHintMillis)
+      held.quietUntil = now + Math.max(pause, Jitter.later(hint, random))
       log(Effect.annotateLogs(Effect.logWarning(`a secret could not be fetched: ${failure.issue}`), credential))
       return
     }

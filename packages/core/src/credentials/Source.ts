@@ -32,13 +32,20 @@ export interface SourceUnavailable {
    * @default false
    */
   readonly isRefusal?: boolean | undefined
+  /** How long it asks its callers to wait, in milliseconds. @default it does not say */
+  readonly retryAfterMillis?: number | undefined
 }
 
 /** The error of a source that is unavailable. */
-export const sourceUnavailable = (source: string, issue: string): SourceUnavailable => ({
+export const sourceUnavailable = (
+  source: string,
+  issue: string,
+  retryAfterMillis?: number
+): SourceUnavailable => ({
   _tag: "SourceUnavailable",
   source,
-  issue
+  issue,
+  ...(retryAfterMillis === undefined ? {} : { retryAfterMillis })
 })
 
 /** The error of a source that refuses access. */

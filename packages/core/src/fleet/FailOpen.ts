@@ -4,6 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import * as Jitter from "../Jitter.ts"
 import type * as Timeline from "../Timeline.ts"
 
 export interface BypassSettings {
@@ -51,8 +53,10 @@ export class FailOpen {
           if (Exit.isSuccess(exit)) return Effect.as(this.recovered(), exit.value)
           if (Exit.hasInterrupts(exit)) return Effect.interrupt
           this.count++
-          this.quietUntil = timeline.now() + this.settings.pauseMillis
-          return Effect.as(this.failed(), otherwise)
+          return Effect.flatMap(Random.next, (random) => {
+            this.quietUntil = timeline.now() + Jitter.later(this.settings.pauseMillis, random)
+            return Effect.as(this.failed(), otherwise)
+          })
         }
       )
     })

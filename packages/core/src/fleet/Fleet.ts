@@ -15,6 +15,8 @@ export interface Fleet {
   readonly breakers: CircuitBreaker.CircuitBreakerStore["Service"]
   readonly timeoutMillis: number
   readonly pollMillis: number
+  /** Number of processes, this one included, as last counted; 1 before the first count. */
+  readonly processes: number
   readonly bypass: FailOpen
 }
 

@@ -3,8 +3,8 @@
  * own stores, in Redis for a fleet or in memory for a test.
  *
  * Each process decides by its own state wherever that is enough, and asks the store only for the state of the others. A
- * store that is slow, full, disconnected or down is bypassed: each process then limits and breaks for itself. Answers
- * are shared through `CacheStore`. Defaults without a source are our own judgement.
+ * store that is slow, full, disconnected or down is bypassed: each process then breaks for itself, and keeps to its part
+ * of a limit (`whenDown`). Answers are shared through `CacheStore`. Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -35,11 +35,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CircuitBreaker from "effect/persistence/CircuitBreaker"
 import * as RateLimiter from "effect/persistence/RateLimiter"
-import type * as Redis from "effect/persistence/Redis"
+import * as Redis from "effect/persistence/Redis"
+import { randomUUID } from "node:crypto"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
 import { FailOpen } from "./FailOpen.ts"
-import { SharedState } from "./Fleet.ts"
+import { ask, type Fleet, SharedState } from "./Fleet.ts"
+import * as RedisCounts from "./RedisCounts.ts"
 
 export interface SharedStateOptions {
   /** How long the store may take before it is bypassed; longer than 0. @default "100 millis" */
@@ -48,6 +50,12 @@ export interface SharedStateOptions {
   readonly pause?: Duration.Input | undefined
   /** How often a process asks which breakers the others have opened; longer than 0. @default "1 second" */
   readonly poll?: Duration.Input | undefined
+  /**
+   * The number of processes of the fleet, this one included, asked every 5 seconds. A rate limit divides itself by the last
+   * known number while the store is bypassed.
+   * @default in Redis, the processes seen in the last 15 seconds; in another store 1
+   */
+  readonly processes?: Effect.Effect<number, unknown> | undefined
 }
 
 export { type Fleet, SharedState } from "./Fleet.ts"
@@ -65,20 +73,43 @@ export const layer = (
       const context = yield* Effect.context<never>()
       const bypass = new FailOpen({ what: "the shared state of the fleet", timeoutMillis, pauseMillis })
       Telemetry.show(context, Telemetry.sharedStateBypassed, {}, () => bypass.count)
-      return {
+      let processes = 1
+      const fleet: Fleet = {
         rateLimits: yield* RateLimiter.RateLimiterStore,
         breakers: yield* CircuitBreaker.CircuitBreakerStore,
         timeoutMillis,
         pollMillis,
-        bypass
+        bypass,
+        get processes() {
+          return processes
+        }
       }
+      if (options.processes !== undefined) {
+        const count = Effect.map(ask(fleet, options.processes, undefined), (counted) => {
+          if (counted !== undefined && counted >= 1) processes = counted
+        })
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(count, Effect.sleep(countMillis))))
+      }
+      return fleet
     })
   )
 }
 
+/** How often the processes are counted, and how long one is remembered, in milliseconds. Our own judgement. */
+const [countMillis, rememberedMillis] = [5_000, 15_000]
+
 /** Shares state in Redis, under keys that begin with `breakwater:`. Throws when an option is out of its range. */
 export const layerRedis = (options: SharedStateOptions = {}): Layer.Layer<never, never, Redis.Redis> =>
-  Layer.provide(layer(options), [
-    RateLimiter.layerStoreRedis({ prefix: "breakwater:rate-limit:" }),
-    CircuitBreaker.layerStoreRedis({ prefix: "breakwater:breaker:" })
-  ])
+  Layer.unwrap(
+    Effect.map(Redis.Redis, (redis) =>
+      layer({
+        ...options,
+        processes: options.processes ??
+          RedisCounts.processes(redis, "breakwater:processes", randomUUID(), rememberedMillis)
+      }))
+  ).pipe(
+    Layer.provide([
+      RedisCounts.layerRateLimits("breakwater:rate-limit:"),
+      CircuitBreaker.layerStoreRedis({ prefix: "breakwater:breaker:" })
+    ])
+  )

@@ -24,6 +24,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { SharedState } from "../fleet/Fleet.ts"
 import type { Admission, Call, Gate, Refusal } from "../Gate.ts"
@@ -160,7 +161,7 @@ class BreakerGate implements Breaker, CircuitSettings {
   private readonly by: ((call: Call) => string) | undefined
   private readonly circuits: Keyed<Circuit>
   private readonly modes = new Map<string, Mode>()
-  private readonly listeners = new Set<(transition: Transition) => void>()
+  private readonly listeners = new Set<(transition: Transition, circuit: Circuit) => void>()
   /** The remembered circuits that are not closed. */
   private readonly troubled = new Set<Circuit>()
   private mode: Mode = "Automatic"
@@ -170,13 +171,13 @@ class BreakerGate implements Breaker, CircuitSettings {
     const trip = options.trip ?? { _tag: "TimeWindow" }
     this.slowCallMillis = slowCallOf(options.slowCall)
     this.openForMillis = Range.durationOrZero("Breaker: openFor", options.openFor ?? Duration.seconds(5))
-    this.growth = Range.atLeast("Breaker: growth", options.growth ?? 2, 1)
+    this.growth = Range.atLeast("Breaker: growth", options.growth ?? 1, 1)
     this.maxOpenForMillis = options.maxOpenFor === undefined
-      ? Math.max(60_000, this.openForMillis)
+      ? Math.max(10_000, this.openForMillis)
       : Range.atLeast("Breaker: maxOpenFor (ms)", Duration.toMillis(options.maxOpenFor), this.openForMillis)
     this.probes = options.probes ?? [1, 4, 16]
     this.probeTimeoutMillis = Range.duration("Breaker: probeTimeout", options.probeTimeout ?? Duration.seconds(60))
-    this.probeFailureRate = trip._tag === "Consecutive" ? 0 : trip.failureRate ?? 0.5
+    this.probeFailureRate = trip._tag === "Consecutive" ? 0.5 : trip.failureRate ?? 0.5
     this.by = options.by
     if (this.probes.length === 0 || !this.probes.every((n) => Number.isInteger(n) && n > 0)) {
       throw new Error(`Breaker: probes must be whole numbers above 0, one per stage, got [${this.probes.join(", ")}]`)
@@ -221,9 +222,9 @@ class BreakerGate implements Breaker, CircuitSettings {
     const key = this.by === undefined ? keyOf(call) : this.by(call)
     switch (this.modeOf(key)) {
       case "Automatic":
-        return this.circuits.get(key, call.now).admit(call.now)
+        return this.circuits.get(key, call.now).admit(call)
       case "ObserveOnly":
-        return this.circuits.get(key, call.now).observe(call.now)
+        return this.circuits.get(key, call.now).observe(call)
       case "ForcedOpen":
         return refuse(new CircuitOpen(undefined))
       case "Disabled":
@@ -238,7 +239,7 @@ class BreakerGate implements Breaker, CircuitSettings {
   }
   *notClosed(scope: string, now: number): Generator<Exclude<State, "Closed">> {
     for (const circuit of this.troubled) {
-      if (this.isIn(scope, circuit.key)) yield circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen"
+      if (this.isIn(scope, circuit)) yield circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen"
     }
   }
   get hasOwnKeys() {
@@ -255,8 +256,8 @@ class BreakerGate implements Breaker, CircuitSettings {
     this.modes.delete(key)
   }
   onTransition(listener: (transition: Transition) => void, scope?: string) {
-    const heard = (transition: Transition) => {
-      if (scope === undefined || this.isIn(scope, transition.key)) listener(transition)
+    const heard = (transition: Transition, circuit: Circuit) => {
+      if (scope === undefined || this.isIn(scope, circuit)) listener(transition)
     }
     this.listeners.add(heard)
     return () => {
@@ -268,10 +269,10 @@ class BreakerGate implements Breaker, CircuitSettings {
     if (to === "Closed") this.troubled.delete(circuit)
     // An evicted circuit may still hear from the fleet, and would never be removed again.
     else if (this.circuits.peek(key) === circuit) this.troubled.add(circuit)
-    for (const listener of this.listeners) listener({ key, from, to })
+    for (const listener of this.listeners) listener({ key, from, to }, circuit)
   }
-  private isIn(scope: string, key: string): boolean {
-    return this.by !== undefined || isUnder(key, scope)
+  private isIn(scope: string, circuit: Circuit): boolean {
+    return isUnder(this.by === undefined ? circuit.key : circuit.scope, scope)
   }
 
   readonly share: Effect.Effect<void, never, Scope.Scope> = Effect.withFiber((fiber) => {
@@ -280,6 +281,7 @@ class BreakerGate implements Breaker, CircuitSettings {
     const peers = new Peers(
       fleet,
       Timeline.of(fiber),
+      fiber.getRef(Random.Random),
       Effect.runForkWith(fiber.context),
       this.probeTimeoutMillis
     )

@@ -51,6 +51,16 @@ export interface RateLimitOptions extends KeyOptions {
    * @default "2 seconds"
    */
   readonly maxWait?: Duration.Input | undefined
+  /**
+   * The limit of a process that shares it, while the fleet's store is bypassed.
+   *
+   * - `Divide`: its part: the limit divided by the last known number of processes, but at least one call at a time. The
+   *   fleet keeps the limit. A process with more than its part of the calls refuses some, although others have permits.
+   * - `Local`: the whole limit. Nobody is refused too much, and a fleet of n processes may send n times the limit.
+   *
+   * @default "Divide", because the vendor's limit does not grow while our store is away
+   */
+  readonly whenDown?: "Divide" | "Local" | undefined
   /** Partition key: calls with the same key share one limit. @default the vendor and the call's key */
   readonly by?: ((call: Call) => string) | undefined
   /**
@@ -71,7 +81,7 @@ export interface RateLimit extends Gate {
    * Shares the limit with the other processes of the fleet in {@link SharedState}; does nothing without a fleet. Run it
    * before the first call. The shared count is a token bucket of Effect's, under `name` and the key, beside the
    * process's own limit. Two bursts may meet, and a process takes permits a quarter of a second ahead. While the store
-   * is bypassed, only the process's own limit holds.
+   * is bypassed, `whenDown` applies.
    */
   share(name: string): Effect.Effect<void>
 }
@@ -88,6 +98,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   private readonly states: Keyed<RateLimitState>
   private readonly capacity: number
   private readonly interval: number
+  private readonly isDivided: boolean
   private shared: (LeaseSettings & { readonly name: string }) | undefined = undefined
 
   constructor(options: RateLimitOptions) {
@@ -105,6 +116,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     this.by = options.by
     this.capacity = burst
     this.interval = windowMillis / limit
+    this.isDivided = options.whenDown !== "Local"
     const keys = settingsOf("RateLimit", options)
     const makeLane = (key: string, now: number) => new RateLimitState(makeMeter(), now, this, key)
     this.states = new Keyed(
@@ -141,12 +153,12 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     const lane = this.states.get(this.by === undefined ? keyOf(call) : this.by(call), call.now)
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
-    const delay = lane.expected(call.now, lane.queuedCost + call.cost)
+    const delay = lane.expected(call.now, lane.queuedCost + call.cost, call.cost)
     // As far as this process knows, permits are free. Our own limit bounds how many calls may wait for the fleet's
     // response.
     const isForTheFleet = delay === 0 && lane.lease !== undefined
     if (!isForTheFleet && this.isTooMuch(lane.queue.length, delay, call)) return refuse(new RateLimitExceeded(delay))
-    const place = new RateLimitWaiter(lane, call, this.limitMillis)
+    const place = new RateLimitWaiter(lane, call, this.limitMillis + lane.spreadMillis)
     lane.join(place, call.now)
     return place
   }
@@ -162,9 +174,9 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     return Effect.withFiber((fiber) => {
       const fleet = fiber.getRef(SharedState)
       if (fleet !== undefined && this.shared === undefined) {
-        const { capacity, interval } = this
+        const { capacity, interval, isDivided } = this
         const fork = Effect.runForkWith(fiber.context)
-        this.shared = { fleet, timeline: Timeline.of(fiber), fork, capacity, interval, name }
+        this.shared = { fleet, timeline: Timeline.of(fiber), fork, capacity, interval, isDivided, name }
       }
       return Effect.void
     })

@@ -244,10 +244,14 @@ const tolerance = 240_000
 const refusals =
   /^(?:AccessDenied|UnrecognizedClient|InvalidClientTokenId|ExpiredToken|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|MissingAuthenticationToken|NotAuthorized|OptInRequired)/
 
-const failed = (error: string, { status }: SecretRequest.Reply): SourceUnavailable =>
+const failed = (error: string, { retryAfterMillis, status }: SecretRequest.Reply): SourceUnavailable =>
   refusals.test(error)
     ? sourceRefusal(Keys.sourceName, `it refuses access (${error})`)
-    : sourceUnavailable(Keys.sourceName, `it does not answer as expected (${error || "no error"}, status ${status})`)
+    : sourceUnavailable(
+      Keys.sourceName,
+      `it does not answer as expected (${error || "no error"}, status ${status})`,
+      retryAfterMillis
+    )
 
 const strange = sourceUnavailable(Keys.sourceName, "its response does not match its API")
 

@@ -12,10 +12,12 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
+import * as Jitter from "../Jitter.ts"
 import * as Range from "../Range.ts"
 import * as Charset from "../transport/Charset.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
@@ -52,6 +54,8 @@ export interface Reply {
   /** Unix times in milliseconds at which the request was sent and its response was complete. */
   readonly askedAt: number
   readonly answeredAt: number
+  /** How long the service asks its callers to wait, in milliseconds; `undefined` if it does not say. */
+  readonly retryAfterMillis: number | undefined
 }
 
 /** The meaning of a response for a repetition: it is final, the request was not accepted, or the service has failed. */
@@ -84,7 +88,10 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
     Schedule.jittered,
     Schedule.setInputType<Trouble>(),
     Schedule.modifyDelay(({ duration, input }) =>
-      Effect.succeed(Duration.max(duration, Duration.millis(input.comeBackMillis)))
+      Effect.map(
+        Random.next,
+        (random) => Duration.max(duration, Duration.millis(Jitter.later(input.comeBackMillis, random)))
+      )
     )
   )
   return Effect.map(HttpClient.HttpClient, (client): SecretRequest => {
@@ -102,10 +109,12 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
           return yield* Effect.fail(trouble(`its response is larger than ${maxBytes} bytes`, false))
         }
         const answeredAt = yield* Clock.currentTimeMillis
-        const reply: Reply = { status: response.status, headers: response.headers, body, askedAt, answeredAt }
+        const retryAfterMillis = RetryAfter.millis(response.headers, answeredAt)
+        const { headers, status } = response
+        const reply: Reply = { status, headers, body, askedAt, answeredAt, retryAfterMillis }
         const said = verdict(reply)
         if (said === "Answered") return reply
-        const comeBack = RetryAfter.millis(reply.headers, answeredAt) ?? 0
+        const comeBack = retryAfterMillis ?? 0
         return yield* Effect.fail(
           trouble(
             `it answered with status ${reply.status}`,
@@ -128,8 +137,8 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
         Effect.catchDefect(() => Effect.fail(trouble("its HTTP client has failed", false)))
       )
     return {
-      // Pauses double and are up to a fifth longer, and a response may ask for longer ones.
-      patience: timeout * (retries + 1) + retries * longestPause + pause * (2 ** retries - 1) * 1.2,
+      // Pauses double and are up to a fifth longer, and a response may ask for longer ones, which have their own jitter.
+      patience: timeout * (retries + 1) + retries * Jitter.later(longestPause, 1) + pause * (2 ** retries - 1) * 1.2,
       ask: (question, verdict = byStatus) =>
         attempt(question, verdict).pipe(
           Effect.retry({ schedule, times: retries, while: (failed: Trouble) => failed.passes }),

@@ -44,7 +44,10 @@ describe("Breaker over a restart", () => {
 
   it.effect("an open breaker stays open for the rest of its time, and continues to grow from there", () =>
     Effect.gen(function*() {
-      const { before, takeOver } = yield* restart({ trip: consecutive(1) }, "failure")
+      const { before, takeOver } = yield* restart(
+        { trip: consecutive(1), growth: 2, maxOpenFor: "1 minute" },
+        "failure"
+      )
       before.call.now += 5_000
       before.make("failure")
       yield* TestClock.adjust("7 seconds")

@@ -3,6 +3,7 @@
  * waiting calls, and the end of the vendor's pause.
  */
 import type { Permit, Wait } from "@breakwater/core/Gate"
+import * as Jitter from "@breakwater/core/Jitter"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import { RateLimited, RateLimitExceeded } from "@breakwater/core/Reason"
@@ -95,6 +96,8 @@ export class DrivenRateLimit {
   private readonly interval: number
   private readonly entries = new Map<string, Array<Entry>>()
   private readonly pausedUntil = new Map<string, number>()
+  /** When the calls that waited for the end of a pause have all been let go. */
+  private readonly spreadUntil = new Map<string, number>()
 
   constructor(settings: Settings, mode: "exact" | "lawful") {
     this.settings = settings
@@ -215,7 +218,9 @@ export class DrivenRateLimit {
     if (admission._tag === "Permit") {
       this.grant(caller, admission)
     } else {
-      assert.strictEqual(admission.limitMillis, this.settings.maxWait)
+      const spread = Math.max(0, (this.spreadUntil.get(key) ?? 0) - (this.pausedUntil.get(key) ?? 0))
+      assert.isAtLeast(admission.limitMillis, this.settings.maxWait)
+      assert.isAtMost(admission.limitMillis, this.settings.maxWait + spread + microsecond)
       admission.onTurn((delay) => {
         caller.due = this.now + delay
       })
@@ -247,7 +252,11 @@ export class DrivenRateLimit {
       return this.grant(caller, claimed as Permit)
     }
     assert.isAbove(claimed, 0)
-    if (this.isExact) assert.approximately(claimed, missing, microsecond)
+    if (this.isExact) {
+      const spread = (this.spreadUntil.get(call.key) ?? -Infinity) - this.now
+      assert.isAtLeast(claimed, missing - microsecond)
+      assert.isAtMost(claimed, Math.max(missing, spread) + microsecond)
+    }
     caller.due = this.now + claimed
   }
 
@@ -273,8 +282,11 @@ export class DrivenRateLimit {
     caller.call.now = this.now
     caller.stage = "over"
     if (caller.admitted._tag === "Permit") caller.admitted.settle(caller.call, outcome)
-    const pause = (millis: number) =>
-      this.pausedUntil.set(key, Math.max(this.pausedUntil.get(key) ?? -Infinity, this.now + millis))
+    const pause = (millis: number) => {
+      if (this.now + millis <= (this.pausedUntil.get(key) ?? -Infinity)) return
+      this.pausedUntil.set(key, this.now + millis)
+      this.spreadUntil.set(key, this.now + Jitter.later(millis, 1))
+    }
     if (outcome.reason?._tag === "RateLimited") return void pause(outcome.reason.retryAfterMillis ?? 1_000)
     if (outcome.quota === undefined) return
     const { remaining, resetMillis } = outcome.quota
@@ -351,7 +363,9 @@ export class DrivenRateLimit {
       for (const other of others) assert.isUndefined(other.due)
       if (first === undefined) continue
       const told = Math.max(0, (first.due ?? Number.NaN) - this.now)
-      assert.isAtMost(told, this.isExact ? this.delay(key, first.call.cost) + microsecond : Infinity)
+      const spread = (this.spreadUntil.get(key) ?? -Infinity) - this.now
+      const most = Math.max(this.delay(key, first.call.cost), spread) + microsecond
+      assert.isAtMost(told, this.isExact ? most : Infinity)
     }
   }
   /** Until the vendor's next news, the time told to the first call is exact, not only early enough. */

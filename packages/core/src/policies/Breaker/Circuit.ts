@@ -1,6 +1,7 @@
 /** The state of one key of a breaker, and its transitions. */
 import type { Admission, Call, Permit, Refusal } from "../../Gate.ts"
 import { freePermit, refuse } from "../../Gate.ts"
+import * as Jitter from "../../Jitter.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { CircuitOpen } from "../../Reason.ts"
 import type { Cell } from "../../structures/Keyed.ts"
@@ -21,7 +22,7 @@ export interface Snapshot {
   readonly state: State
   /** Unix time in milliseconds until which it stays open. */
   readonly openUntil: number
-  /** Number of openings in a row without a closing between them. */
+  /** Number of openings in a row without an answered stage of probes between them. */
   readonly openings: number
   /** The content of its window; see the window's `dump`. */
   readonly window: ReadonlyArray<number>
@@ -56,11 +57,14 @@ export class Circuit implements Cell {
   declare private readonly settings: CircuitSettings
   state: State = "Closed"
   openUntil = -Infinity
+  /** Openings since a stage of probes was last answered. */
   openings = 0
+  /** The `vendor/operation` of the latest call; `""` when there was none in this process. */
+  scope = ""
   /** Calls admitted and not yet ended, under any permit. */
   running = 0
-  /** Whether the vendor has answered since the last check. */
-  hasAnswered = false
+  /** Whether the vendor answered the last call that ended. */
+  isAnswered = false
   declare touchedAt: number
   declare placedAt: number
   /** The permit given out now. A call under an earlier permit is no evidence about the present state. */
@@ -88,7 +92,8 @@ export class Circuit implements Cell {
     return this.state === "HalfOpen" ? this.admitted - this.good - this.bad : 0
   }
 
-  admit(now: number): Admission {
+  admit({ now, scope }: Call): Admission {
+    this.scope = scope
     if (this.state === "Closed") return this.pass()
     const refusal = this.forecast(now)
     if (refusal !== undefined) return refusal
@@ -117,8 +122,8 @@ export class Circuit implements Cell {
     return this.admitted >= this.settings.probes[this.stage]!
   }
 
-  observe(now: number): Admission {
-    const admission = this.admit(now)
+  observe(call: Call): Admission {
+    const admission = this.admit(call)
     return admission._tag === "Permit" ? admission : freePermit
   }
 
@@ -126,9 +131,11 @@ export class Circuit implements Cell {
   consented(now: number, consent: Consent): void {
     if (this.state !== "Open") return
     if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
-    // Another process has made the first probe.
-    else if (consent === "Recovered") this.probeFrom(1)
-    else this.probeFrom(0)
+    else if (consent === "Recovered") {
+      // Another process has made the first stage.
+      this.openings = 0
+      this.probeFrom(1)
+    } else this.probeFrom(0)
   }
   /** Opens the circuit because other processes found the vendor down. */
   follow(now: number, millis: number): void {
@@ -155,21 +162,30 @@ export class Circuit implements Cell {
   settle(permit: CircuitPermit, call: Call, outcome: Outcome): void {
     this.running--
     if (permit !== this.permit) return
-    if (outcome._tag === "Ignored") {
-      if (this.state === "HalfOpen") this.admitted--
-      return
-    }
+    if (outcome._tag === "Ignored") return this.giveBack(call.now)
     const failed = outcome._tag === "Failure"
-    if (!failed) this.hasAnswered = true
+    this.isAnswered = !failed
     const slow = outcome.durationMillis >= this.settings.slowCallMillis
-    if (this.state === "HalfOpen") return this.judgeProbe(call.now, failed || slow, outcome)
+    if (this.state === "HalfOpen") return this.judgeProbe(call, failed || slow, outcome)
     this.window.record(call.now, failed, slow)
-    if (this.window.isTripped(call.now)) this.open(call.now, outcome)
+    // A good answer never opens: the failures that are then the larger part, because older answers have expired, are those
+    // of an outage that is over.
+    if ((failed || slow) && this.window.isTripped(call.now)) this.open(call, outcome)
   }
 
-  cancel(permit: CircuitPermit): void {
+  cancel(permit: CircuitPermit, call: Call): void {
     this.running--
-    if (permit === this.permit && this.state === "HalfOpen") this.admitted--
+    if (permit === this.permit) this.giveBack(call.now)
+  }
+
+  /** Gives back the place of a call that says nothing about the vendor. */
+  private giveBack(now: number): void {
+    if (this.state !== "HalfOpen") return
+    this.admitted--
+    if (this.settings.peers?.withdrew(this) !== true) return
+    // The next call of any process probes for the fleet.
+    this.openUntil = now
+    this.become("Open")
   }
 
   private pass(): Permit {
@@ -177,25 +193,28 @@ export class Circuit implements Cell {
     return this.permit
   }
 
-  private judgeProbe(now: number, failed: boolean, outcome: Outcome): void {
-    const planned = this.settings.probes[this.stage]!
+  private judgeProbe(call: Call, failed: boolean, outcome: Outcome): void {
+    const { probeFailureRate, probes } = this.settings
+    const planned = probes[this.stage]!
     if (failed) this.bad++
     else this.good++
-    if (this.bad > 0 && this.bad / planned >= this.settings.probeFailureRate) return this.open(now, outcome)
+    if (this.bad / planned >= probeFailureRate) return this.open(call, outcome)
     if (this.good + this.bad < planned) return
-    this.nextStage(this.stage + 1)
+    this.openings = 0
+    const isFirst = this.stage === 0
+    this.stageFrom(this.stage + 1)
+    // The first stage is this process's part for the fleet, and a circuit that closes is news.
+    if (isFirst || this.state === "Closed") this.settings.peers?.judged(this, "Success", 0)
   }
 
   private probeFrom(stage: number): void {
     this.become("HalfOpen")
-    this.nextStage(stage)
+    this.stageFrom(stage)
   }
-  private nextStage(stage: number): void {
+  private stageFrom(stage: number): void {
     if (stage < this.settings.probes.length) return this.beginStage(stage)
     this.window.clear()
-    this.openings = 0
     this.become("Closed")
-    this.settings.peers?.judged(this, "Success", 0)
   }
 
   private beginStage(stage: number): void {
@@ -204,15 +223,17 @@ export class Circuit implements Cell {
     this.permit = new CircuitPermit(this)
   }
 
-  private open(now: number, outcome: Outcome): void {
+  private open(call: Call, outcome: Outcome): void {
     const { growth, maxOpenForMillis, openForMillis } = this.settings
     // `NaN` when the power overflows to infinity and openForMillis is 0.
     const grown = Math.min(openForMillis * growth ** this.openings, maxOpenForMillis) || 0
     const hint = Math.min(outcome.reason?.retryAfterMillis ?? 0, longestHintMillis)
+    // Other processes have been told the same time.
+    const millis = hint > grown ? Jitter.later(hint, call.random()) : grown
     this.openings++
-    this.openUntil = now + Math.max(grown, hint)
+    this.openUntil = call.now + millis
     this.become("Open")
-    this.settings.peers?.judged(this, "Failure", Math.max(grown, hint))
+    this.settings.peers?.judged(this, "Failure", millis)
   }
 
   private become(to: State): void {
@@ -233,7 +254,7 @@ class CircuitPermit implements Permit {
   settle(call: Call, outcome: Outcome) {
     this.circuit.settle(this, call, outcome)
   }
-  cancel() {
-    this.circuit.cancel(this)
+  cancel(call: Call) {
+    this.circuit.cancel(this, call)
   }
 }

@@ -1,12 +1,13 @@
 /**
- * The same breaker in the other processes of the fleet. A process that opens tells the others. One process probes for
- * all, and when it finds the vendor healthy, the others resume by stages. A process whose own calls the vendor answers
- * ignores reports that it is down.
+ * The same breaker in the other processes of the fleet. A process that opens tells the others. One process makes the
+ * first stage of probes for all, and when it passes, the others resume with the second. A process whose last call the
+ * vendor answered ignores reports that it is down, and no process opens because another one probes.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Admission as StoreAdmission, CircuitBreakerError, State } from "effect/persistence/CircuitBreaker"
+import type { Admission as StoreAdmission, CircuitBreakerError } from "effect/persistence/CircuitBreaker"
+import type * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { ask, type Fleet } from "../../fleet/Fleet.ts"
 import type { Admission, Call, Permit, Refusal, Wait } from "../../Gate.ts"
@@ -26,8 +27,13 @@ export type Consent =
   /** The fleet cannot be asked now. */
   | undefined
 
-/** The wait of a process while another one probes, in milliseconds: its result is near. Our own judgement. */
+/**
+ * The wait of a process while another one probes, in milliseconds: its result is near. A random part of the second half is
+ * left out, so that the processes do not all resume in the same moment. Our own judgement.
+ */
 const probingMillis = 1_000
+/** How often a verdict is reported to a store that is bypassed, once a poll. Our own judgement. */
+const reports = 10
 /** Number of states looked up in one round, and of keys searched for them. Our own judgement. */
 const [mostAsked, mostLooked] = [64, 256]
 
@@ -41,6 +47,7 @@ const ignored: Verdict = { outcome: "Ignored", openForMillis: 0 }
 export class Peers {
   private readonly fleet: Fleet
   private readonly timeline: Timeline.Timeline
+  private readonly random: typeof Random.Random.Service
   private readonly fork: (effect: Effect.Effect<void>) => unknown
   /** The time after which an unjudged probe is left to another process. */
   private readonly probeTimeoutMillis: number
@@ -50,11 +57,13 @@ export class Peers {
   constructor(
     fleet: Fleet,
     timeline: Timeline.Timeline,
+    random: typeof Random.Random.Service,
     fork: (effect: Effect.Effect<void>) => unknown,
     probeTimeoutMillis: number
   ) {
     this.fleet = fleet
     this.timeline = timeline
+    this.random = random
     this.fork = fork
     this.probeTimeoutMillis = probeTimeoutMillis
   }
@@ -96,16 +105,24 @@ export class Peers {
     return Effect.void
   }
 
-  /** Reports a change of state that a circuit made from its own calls. */
+  /** Reports what a circuit has found by its own calls: the vendor is down, or answers probes. */
   judged(circuit: Circuit, outcome: "Success" | "Failure", openForMillis: number): void {
     const duty = this.duties.get(circuit)
-    if (duty !== undefined) Deferred.doneUnsafe(duty, Effect.succeed({ outcome, openForMillis }))
-    else if (outcome === "Failure") this.tell(circuit.key, openForMillis)
+    const verdict: Verdict = { outcome, openForMillis }
+    if (duty === undefined) this.tell(circuit.key, verdict)
+    else Deferred.doneUnsafe(duty, Effect.succeed(verdict))
+  }
+
+  /** Hands the fleet's probe over when a call of it has ended without a result. Returns whether this process had it. */
+  withdrew(circuit: Circuit): boolean {
+    const duty = this.duties.get(circuit)
+    if (duty !== undefined) Deferred.doneUnsafe(duty, Effect.succeed(ignored))
+    return duty !== undefined
   }
 
   /**
-   * Polls the states of the others for ever: in each round, of a few circuits that are closed and were called without
-   * an answer.
+   * Polls the states of the others for ever: in each round, of a few circuits that are closed, were called since the
+   * last round, and whose last call was not answered.
    */
   follow(circuits: () => Iterable<Circuit>): Effect.Effect<never> {
     let rest = circuits()[Symbol.iterator]()
@@ -118,9 +135,8 @@ export class Peers {
           rest = circuits()[Symbol.iterator]()
           break
         }
-        if (value.state !== "Closed" || now - value.touchedAt > 2 * this.fleet.pollMillis) continue
-        if (value.hasAnswered) value.hasAnswered = false
-        else closed.push(value)
+        const isCalled = now - value.touchedAt <= 2 * this.fleet.pollMillis
+        if (value.state === "Closed" && isCalled && !value.isAnswered) closed.push(value)
       }
       return Effect.forEach(closed, (circuit) => this.look(circuit), { concurrency: "unbounded", discard: true })
     })
@@ -129,21 +145,22 @@ export class Peers {
 
   private look(circuit: Circuit): Effect.Effect<void> {
     return Effect.map(ask(this.fleet, this.fleet.breakers.state(circuit.key), undefined), (state) => {
-      const millis = state === undefined ? 0 : openFor(state)
-      if (millis > 0 && !circuit.hasAnswered) circuit.follow(this.timeline.now(), millis)
+      // Another process's probe says nothing yet.
+      const millis = state?._tag === "Open" ? Duration.toMillis(state.retryAfter) : 0
+      if (millis > 0 && !circuit.isAnswered) circuit.follow(this.timeline.now(), millis)
     })
   }
 
-  /** Tells the others that this process has opened, unless they know already. */
-  private tell(key: string, openForMillis: number): void {
-    const open = Effect.flatMap(
-      this.admission(key),
-      (admission): Effect.Effect<unknown, unknown> =>
-        typeof admission === "object"
-          ? this.record(key, admission, { outcome: "Failure", openForMillis })
+  /** Tells the others what this process has found without being asked, unless they know already. */
+  private tell(key: string, verdict: Verdict): void {
+    const told = Effect.flatMap(
+      ask(this.fleet, this.admission(key), undefined),
+      (admission) =>
+        typeof admission === "object" && (admission.probe || verdict.outcome === "Failure")
+          ? this.record(key, admission, verdict)
           : Effect.void
     )
-    this.fork(Effect.scoped(Effect.asVoid(ask(this.fleet, open, undefined))))
+    this.fork(Effect.scoped(told))
   }
 
   /** The store's permit, or the milliseconds to wait for one. */
@@ -154,7 +171,7 @@ export class Peers {
           case "CircuitOpen":
             return Effect.succeed(Math.max(1, Duration.toMillis(error.reason.retryAfter)))
           case "CircuitHalfOpen":
-            return Effect.succeed(probingMillis)
+            return Effect.sync(() => probingMillis * (1 - this.random.nextDoubleUnsafe() / 2))
           case "CircuitBreakerStoreError":
             return Effect.fail(error)
         }
@@ -175,6 +192,7 @@ export class Peers {
     )
   }
 
+  /** Until the store has heard it, no other process probes. */
   private record(key: string, { generation }: StoreAdmission, verdict: Verdict): Effect.Effect<void> {
     const record = this.fleet.breakers.record({
       key,
@@ -184,13 +202,13 @@ export class Peers {
       tripPolicy: { _tag: "Consecutive", failures: 1 },
       openFor: Duration.millis(verdict.openForMillis)
     })
-    return Effect.asVoid(ask(this.fleet, record, undefined))
+    const report = (left: number): Effect.Effect<void> =>
+      Effect.flatMap(ask(this.fleet, Effect.as(record, true), false), (isHeard) =>
+        isHeard || left === 0
+          ? Effect.void
+          : Effect.andThen(Effect.sleep(this.fleet.pollMillis), report(left - 1)))
+    return report(reports)
   }
-}
-
-const openFor = (state: State): number => {
-  if (state._tag === "Open") return Duration.toMillis(state.retryAfter)
-  return state._tag === "HalfOpen" && state.probing ? probingMillis : 0
 }
 
 /** A call that waits for the fleet's consent to probe. */
@@ -216,7 +234,7 @@ class PeerWaiter implements Wait {
   }
   claim(call: Call): Permit | Refusal | number {
     if (!this.isAnswered) return Infinity
-    const admission = this.circuit.admit(call.now)
+    const admission = this.circuit.admit(call)
     if (admission._tag !== "Wait") return admission
     admission.cancel(call)
     return this.expired()

@@ -10,6 +10,8 @@ import type * as Timeline from "../../Timeline.ts"
 /** The settings that all leases of a rate limit share. */
 export interface LeaseSettings {
   readonly fleet: Fleet
+  /** Whether a process has only its part of the limit while the store is bypassed. */
+  readonly isDivided: boolean
   readonly timeline: Timeline.Timeline
   readonly fork: (effect: Effect.Effect<void>) => unknown
   /** The most permits that the fleet can have at once. */
@@ -42,6 +44,8 @@ export class Lease {
   private deniedCost = 0
   /** Whether the store was bypassed at the last request. */
   private isAlone = false
+  /** The process's part of the limit, counted all the time; `undefined` when it has the whole limit. */
+  private readonly part: Part | undefined
   /** Number of permits taken at a time; it grows as they are used up faster. */
   private batch = 1
 
@@ -50,30 +54,39 @@ export class Lease {
     this.settings = settings
     this.key = key
     this.answered = answered
+    this.part = settings.isDivided ? new Part(settings) : undefined
   }
 
   /** Milliseconds until the fleet has this many permits; `Infinity` when only the store can tell. */
   delay(now: number, cost: number): number {
-    if (this.isAlone || this.settings.fleet.bypass.isQuiet(now) || this.available(now) >= cost) return 0
+    const isQuiet = this.settings.fleet.bypass.isQuiet(now)
+    // No call waits for a bypassed store. This request finds out whether it is back.
+    if (this.isAlone && !isQuiet) this.ask(cost, cost)
+    if (!this.isAlone && this.available(now) >= cost) return 0
+    if (this.isAlone || isQuiet) return this.part?.delay(now, cost) ?? 0
     return now < this.deniedUntil ? this.deniedUntil - now : Infinity
   }
-  /** Milliseconds for which the fleet is known to lack this many permits. */
-  denied(now: number, cost: number): number {
+  /**
+   * Milliseconds for which the fleet, or this process's part of it, is known to lack this many permits, of which the last
+   * call takes `last`.
+   */
+  denied(now: number, cost: number, last: number): number {
+    if (this.isAlone || this.settings.fleet.bypass.isQuiet(now)) {
+      return this.part?.delay(now, last, cost - last) ?? 0
+    }
     if (now >= this.deniedUntil) return 0
     return this.deniedUntil - now + Math.max(0, cost - this.deniedCost) * this.settings.interval
   }
   /** Takes permits that are due. */
   take(now: number, cost: number): void {
-    if (this.isAlone || this.available(now) < cost) {
-      // No call waits for a bypassed store. This request finds out whether it is back.
-      if (!this.settings.fleet.bypass.isQuiet(now)) this.ask(cost, cost)
-      return
-    }
+    this.part?.take(now, cost)
+    if (this.isAlone || this.available(now) < cost) return
     this.held -= cost
     if (this.batch > 1 && this.held < this.batch / 2) this.askAhead(now, this.batch, 1)
   }
   /** Gives back permits that were taken and not used. */
   giveBack(cost: number): void {
+    this.part?.giveBack(cost)
     this.held += cost
   }
   /** Asks the store for the permits that calls wait for, and for those likely to be needed soon. */
@@ -137,3 +150,44 @@ export class Lease {
     )
   }
 }
+
+/**
+ * A process's part of a limit: a token bucket of the n-th part of its permits, for n processes. One call at a time always
+ * fits, however small the part is. While the store decides, the part is only counted, and is never less than empty.
+ */
+class Part {
+  private readonly settings: LeaseSettings
+  private used = 0
+  private at = -Infinity
+
+  constructor(settings: LeaseSettings) {
+    this.settings = settings
+  }
+  /** Milliseconds until a call fits, after others that cost `ahead`. */
+  delay(now: number, cost: number, ahead = 0): number {
+    this.refill(now)
+    const missing = this.used + ahead + Math.min(cost, this.size) - this.size
+    return missing <= resolution ? 0 : missing * this.interval
+  }
+  take(now: number, cost: number): void {
+    this.refill(now)
+    this.used = Math.min(this.used + cost, Math.max(this.size, cost))
+  }
+  giveBack(cost: number): void {
+    this.used = Math.max(0, this.used - cost)
+  }
+
+  private get size(): number {
+    return Math.max(1, this.settings.capacity / this.settings.fleet.processes)
+  }
+  private get interval(): number {
+    return this.settings.interval * this.settings.fleet.processes
+  }
+  private refill(now: number): void {
+    this.used = Math.max(0, this.used - (now - this.at) / this.interval)
+    this.at = now
+  }
+}
+
+/** A smaller part of a permit is a rounding error. */
+const resolution = 1e-6

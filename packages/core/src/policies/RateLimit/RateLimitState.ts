@@ -1,6 +1,7 @@
 /** The state of one key of a rate limit: the permits taken, and the waiting calls. */
 import type { Call, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
+import * as Jitter from "../../Jitter.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { RateLimitExceeded } from "../../Reason.ts"
 import type { Cell } from "../../structures/Keyed.ts"
@@ -36,6 +37,9 @@ export class RateLimitState implements Cell {
   declare private readonly settings: RateLimitStateSettings
   /** The time until which the vendor asked for no calls. */
   private pausedUntil = -Infinity
+  /** The time until which the calls that waited for its end are spread, and when the next of them is due. */
+  private spreadUntil = -Infinity
+  private nextAt = -Infinity
 
   constructor(meter: Meter, now: number, settings: RateLimitStateSettings, key: string) {
     this.meter = meter
@@ -49,16 +53,21 @@ export class RateLimitState implements Cell {
     const own = this.own(now, cost)
     return this.lease === undefined || own > 0 ? own : this.lease.delay(now, cost)
   }
-  /** The same, as far as this process knows. */
-  expected(now: number, cost: number): number {
-    return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
+  /** The same, as far as this process knows, for several calls of which the last takes `last`. */
+  expected(now: number, cost: number, last: number): number {
+    return Math.max(this.own(now, cost), this.lease?.denied(now, cost, last) ?? 0)
   }
   /** The delay by our own limit: exact up to the meter's capacity, an estimate beyond it. */
   private own(now: number, cost: number): number {
     const beyond = Math.max(0, cost - this.meter.capacity)
     return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
   }
+  /** The longest time by which the end of the present pause may be exceeded, in milliseconds. */
+  get spreadMillis(): number {
+    return this.nextAt === -Infinity ? 0 : this.spreadUntil - this.pausedUntil
+  }
   take(call: Call): Permit {
+    if (this.nextAt !== -Infinity) this.spread(call.now)
     this.meter.take(call.now, call.cost)
     this.lease?.take(call.now, call.cost)
     this.running++
@@ -87,33 +96,34 @@ export class RateLimitState implements Cell {
   }
   /** Milliseconds until the first call in the queue has its permits; asks the fleet if only it can tell. */
   missing(place: RateLimitWaiter, now: number): number {
-    const delay = this.delay(now, place.cost)
+    const delay = Math.max(this.delay(now, place.cost), this.nextAt - now)
     if (delay === Infinity) this.lease!.need(now, this.queuedCost, place.cost)
     return delay
   }
   /** Handles the fleet's response: calls that would now wait too long are refused. */
   private answered(now: number): void {
-    if (this.lease!.denied(now, 0) > 0) {
+    if (this.lease!.denied(now, this.queuedCost, 0) > 0) {
       let ahead = 0
       let cost = 0
       for (let place = this.queue.head; place !== undefined;) {
         const next = place.next as RateLimitWaiter | undefined
         cost += place.cost
-        const delay = this.expected(now, cost)
-        if (this.settings.isTooMuch(ahead, delay, { now, deadline: place.deadline })) {
+        const delay = this.expected(now, cost, place.cost)
+        if (delay > 0 && this.settings.isTooMuch(ahead, delay, { now, deadline: place.deadline })) {
           cost -= place.cost
           place.turnAway(delay, now)
-        } else ahead++
+        } else if (delay > 0) ahead++
         place = next
       }
     }
     this.callHead(now)
   }
-  learn(now: number, outcome: Outcome): void {
+  learn(call: Call, outcome: Outcome): void {
+    const { now } = call
     if (outcome.reason?._tag === "RateLimited") {
-      this.pause(now, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
+      this.pause(call, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
     } else if (outcome.quota !== undefined) {
-      if (outcome.quota.remaining <= 0) this.pause(now, outcome.quota.resetMillis)
+      if (outcome.quota.remaining <= 0) this.pause(call, outcome.quota.resetMillis)
       else this.meter.tighten(now, outcome.quota.remaining)
     }
     this.keep(Math.max(now, this.pausedUntil))
@@ -126,8 +136,17 @@ export class RateLimitState implements Cell {
     this.pausedUntil = pausedUntil!
     this.meter.unpack(numbers)
   }
-  private pause(now: number, millis: number): void {
-    this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
+  private pause({ now, random }: Call, millis: number): void {
+    const until = now + Math.min(millis, longestPauseMillis)
+    if (until <= this.pausedUntil) return
+    this.pausedUntil = until
+    this.spreadUntil = now + Jitter.later(until - now, 1)
+    this.nextAt = until + random() * (this.spreadUntil - until) / (this.queue.length + 1)
+  }
+  /** After a pause: the calls that wait share the time that is left for them, and do not go in the same moment. */
+  private spread(now: number): void {
+    const left = this.spreadUntil - now
+    this.nextAt = left > 0 && this.queue.length > 1 ? now + left / this.queue.length : -Infinity
   }
   /** Keeps the key from eviction while its state still matters. */
   private keep(until: number): void {
@@ -145,7 +164,7 @@ class RateLimitPermit implements Permit {
   }
   settle(call: Call, outcome: Outcome) {
     this.lane.running--
-    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call.now, outcome)
+    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call, outcome)
   }
   cancel(call: Call) {
     this.lane.running--
@@ -198,6 +217,6 @@ export class RateLimitWaiter extends Waiter implements Wait {
     this.lane.leave(this, call.now)
   }
   expired(call: Call): Refusal {
-    return refuse(new RateLimitExceeded(this.lane.expected(call.now, this.lane.queuedCost)))
+    return refuse(new RateLimitExceeded(this.lane.expected(call.now, this.lane.queuedCost, this.cost)))
   }
 }

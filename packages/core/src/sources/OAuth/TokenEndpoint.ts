@@ -191,7 +191,10 @@ const verdict = (reply: SecretRequest.Reply): SecretRequest.Verdict => {
 const failed = (reply: SecretRequest.Reply): SourceUnavailable | TokenRefused => {
   const said = errorOf(reply)
   const isRefusal = verdict(reply) === "Answered" && [200, 400, 401, 403].includes(reply.status)
-  if (!isRefusal) return sourceUnavailable(sourceName, `it does not answer as expected (status ${reply.status})`)
+  if (!isRefusal) {
+    const issue = `it does not answer as expected (status ${reply.status})`
+    return sourceUnavailable(sourceName, issue, reply.retryAfterMillis)
+  }
   const error = refusals.find((one) => one === said) ?? "other"
   const issue = `it gives no token (${error === "other" ? `status ${reply.status}` : error})`
   return { ...sourceRefusal(sourceName, issue), isRefusal: true, error }

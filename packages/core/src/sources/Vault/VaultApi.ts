@@ -54,10 +54,14 @@ export const make = (options: VaultApiOptions): Effect.Effect<VaultApi, never, H
   })
 
 /** The error of an unexpected response. Vault's own message is not repeated. */
-export const failed = (what: string, { status }: SecretRequest.Reply): SourceUnavailable =>
+export const failed = (what: string, { retryAfterMillis, status }: SecretRequest.Reply): SourceUnavailable =>
   status === 400 || status === 401 || status === 403 || status === 405
     ? sourceRefusal(sourceName, `it does not allow ${what} (status ${status})`)
-    : sourceUnavailable(sourceName, `${reasons[status] ?? "it does not answer as expected"} (status ${status})`)
+    : sourceUnavailable(
+      sourceName,
+      `${reasons[status] ?? "it does not answer as expected"} (status ${status})`,
+      retryAfterMillis
+    )
 
 /** developer.hashicorp.com/vault/api-docs#http-status-codes */
 const reasons: Readonly<Record<number, string>> = {
