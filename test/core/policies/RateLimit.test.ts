@@ -383,9 +383,17 @@ describe("RateLimit", () => {
     it("remembers at most maxKeys keys, besides those in use", () => {
       const gate = RateLimit.make({ ...idle, maxKeys: 10 })
       for (let i = 0; i < 100; i++) {
-        hear(gate, fakeCall({ key: `${i}`, now: i }), Outcome.answered(1))
+        hear(gate, fakeCall({ key: `${i}`, now: 1_000 * i }), Outcome.answered(1))
         assert.isAtMost(gate.size, 10)
       }
+    })
+
+    it("refuses a new key while all the keys that it remembers have used permits", () => {
+      const gate = RateLimit.make({ ...idle, maxKeys: 3 })
+      for (const key of ["a", "b", "c"]) hear(gate, fakeCall({ key, now: 100 }), Outcome.answered(1))
+      assert.deepStrictEqual(gate.admit(fakeCall({ key: "d", now: 1_099 })), refused(1_000))
+      permit(gate, fakeCall({ key: "d", now: 1_100 }))
+      assert.strictEqual(gate.size, 3)
     })
 
     it("evicts no key whose calls wait or run, so that it learns their outcomes", () => {
@@ -394,8 +402,8 @@ describe("RateLimit", () => {
       const held = permit(gate, running)
       hear(gate, waiting, Outcome.answered(1))
       const wait = gate.admit(waiting) as Wait
-      for (let i = 0; i < 100; i++) hear(gate, fakeCall({ key: `${i}`, now: 9_000 }), Outcome.answered(1))
-      waiting.now = running.now = 9_000
+      for (let i = 0; i < 100; i++) hear(gate, fakeCall({ key: `${i}`, now: 9_000 + 1_000 * i }), Outcome.answered(1))
+      waiting.now = running.now = 110_000
       assert.strictEqual(gate.waiting("acme/waits"), 1)
       assert.propertyVal(wait.claim(waiting), "_tag", "Permit")
       held.settle(running, Outcome.failed(1, new RateLimited(429, { retryAfterMillis: 30_000 })))

@@ -7,6 +7,9 @@
  * and closes after the last stage. A probe that is interrupted gives its place back, and a probe that never ends loses
  * it after `probeTimeout`. Defaults without a source are our own judgement.
  *
+ * After the vendor's recovery a circuit refuses calls for at most `maxOpenFor`, and for the rest of a probe that was
+ * running at that moment: with all defaults 5 and 3 seconds, and in a fleet one more.
+ *
  * @example
  * ```ts
  * import { Breaker, Stack, Unavailable } from "@breakwater/core"
@@ -50,7 +53,7 @@ export interface RateOptions {
   readonly slowCallRate?: number | undefined
 }
 
-/** The condition that opens the breaker. */
+/** The condition that opens the breaker, at a failure or a slow call. A good answer never opens it. */
 export type Trip =
   /**
    * This many failures or slow calls in a row; a whole number of at least 1.
@@ -78,18 +81,22 @@ export interface BreakerOptions extends KeyOptions {
    * @default "2 seconds", in a policy two thirds of the attempt's timeout
    */
   readonly slowCall?: Duration.Input | undefined
-  /** How long the breaker stays open the first time; at least 0. @default "5 seconds" (as Polly and Hystrix) */
+  /** How long the breaker stays open; at least 0. @default "5 seconds" (as Polly and Hystrix) */
   readonly openFor?: Duration.Input | undefined
-  /** Growth factor of that time with each failed round of probes; at least 1. @default 2 */
+  /**
+   * Growth factor of that time with each opening, until a stage of probes passes; at least 1. A longer time spares a vendor
+   * that is down few probes, and costs as much time after its recovery.
+   * @default 1 (as Polly and Hystrix)
+   */
   readonly growth?: number | undefined
   /**
    * The longest the breaker stays open, unless the vendor itself asked for longer (up to an hour); at least `openFor`.
-   * @default "60 seconds", or `openFor` when that is longer
+   * @default "10 seconds", or `openFor` when that is longer
    */
   readonly maxOpenFor?: Duration.Input | undefined
   /**
    * Number of probes in each stage of half-open, whole numbers of at least 1. The next stage begins when all probes
-   * have ended and less than `failureRate` of them were failed or slow.
+   * have ended and less than `failureRate` of them, by default half, were failed or slow.
    * @default [1, 4, 16]
    */
   readonly probes?: ReadonlyArray<number> | undefined
@@ -117,8 +124,8 @@ export interface Breaker extends Gate {
   /** Removes a key's own mode, so that the common mode applies again. */
   clearMode(key: string): void
   /**
-   * Subscribes to every change of state, or to those in a scope as {@link notClosed} understands it. Returns a function
-   * that unsubscribes.
+   * Subscribes to every change of state, or to those of a vendor or of one of its operations. With `by`, a change belongs
+   * to the vendor of the circuit's latest call. Returns a function that unsubscribes.
    */
   onTransition(listener: (transition: Transition) => void, scope?: string): () => void
   /**
@@ -132,15 +139,17 @@ export interface Breaker extends Gate {
   probing(key: string): number
   /** Keys remembered now. */
   readonly size: number
+  /** Those of a vendor; with `by`, all keys. */
+  sizeOf(vendor: string): number
   /** Every remembered state, to be restored in another process. */
   readonly snapshot: Effect.Effect<ReadonlyArray<Snapshot>>
   /** Restores states; a content that does not fit this breaker's window counts as empty. */
   restore(snapshots: ReadonlyArray<Snapshot>): Effect.Effect<void>
   /**
    * Shares openings and probes with the other processes of the fleet in {@link SharedState}; does nothing without a
-   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor has answered them
-   * meanwhile. One process probes for the fleet; then the others begin with the second stage of their probes. While the
-   * store is bypassed, each process opens and probes for itself.
+   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor answered their last
+   * call. One process makes the first stage of probes for the fleet; then all begin with the second. While the store is
+   * bypassed, each process opens and probes for itself.
    */
   readonly share: Effect.Effect<void, never, Scope.Scope>
 }
@@ -164,6 +173,8 @@ class BreakerGate implements Breaker, CircuitSettings {
   private readonly listeners = new Set<(transition: Transition, circuit: Circuit) => void>()
   /** The remembered circuits that are not closed. */
   private readonly troubled = new Set<Circuit>()
+  /** Number of circuits by the first part of their key, which is the vendor; not counted with `by`. */
+  private readonly sizes = new Map<string, number>()
   private mode: Mode = "Automatic"
   peers: Peers | undefined = undefined
 
@@ -186,7 +197,10 @@ class BreakerGate implements Breaker, CircuitSettings {
     const makeCircuit = (key: string, now: number) => new Circuit(this, key, makeWindow(), now)
     this.circuits = new Keyed(
       settingsOf("Breaker", options),
-      makeCircuit,
+      (key, now) => {
+        this.count(key, 1)
+        return makeCircuit(key, now)
+      },
       (circuit) => circuit.running > 0,
       {
         width: 2,
@@ -197,14 +211,23 @@ class BreakerGate implements Breaker, CircuitSettings {
           return circuit
         }
       },
-      (circuit) => {
-        this.troubled.delete(circuit)
+      (key, circuit) => {
+        this.count(key, -1)
+        if (circuit !== undefined) this.troubled.delete(circuit)
       }
     )
   }
 
   get size() {
     return this.circuits.size
+  }
+  sizeOf(vendor: string) {
+    return this.by === undefined ? this.sizes.get(firstPart(vendor)) ?? 0 : this.size
+  }
+  private count(key: string, by: number) {
+    if (this.by !== undefined) return
+    const vendor = firstPart(key)
+    this.sizes.set(vendor, (this.sizes.get(vendor) ?? 0) + by)
   }
   forecast(call: Call): Refusal | undefined {
     const key = this.by === undefined ? keyOf(call) : this.by(call)
@@ -239,7 +262,11 @@ class BreakerGate implements Breaker, CircuitSettings {
   }
   *notClosed(scope: string, now: number): Generator<Exclude<State, "Closed">> {
     for (const circuit of this.troubled) {
-      if (this.isIn(scope, circuit)) yield circuit.stateAt(now) === "Open" ? "Open" : "HalfOpen"
+      if (this.by !== undefined || isUnder(circuit.key, scope)) {
+        yield circuit.stateAt(now) === "Open"
+          ? "Open"
+          : "HalfOpen"
+      }
     }
   }
   get hasOwnKeys() {
@@ -257,7 +284,11 @@ class BreakerGate implements Breaker, CircuitSettings {
   }
   onTransition(listener: (transition: Transition) => void, scope?: string) {
     const heard = (transition: Transition, circuit: Circuit) => {
-      if (scope === undefined || this.isIn(scope, circuit)) listener(transition)
+      const isHeard = scope === undefined ||
+        (this.by === undefined
+          ? isUnder(circuit.key, scope)
+          : circuit.vendor === "" || isUnder(scope, circuit.vendor))
+      if (isHeard) listener(transition)
     }
     this.listeners.add(heard)
     return () => {
@@ -270,9 +301,6 @@ class BreakerGate implements Breaker, CircuitSettings {
     // An evicted circuit may still hear from the fleet, and would never be removed again.
     else if (this.circuits.peek(key) === circuit) this.troubled.add(circuit)
     for (const listener of this.listeners) listener({ key, from, to }, circuit)
-  }
-  private isIn(scope: string, circuit: Circuit): boolean {
-    return isUnder(this.by === undefined ? circuit.key : circuit.scope, scope)
   }
 
   readonly share: Effect.Effect<void, never, Scope.Scope> = Effect.withFiber((fiber) => {
@@ -310,6 +338,11 @@ class BreakerGate implements Breaker, CircuitSettings {
       return Effect.void
     })
   }
+}
+
+const firstPart = (key: string): string => {
+  const end = key.indexOf("/")
+  return end === -1 ? key : key.slice(0, end)
 }
 
 const keyOf = (call: Call): string => call.key === "" ? call.scope : `${call.scope}/${call.key}`

@@ -64,7 +64,13 @@ export interface RateLimitOptions extends KeyOptions {
   /** Partition key: calls with the same key share one limit. @default the vendor and the call's key */
   readonly by?: ((call: Call) => string) | undefined
   /**
-   * How long an unused key is remembered; longer than 0. A key is never evicted before its permits are full again.
+   * Number of keys remembered, a whole number of at least 1. A key is never forgotten before its permits are full again:
+   * while there are that many such keys, calls of a new key are refused.
+   * @default 100_000
+   */
+  readonly maxKeys?: number | undefined
+  /**
+   * How long an unused key is remembered; longer than 0, and at least until its permits are full again.
    * @default "1 hour"
    */
   readonly idle?: Duration.Input | undefined
@@ -98,6 +104,8 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   private readonly states: Keyed<RateLimitState>
   private readonly capacity: number
   private readonly interval: number
+  /** Time in which all permits of a key are refilled, in milliseconds. */
+  private readonly refillMillis: number
   private readonly isDivided: boolean
   private shared: (LeaseSettings & { readonly name: string }) | undefined = undefined
 
@@ -117,10 +125,15 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     this.capacity = burst
     this.interval = windowMillis / limit
     this.isDivided = options.whenDown !== "Local"
-    const keys = settingsOf("RateLimit", options)
+    const keys = settingsOf("RateLimit", { ...options, maxKeys: options.maxKeys ?? 100_000 })
+    this.refillMillis = burst * this.interval
     const makeLane = (key: string, now: number) => new RateLimitState(makeMeter(), now, this, key)
     this.states = new Keyed(
-      { ...keys, idleMillis: Math.max(burst * windowMillis / limit, keys.idleMillis) },
+      {
+        ...keys,
+        idleMillis: Math.max(this.refillMillis, keys.idleMillis),
+        keepMillis: this.refillMillis
+      },
       makeLane,
       (lane) => lane.queue.length > 0 || lane.running > 0,
       {
@@ -150,7 +163,8 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   }
 
   admit(call: Call): Admission {
-    const lane = this.states.get(this.by === undefined ? keyOf(call) : this.by(call), call.now)
+    const lane = this.states.enter(this.by === undefined ? keyOf(call) : this.by(call), call.now)
+    if (lane === undefined) return refuse(new RateLimitExceeded(this.refillMillis))
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
     const delay = lane.expected(call.now, lane.queuedCost + call.cost, call.cost)

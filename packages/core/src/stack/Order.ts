@@ -110,7 +110,7 @@ export const rows = [
     gate: gate<"breaker", Breaker.Breaker>({
       option: "breaker",
       per: "vendor, operation and key",
-      byDefault: "half of at least 20 calls in 30 s failed or slow; open 5 s, growing to 60 s; probes 1, 4, 16",
+      byDefault: "half of at least 20 calls in 30 s failed or slow; open 5 s each time; probes 1, 4, 16",
       fallback: () => ({}),
       make: (options, policy) =>
         Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options }),
@@ -131,7 +131,7 @@ export const rows = [
         {
           metric: metrics.breakerCircuits,
           read: (breaker, vendor, now) => {
-            const circuits = { closed: breaker.size, half_open: 0, open: 0 }
+            const circuits = { closed: breaker.sizeOf(vendor), half_open: 0, open: 0 }
             for (const state of breaker.notClosed(vendor, now)) {
               circuits.closed--
               circuits[state === "Open" ? "open" : "half_open"]++
@@ -162,12 +162,16 @@ const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, v
     )
     series.atEnd(breaker.onTransition(({ to }) => {
       counters[to]!.count++
-    }, breaker.hasOwnKeys ? undefined : `${vendor}/${operation}`))
+    }, breaker.hasOwnKeys ? vendor : `${vendor}/${operation}`))
   }
   series.atEnd(breaker.onTransition(({ from, key, to }) => {
-    Effect.runForkWith(context)(Effect.logWarning(`circuit breaker of ${key}: ${from} → ${to}`))
-  }))
+    Effect.runForkWith(context)(Effect.logWarning(`circuit breaker of ${inOneLine(key)}: ${from} → ${to}`))
+  }, vendor))
 }
+
+/** A key may come from outside. Line ends and control characters are escaped, so that it cannot forge a line of the log. */
+const inOneLine = (key: string): string =>
+  key.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 
 /** The settings between the rings. They are not gates: they repeat attempts, add parallel ones, or pay for them. */
 export const between = [

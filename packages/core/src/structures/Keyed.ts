@@ -1,6 +1,7 @@
 /**
  * A bounded map from a key to the state a gate keeps for it. Idle state is evicted, and a full map evicts the least
- * recently used state first (second-chance order). No call pays for a sweep: each looks at a few entries at most.
+ * recently used state first (second-chance order), or, if a gate says so, refuses a new key as long as all states still
+ * matter. No call pays for a sweep: each looks at a few entries at most.
  *
  * If a gate says how, only recently used keys stay awake, as objects of the gate. The others rest as a few numbers
  * each, in the order of their last use, and wake on the next call. Numbers without a source are our own judgement.
@@ -26,6 +27,8 @@ export const settingsOf = (gate: string, options: KeyOptions): KeyedSettings => 
 export interface KeyedSettings {
   readonly maxKeys: number
   readonly idleMillis: number
+  /** How long after its last use a state still matters, so that {@link Keyed.enter} never evicts it. @default 0 */
+  readonly keepMillis?: number
 }
 
 export interface Cell {
@@ -50,8 +53,9 @@ export interface Rest<C> {
 /** Whether a key is a scope or a part of it. */
 export const isUnder = (key: string, scope: string): boolean => key === scope || key.startsWith(`${scope}/`)
 
-/** Number of entries one call may look at. */
+/** Number of entries one call may look at, and one whose key is refused if none of them can be evicted. */
 const stride = 4
+const longStride = 64
 /** Number of calls between two looks for idle entries when no key is new; a power of two. */
 const period = 64
 
@@ -64,7 +68,7 @@ export class Keyed<C extends Cell> {
   private readonly make: (key: string, now: number) => C
   private readonly isBusy: (cell: C) => boolean
   private readonly rest: Rest<C> | undefined
-  private readonly onForget: ((cell: C) => void) | undefined
+  private readonly onForget: ((key: string, cell: C | undefined) => void) | undefined
   private readonly mostAwake: number
   private readonly awake = new KeyTable<C>(0)
   /** Resting states, with the numbers that exceed the columns. */
@@ -78,7 +82,8 @@ export class Keyed<C extends Cell> {
     make: (key: string, now: number) => C,
     isBusy: (cell: C) => boolean,
     rest?: Rest<C>,
-    onForget?: (cell: C) => void
+    /** Hears of each evicted key, with its cell if it was awake. */
+    onForget?: (key: string, cell: C | undefined) => void
   ) {
     this.settings = settings
     this.make = make
@@ -95,11 +100,19 @@ export class Keyed<C extends Cell> {
 
   /** The state of a key, made on first use. */
   get(key: string, now: number): C {
+    return this.enter(key, now, false)!
+  }
+
+  /**
+   * The same; `undefined` if the key is new, and the map is full of states that are in use or still matter.
+   */
+  enter(key: string, now: number, isRefused = true): C | undefined {
     let cell = key === this.lastKey ? this.lastCell : this.find(key)
     if (cell === undefined) {
       cell = this.wake(key, now)
       if (cell === undefined) {
         this.evict(now, this.settings.maxKeys - 1, undefined)
+        if (isRefused && this.size >= this.settings.maxKeys) return undefined
         cell = this.make(key, now)
       }
       this.awake.add(key, cell)
@@ -195,22 +208,27 @@ export class Keyed<C extends Cell> {
 
   /** Evicts idle states and those beyond `most`, resting states first. */
   private evict(now: number, most: number, current: C | undefined): void {
-    const { resting } = this
+    const { resting, settings: { idleMillis, keepMillis = 0 } } = this
     if (resting.size === 0) return this.evictAwake(now, most, current)
-    for (let looked = 1; looked <= stride && resting.size > 0; looked++) {
+    const mostLooked = keepMillis === 0 || this.size <= most ? stride : longStride
+    for (let looked = 1; looked <= mostLooked && resting.size > 0; looked++) {
       const slot = resting.oldest
       const at = resting.number(slot, touchedAt)
-      const isTurn = this.size > most && (at <= now || looked === stride)
-      if (isTurn || now - at >= this.settings.idleMillis) resting.remove(slot)
-      else if (at > now) resting.renew(slot)
+      const isExcess = this.size > most
+      const isTurn = isExcess && (keepMillis === 0 ? at <= now || looked === stride : now - at >= keepMillis)
+      if (isTurn || now - at >= idleMillis) {
+        this.onForget?.(resting.key(slot), undefined)
+        resting.remove(slot)
+      } else if (isExcess || at > now) resting.renew(slot)
       else return
     }
   }
 
   /** Evicts idle states and those beyond `most`; never `current`, which is about to be used. */
   private evictAwake(now: number, most: number, current: C | undefined): void {
-    const { awake } = this
-    for (let looked = 1; looked <= stride && awake.size > 0; looked++) {
+    const { awake, settings: { keepMillis = 0 } } = this
+    const mostLooked = keepMillis === 0 || awake.size <= most ? stride : longStride
+    for (let looked = 1; looked <= mostLooked && awake.size > 0; looked++) {
       const slot = awake.oldest
       const cell = awake.value(slot)
       const excess = awake.size - most
@@ -219,13 +237,14 @@ export class Keyed<C extends Cell> {
       const idle = now - cell.touchedAt >= this.settings.idleMillis
       // With more than one in excess, busy cells were in the way before; a second chance would let the map grow for
       // ever.
-      const spared = excess <= 0 || (excess === 1 && looked < stride && cell.touchedAt > cell.placedAt)
+      const spared = excess <= 0 || now - cell.touchedAt < keepMillis ||
+        (excess === 1 && looked < stride && cell.touchedAt > cell.placedAt)
       if (cell === current || this.isBusy(cell) || (!idle && spared)) {
         cell.placedAt = now
         awake.renew(slot)
       } else {
+        this.onForget?.(awake.key(slot), cell)
         awake.remove(slot)
-        this.onForget?.(cell)
       }
     }
   }

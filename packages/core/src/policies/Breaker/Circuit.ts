@@ -59,8 +59,8 @@ export class Circuit implements Cell {
   openUntil = -Infinity
   /** Openings since a stage of probes was last answered. */
   openings = 0
-  /** The `vendor/operation` of the latest call; `""` when there was none in this process. */
-  scope = ""
+  /** The vendor of the latest call; `""` when there was none in this process. */
+  vendor = ""
   /** Calls admitted and not yet ended, under any permit. */
   running = 0
   /** Whether the vendor answered the last call that ended. */
@@ -92,8 +92,8 @@ export class Circuit implements Cell {
     return this.state === "HalfOpen" ? this.admitted - this.good - this.bad : 0
   }
 
-  admit({ now, scope }: Call): Admission {
-    this.scope = scope
+  admit({ now, vendor }: Call): Admission {
+    this.vendor = vendor
     if (this.state === "Closed") return this.pass()
     const refusal = this.forecast(now)
     if (refusal !== undefined) return refusal
