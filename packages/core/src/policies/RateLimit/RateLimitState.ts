@@ -136,12 +136,13 @@ export class RateLimitState implements Cell {
     this.pausedUntil = pausedUntil!
     this.meter.unpack(numbers)
   }
-  private pause({ now, random }: Call, millis: number): void {
+  private pause(call: Call, millis: number): void {
+    const { now } = call
     const until = now + Math.min(millis, longestPauseMillis)
     if (until <= this.pausedUntil) return
     this.pausedUntil = until
     this.spreadUntil = now + Jitter.later(until - now, 1)
-    this.nextAt = until + random() * (this.spreadUntil - until) / (this.queue.length + 1)
+    this.nextAt = until + call.random() * (this.spreadUntil - until) / (this.queue.length + 1)
   }
   /** After a pause: the calls that wait share the time that is left for them, and do not go in the same moment. */
   private spread(now: number): void {
