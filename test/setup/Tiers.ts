@@ -94,6 +94,12 @@ export const later: ReadonlyArray<Later> = [
     because: "It simulates minutes of overload: 8 CPU seconds"
   },
   {
+    file: "test/bench/behaviour/Outages.test.ts",
+    part: "more processes than three, other rates, and a second seed",
+    tier: "check",
+    because: "It simulates minutes of outages for a hundred thousand calls: a CPU minute"
+  },
+  {
     file: "test/vendors/Contracts.test.ts",
     tier: "check",
     because: "It compiles all contracts in two processes of its own"

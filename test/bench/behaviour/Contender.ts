@@ -5,6 +5,7 @@ import axiosRetry from "axios-retry"
 import * as cockatiel from "cockatiel"
 import * as Effect from "effect/Effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { CircuitBreaker } from "effect/persistence"
 import * as Schedule from "effect/Schedule"
 import ky from "ky"
 import { createRequire } from "node:module"
@@ -231,6 +232,22 @@ export const cockatielBreaker = () =>
     halfOpenAfter: 10_000,
     breaker: new cockatiel.ConsecutiveBreaker(5)
   })
+
+export const effectBreaker: Contender = {
+  name: "Effect CircuitBreaker",
+  settings: "`consecutive(5)`, open for 10 s (our choice), one probe",
+  make() {
+    const breaker = Effect.runSync(
+      CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(5), openDuration: "10 seconds" }).pipe(
+        Effect.provide(CircuitBreaker.layerStoreMemory()),
+        Effect.scoped
+      )
+    )
+    return (ask) =>
+      Effect.runPromise(breaker.execute(Effect.tryPromise({ try: ask, catch: failureOf }), { key: "acme" }))
+  },
+  remembers: true
+}
 
 /** The used part of a package without types. */
 interface Opossum {

@@ -1,14 +1,19 @@
 /** Recovery of a vendor while a thousand callers wait for it. The run shows whether their return brings it down again. */
 import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import * as cockatiel from "cockatiel"
-import * as Effect from "effect/Effect"
-import { CircuitBreaker } from "effect/persistence"
 import { draw } from "../Plot.ts"
 import type { Findings } from "../Suite.ts"
 import { compared } from "./compared.ts"
-import { attemptMillis, cockatielBreaker, type Contender, opossumBreaker, stackCaller } from "./Contender.ts"
+import {
+  attemptMillis,
+  cockatielBreaker,
+  type Contender,
+  effectBreaker,
+  opossumBreaker,
+  stackCaller
+} from "./Contender.ts"
 import { means, recoveredAfter, type Second, Seconds } from "./Seconds.ts"
-import { failureOf, SimulatedVendor, within } from "./SimulatedVendor.ts"
+import { SimulatedVendor, within } from "./SimulatedVendor.ts"
 import { styles } from "./styles.ts"
 import { inVirtualTime, pause } from "./VirtualTime.ts"
 
@@ -43,8 +48,7 @@ const breakerOnly: Contender = {
 
 const whole: Contender = {
   name: "Breakwater",
-  settings:
-    "the defaults: a breaker with probes 1, 4, 16, open for 5 s and twice as long each time up to 60 s; bulkhead 64 + 64",
+  settings: "the defaults: a breaker with probes 1, 4, 16, open for 5 s each time; bulkhead 64 + 64",
   make: () => stackCaller(),
   remembers: true
 }
@@ -78,22 +82,6 @@ const opossum = (name: string, settings: string, capacity?: number): Contender =
   },
   remembers: true
 })
-
-const effectBreaker: Contender = {
-  name: "Effect CircuitBreaker",
-  settings: "`consecutive(5)`, open for 10 s (our choice), one probe",
-  make() {
-    const breaker = Effect.runSync(
-      CircuitBreaker.make({ tripPolicy: CircuitBreaker.consecutive(5), openDuration: "10 seconds" }).pipe(
-        Effect.provide(CircuitBreaker.layerStoreMemory()),
-        Effect.scoped
-      )
-    )
-    return (ask) =>
-      Effect.runPromise(breaker.execute(Effect.tryPromise({ try: ask, catch: failureOf }), { key: "acme" }))
-  },
-  remembers: true
-}
 
 const breakers: ReadonlyArray<Contender> = [
   opossum("opossum", "its defaults: half of 10 s failed, open for 30 s, one probe"),
@@ -200,7 +188,7 @@ export const measure = async (quick: boolean): Promise<Findings> => {
         [...otherOutages, outage.deadSeconds].toSorted((a, b) => a - b).join(", ")
       } s.`,
       runs.toReversed().map(told).join("\n"),
-      "A limit on concurrent calls lets the vendor recover. A breaker alone, ours or another, brings it down again and again, because a thousand calls follow at once when it closes. With such a limit, a peer whose breaker always stays open equally long recovers sooner than ours, which doubles its pause after each failed probe, up to 60 s. That is the price of fewer probes to a dead vendor."
+      "A limit on concurrent calls lets the vendor recover. A breaker alone, ours or another, brings it down again and again, because a thousand calls follow at once when it closes."
     ],
     pictures: [{
       file: "recovery",

@@ -3,6 +3,7 @@ import { colours, type Style } from "../Plot.ts"
 
 export const styles: Readonly<Record<string, Style>> = {
   "Breakwater": { colour: colours.blue, width: 3 },
+  "Breakwater, a fleet of 5": { colour: colours.pink, width: 2.5 },
   "Breakwater, no breaker": { colour: colours.blue, dash: "6 3", width: 2 },
   "Breakwater, three nested": { colour: colours.pink, width: 2.5 },
   "no breaker, three nested": { colour: colours.pink, dash: "6 3", width: 2 },

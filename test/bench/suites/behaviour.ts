@@ -3,12 +3,13 @@ import * as Amplification from "../behaviour/Amplification.ts"
 import * as Contention from "../behaviour/Contention.ts"
 import * as Duplicates from "../behaviour/Duplicates.ts"
 import * as Hedging from "../behaviour/Hedging.ts"
+import * as Outages from "../behaviour/Outages.ts"
 import * as Recovery from "../behaviour/Recovery.ts"
 import * as RetryAfter from "../behaviour/RetryAfter.ts"
 import * as Spike from "../behaviour/Spike.ts"
 import type { Findings, Suite } from "../Suite.ts"
 
-const experiments = [Amplification, RetryAfter, Duplicates, Spike, Recovery, Contention, Hedging]
+const experiments = [Amplification, RetryAfter, Duplicates, Spike, Outages, Recovery, Contention, Hedging]
 
 export const suite: Suite = {
   title: "Behaviour",
