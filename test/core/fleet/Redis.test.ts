@@ -1,5 +1,9 @@
+import * as SharedState from "@breakwater/core/fleet/SharedState"
+import * as RateLimit from "@breakwater/core/policies/RateLimit"
+import * as Stack from "@breakwater/core/stack/Stack"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Scope } from "effect"
 import { json, serve } from "../../fakes/ScriptedServer.ts"
 import * as Fleet from "../../processes/Fleet.ts"
 import * as RealRedis from "../../processes/RealRedis.ts"
@@ -24,7 +28,7 @@ const isBack = (member: Fleet.Member) =>
 
 describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () => {
   it.live(
-    "keep to one limit; each keeps to it alone, without a failed call, while Redis is killed; then to one again",
+    "keep to one limit; each keeps to its part, without a failed call, while Redis is killed; then to one again",
     () =>
       Effect.gen(function*() {
         const vendor = yield* serve(() => json({ rate: 1.0842 }))
@@ -44,8 +48,8 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         yield* redis.kill
         const killedAt = reached("busy")
         const apart = yield* everywhere(fleet, (member) => member.calls("during", 100))
-        assert.strictEqual(reached("during"), 3 * 60)
-        for (const { counts } of apart) assert.strictEqual(counts["RateLimitExceeded"], 40)
+        assert.strictEqual(reached("during"), 60)
+        for (const { counts } of apart) assert.strictEqual(counts["RateLimitExceeded"], 80)
         yield* until("the load goes on", () => reached("busy") > killedAt + 100)
 
         const found = everywhere(fleet, (member) => member.says("works again"))
@@ -114,4 +118,56 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
         }
       })
   )
+})
+
+describe.runIf(RealRedis.isInstalled)("state in Redis", () => {
+  /** The fleet as a process sees it whose clock is ahead by so many milliseconds. */
+  const join = (url: string, aheadMillis = 0) =>
+    Effect.gen(function*() {
+      const redis = NodeRedis.layer({ url, disableOfflineQueue: true })
+      const context = yield* Layer.build(Layer.provide(SharedState.layerRedis({ timeout: "1 second" }), redis))
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      const skewed: Clock.Clock = Object.create(clock, {
+        currentTimeMillisUnsafe: { value: () => clock.currentTimeMillisUnsafe() + aheadMillis },
+        currentTimeMillis: { get: () => Effect.map(clock.currentTimeMillis, (millis) => millis + aheadMillis) }
+      })
+      return {
+        fleet: Context.get(context, SharedState.SharedState)!,
+        on: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          effect.pipe(Effect.provideContext(context), Effect.provideService(Clock.Clock, skewed))
+      }
+    })
+
+  it.live("counts the processes of the fleet, and forgets those that have ended", () =>
+    Effect.gen(function*() {
+      const redis = yield* RealRedis.start()
+      const one = yield* join(redis.url)
+      const scope = yield* Scope.make()
+      const others = yield* Scope.provide(Effect.all([join(redis.url), join(redis.url)]), scope)
+      yield* until("all have counted three", () => [one, ...others].every(({ fleet }) => fleet.processes === 3))
+      yield* Scope.close(scope, Exit.void)
+      yield* until("the rest has counted one", () => one.fleet.processes === 1)
+    }).pipe(Effect.scoped), 60_000)
+
+  for (const [name, aheadMillis] of [["an hour ahead", 3_600_000], ["an hour behind", -3_600_000]] as const) {
+    it.live(`keeps a limit by its own clock, also with a process whose clock is ${name}`, () =>
+      Effect.gen(function*() {
+        const redis = yield* RealRedis.start()
+        const [right, wrong] = [yield* join(redis.url), yield* join(redis.url, aheadMillis)]
+        const limitOf = (process: typeof right) =>
+          Effect.gen(function*() {
+            const rateLimit = RateLimit.make({ limit: 3, window: "1 second", maxWait: "20 seconds" })
+            yield* process.on(rateLimit.share("acme"))
+            const policy = { rateLimit, bulkhead: false, retry: false, deadline: "30 seconds" } as const
+            const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy })
+            return process.on(Effect.asVoid(stack.guard(Effect.void, () => undefined)))
+          })
+        const [ring, ringWrongly] = [yield* limitOf(right), yield* limitOf(wrong)]
+        const begin = performance.now()
+        // In turns, so that each follows on the other's count.
+        for (let i = 0; i < 4; i++) yield* Effect.andThen(ringWrongly, ring)
+        // Eight calls of three a second, and three at once.
+        assert.isAtLeast(performance.now() - begin, 1_000 * (8 - 3 - 1) / 3)
+      }).pipe(Effect.scoped), 60_000)
+  }
 })
