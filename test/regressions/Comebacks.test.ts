@@ -54,11 +54,11 @@ const secondAttempts = (reason: () => Reason, policy: Stack.StackOptions["policy
 const asToldUntilItSucceeds = <A>(
   effect: Effect.Effect<A, { readonly reason: Pick<Reason, "retryAfterMillis"> }>
 ): Effect.Effect<A> =>
-  Effect.catch(
-    effect,
-    ({ reason }) =>
+  Effect.matchEffect(effect, {
+    onSuccess: Effect.succeed,
+    onFailure: ({ reason }) =>
       Effect.andThen(Effect.sleep(Math.max(1, Math.ceil(reason.retryAfterMillis ?? 1))), asToldUntilItSucceeds(effect))
-  )
+  })
 
 describe("callers that were told the same time", () => {
   const policy = { deadline: "5 minutes", retry: { base: 0 } } as const

@@ -49,8 +49,10 @@ const alone = <A, E, R>(
         })
       ))
     return scenario({ lines, series }).pipe(
-      Effect.provide(FakeTransport.layer(() => ({ status: 503 }))),
-      Effect.provide(Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])),
+      Effect.provide([
+        FakeTransport.layer(() => ({ status: 503 })),
+        Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+      ]),
       Effect.provideService(Metric.MetricRegistry, new Map()),
       Effect.scoped
     )
@@ -131,12 +133,15 @@ describe("the log line of a circuit", () => {
     ["the codes of a terminal", "a\u001b[2Kb\u009b2Kc", "acme/ring/a\\u{1b}[2Kb\\u{9b}2Kc"],
     ["text in the other direction", "a\u202eb", "acme/ring/a\\u{202e}b"],
     ["letters of any language", "münchen/東京", "acme/ring/münchen/東京"]
-  ])("is one line, whatever is in its key: %s", ([, key, shown]) =>
-    alone(({ lines }) =>
-      Effect.gen(function*() {
-        const client = yield* make("acme", Breaker.make({ trip, openFor: "1 hour" }))
-        yield* call(client, key)
-        assert.deepStrictEqual(lines, [`circuit breaker of ${shown}: Closed → Open`])
-      })
-    ))
+  ])(
+    "is one line, and shows what its key would do: %s",
+    ([, key, shown]) =>
+      alone(({ lines }) =>
+        Effect.gen(function*() {
+          const client = yield* make("acme", Breaker.make({ trip, openFor: "1 hour" }))
+          yield* call(client, key)
+          assert.deepStrictEqual(lines, [`circuit breaker of ${shown}: Closed → Open`])
+        })
+      )
+  )
 })

@@ -2,7 +2,6 @@
  * More keys than a rate limit remembers: the used permits and the pause of a key are never forgotten, and a key for which
  * there is no room is refused.
  */
-import type { Permit } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import { RateLimited } from "@breakwater/core/Reason"
@@ -25,7 +24,7 @@ const make = (
     const admission = rateLimit.admit(call)
     if (admission._tag !== "Permit") continue
     admitted++
-    ;(admission as Permit).settle(call, outcome)
+    admission.settle(call, outcome)
   }
   return admitted
 }

@@ -48,7 +48,7 @@ export const outages: ReadonlyArray<Outage> = [
   { name: "12 seconds of every 20, five times", seconds: 92, failing: (second) => second % 20 < 12 ? 1 : 0 }
 ]
 
-/** A later answer is none: the default deadline of ours. */
+/** The default deadline of ours: later answers do not count. */
 const patienceMillis = 10_000
 
 /** Seconds before an outage, from its end until calls count, and for how long they do. */
@@ -129,12 +129,13 @@ export const play = (party: Party, outage: Outage, perSecond: number, seed: numb
       if (isLater) later++
       const caller = callers[Math.floor(random() * callers.length)]!
       const madeAt = performance.now()
-      return caller(ask).then(() => {
+      const note = () => {
         if (performance.now() - madeAt > patienceMillis) return
         seconds.count("answered")
         if (isLater) answered++
         if (sinceMillis >= recovered * 1_000) away = Math.min(away, sinceMillis / 1_000 - recovered)
-      }, () => {})
+      }
+      return caller(ask).then(note, () => {})
     })
     stop()
     return { answered: later === 0 ? 1 : answered / later, load: attempts / calls, away, seconds: seconds.all() }

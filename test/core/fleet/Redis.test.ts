@@ -154,18 +154,17 @@ describe.runIf(RealRedis.isInstalled)("state in Redis", () => {
       Effect.gen(function*() {
         const redis = yield* RealRedis.start()
         const [right, wrong] = [yield* join(redis.url), yield* join(redis.url, aheadMillis)]
-        const limitOf = (process: typeof right) =>
-          Effect.gen(function*() {
-            const rateLimit = RateLimit.make({ limit: 3, window: "1 second", maxWait: "20 seconds" })
-            yield* process.on(rateLimit.share("acme"))
-            const policy = { rateLimit, bulkhead: false, retry: false, deadline: "30 seconds" } as const
-            const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy })
-            return process.on(Effect.asVoid(stack.guard(Effect.void, () => undefined)))
-          })
-        const [ring, ringWrongly] = [yield* limitOf(right), yield* limitOf(wrong)]
+        const limitOf = (process: typeof right) => {
+          const rateLimit = RateLimit.make({ limit: 3, window: "1 second", maxWait: "20 seconds" })
+          const policy = { rateLimit, bulkhead: false, retry: false, deadline: "30 seconds" } as const
+          const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy })
+          const ring = process.on(Effect.asVoid(stack.guard(Effect.void, () => undefined)))
+          return Effect.as(process.on(rateLimit.share("acme")), { ring })
+        }
+        const [here, there] = [yield* limitOf(right), yield* limitOf(wrong)]
         const begin = performance.now()
         // In turns, so that each follows on the other's count.
-        for (let i = 0; i < 4; i++) yield* Effect.andThen(ringWrongly, ring)
+        for (let i = 0; i < 4; i++) yield* Effect.andThen(there.ring, here.ring)
         // Eight calls of three a second, and three at once.
         assert.isAtLeast(performance.now() - begin, 1_000 * (8 - 3 - 1) / 3)
       }).pipe(Effect.scoped), 60_000)

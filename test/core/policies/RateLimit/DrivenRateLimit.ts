@@ -287,10 +287,10 @@ export class DrivenRateLimit {
       this.pausedUntil.set(key, this.now + millis)
       this.spreadUntil.set(key, this.now + Jitter.later(millis, 1))
     }
-    if (outcome.reason?._tag === "RateLimited") return void pause(outcome.reason.retryAfterMillis ?? 1_000)
+    if (outcome.reason?._tag === "RateLimited") return pause(outcome.reason.retryAfterMillis ?? 1_000)
     if (outcome.quota === undefined) return
     const { remaining, resetMillis } = outcome.quota
-    if (remaining === 0) return void pause(resetMillis)
+    if (remaining === 0) return pause(resetMillis)
     if (this.settings.algorithm === "TokenBucket") return void this.ledger(key).push({ at: this.now, remaining })
     const surplus = this.capacity - this.used(key, this.now) - remaining
     if (surplus > 0) this.ledger(key).push({ at: this.now, weight: surplus, caller: undefined })

@@ -192,8 +192,11 @@ const failed = (reply: SecretRequest.Reply): SourceUnavailable | TokenRefused =>
   const said = errorOf(reply)
   const isRefusal = verdict(reply) === "Answered" && [200, 400, 401, 403].includes(reply.status)
   if (!isRefusal) {
-    const issue = `it does not answer as expected (status ${reply.status})`
-    return sourceUnavailable(sourceName, issue, reply.retryAfterMillis)
+    return sourceUnavailable(
+      sourceName,
+      `it does not answer as expected (status ${reply.status})`,
+      reply.retryAfterMillis
+    )
   }
   const error = refusals.find((one) => one === said) ?? "other"
   const issue = `it gives no token (${error === "other" ? `status ${reply.status}` : error})`
