@@ -36,6 +36,7 @@ import type * as Scope from "effect/Scope"
 import type { Statistics } from "../caching/ResponseCache.ts"
 import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
+import * as RateLimit from "../policies/RateLimit.ts"
 import * as Range from "../Range.ts"
 import * as Order from "../stack/Order.ts"
 import * as Policy from "../stack/Policy.ts"
@@ -78,7 +79,15 @@ export const make = <Api extends HttpApi.Constraint>(
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
     }
-    Policy.limits(Policy.over(policy, operation.policy))
+    const own = Policy.over(policy, operation.policy)
+    Policy.limits(own)
+    const capacity = own.rateLimit ? RateLimit.capacityOf(own.rateLimit) : Infinity
+    if (operation.cost > capacity) {
+      throw new Error(
+        `Vendor ${name}: ${operation.id} costs ${operation.cost}, and its rate limit never has more than ${capacity} permits; ` +
+          `lower Operation.Cost, or raise the limit or the burst`
+      )
+    }
     if (operation.policy?.cache && operation.safety !== "Idempotent") {
       throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
     }

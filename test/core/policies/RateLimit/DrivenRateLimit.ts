@@ -1,6 +1,6 @@
 /**
  * A rate limit driven by hand and by arbitrary scripts, and beside it a naive ledger: the grants with their times, the
- * waiting calls, and the end of the vendor's pause.
+ * waiting calls, and the vendor's last word. Chance is left out: all calls leave a pause as early as they may.
  */
 import type { Permit, Wait } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
@@ -69,10 +69,21 @@ export interface Caller {
   grantedAt: number
 }
 
-/** Permits taken, or an allowance reported by the vendor. */
-type Entry =
-  | { readonly at: number; readonly weight: number; readonly caller: Caller | undefined }
-  | { readonly at: number; readonly remaining: number }
+/** Permits taken. */
+interface Entry {
+  readonly at: number
+  readonly weight: number
+  readonly caller: Caller
+}
+
+/** The vendor asks for no calls until a time, or has left a rest of its quota until then. */
+interface Word {
+  readonly until: number
+  readonly rest: number | "none"
+}
+
+/** The time between two calls that leave a pause, on average, and the time after it in which that counts. */
+const [spacing, recovery] = [4, 1_000]
 
 /** A nanosecond, in milliseconds: a bound on the rounding error of a sum of times. */
 const nanosecond = 1e-6
@@ -94,7 +105,7 @@ export class DrivenRateLimit {
   private readonly capacity: number
   private readonly interval: number
   private readonly entries = new Map<string, Array<Entry>>()
-  private readonly pausedUntil = new Map<string, number>()
+  private readonly words = new Map<string, Word>()
 
   constructor(settings: Settings, mode: "exact" | "lawful") {
     this.settings = settings
@@ -118,22 +129,29 @@ export class DrivenRateLimit {
 
   /** Milliseconds until this many permits are due. */
   private delay(key: string, weight: number): number {
-    const pause = (this.pausedUntil.get(key) ?? -Infinity) - this.now
-    return Math.max(pause, this.settings.algorithm === "TokenBucket" ? this.bucket(key, weight) : this.log(key, weight))
+    return Math.max(
+      this.held(key, weight),
+      this.settings.algorithm === "TokenBucket" ? this.bucket(key, weight) : this.log(key, weight)
+    )
+  }
+  private held(key: string, weight: number): number {
+    const word = this.words.get(key)
+    return word !== undefined && this.now < word.until && (word.rest === "none" || word.rest < weight)
+      ? word.until - this.now
+      : 0
   }
   /** Milliseconds until this many permits would be due after all waiting calls are served. */
   private estimate(key: string, weight: number): number {
-    const total = sum(this.in("waiting", key).map((caller) => caller.call.cost)) + weight
+    const waiting = this.in("waiting", key)
+    const total = sum(waiting.map((caller) => caller.call.cost)) + weight
     const beyond = Math.max(0, total - this.capacity)
-    return this.delay(key, total - beyond) + beyond * this.interval
+    const word = this.words.get(key)
+    const behind = word?.rest === "none" && this.now < word.until + recovery ? waiting.length * spacing : 0
+    return this.delay(key, total - beyond) + beyond * this.interval + behind
   }
   private bucket(key: string, weight: number): number {
     let fullAt = -Infinity
-    for (const entry of this.ledger(key)) {
-      fullAt = "remaining" in entry
-        ? Math.max(fullAt, entry.at + (this.capacity - entry.remaining) * this.interval)
-        : Math.max(fullAt, entry.at) + entry.weight * this.interval
-    }
+    for (const entry of this.ledger(key)) fullAt = Math.max(fullAt, entry.at) + entry.weight * this.interval
     const delay = Math.max(fullAt, this.now) + (weight - this.capacity) * this.interval - this.now
     return delay <= microsecond ? 0 : delay
   }
@@ -147,7 +165,7 @@ export class DrivenRateLimit {
     return sum(
       this.ledger(key)
         .filter((entry) => entry.at > until - this.settings.window + nanosecond)
-        .map((entry) => "weight" in entry ? entry.weight : 0)
+        .map((entry) => entry.weight)
     )
   }
 
@@ -164,7 +182,6 @@ export class DrivenRateLimit {
     if (this.settings.algorithm === "SlidingWindow") return assert.isAtMost(this.used(key, this.now), this.capacity)
     let granted = 0
     for (const entry of this.ledger(key).toReversed()) {
-      if ("remaining" in entry) continue
       granted += entry.weight
       const span = this.now - entry.at + microsecond
       assert.isAtMost(granted, this.capacity + span / this.interval + 1e-6)
@@ -174,7 +191,7 @@ export class DrivenRateLimit {
   // -------------------------------------------------------------------------------------------------- steps of callers
 
   arrive(key: string, weight = 1, patience = Infinity): Caller | RateLimitExceeded {
-    const call = fakeCall({ key, cost: weight, now: this.now, deadline: this.now + patience })
+    const call = fakeCall({ key, cost: weight, now: this.now, deadline: this.now + patience, random: () => 0 })
     const queue = this.in("waiting", key)
     const estimate = weight > this.capacity ? undefined : this.estimate(key, weight)
     const delay = estimate === undefined ? undefined : this.delay(key, weight)
@@ -225,7 +242,9 @@ export class DrivenRateLimit {
 
   private grant(caller: Caller, permit: Permit): void {
     const { cost, key } = caller.call
-    assert.isAtLeast(this.now, (this.pausedUntil.get(key) ?? -Infinity) - nanosecond)
+    assert.isAtMost(this.held(key, cost), nanosecond)
+    const word = this.words.get(key)
+    if (word !== undefined && word.rest !== "none") this.words.set(key, { ...word, rest: word.rest - cost })
     caller.admitted = permit
     caller.stage = "running"
     caller.grantedAt = this.now
@@ -259,7 +278,7 @@ export class DrivenRateLimit {
 
   cancelPermit(caller: Caller): void {
     const entries = this.ledger(caller.call.key)
-    entries.splice(entries.findIndex((entry) => "caller" in entry && entry.caller === caller), 1)
+    entries.splice(entries.findIndex((entry) => entry.caller === caller), 1)
     this.cancelWait(caller)
   }
   /** Whether the ledger knows for certain what a cancelled permit gives back: nothing was taken since. */
@@ -273,15 +292,20 @@ export class DrivenRateLimit {
     caller.call.now = this.now
     caller.stage = "over"
     if (caller.admitted._tag === "Permit") caller.admitted.settle(caller.call, outcome)
-    const pause = (millis: number) =>
-      this.pausedUntil.set(key, Math.max(this.pausedUntil.get(key) ?? -Infinity, this.now + millis))
-    if (outcome.reason?._tag === "RateLimited") return void pause(outcome.reason.retryAfterMillis ?? 1_000)
+    const word = this.words.get(key)
+    const pause = (millis: number) => {
+      const until = this.now + millis
+      if (word?.rest !== "none" || until > word.until) this.words.set(key, { until, rest: "none" })
+    }
+    if (outcome.reason?._tag === "RateLimited") return pause(outcome.reason.retryAfterMillis ?? 1_000)
     if (outcome.quota === undefined) return
     const { remaining, resetMillis } = outcome.quota
-    if (remaining === 0) return void pause(resetMillis)
-    if (this.settings.algorithm === "TokenBucket") return void this.ledger(key).push({ at: this.now, remaining })
-    const surplus = this.capacity - this.used(key, this.now) - remaining
-    if (surplus > 0) this.ledger(key).push({ at: this.now, weight: surplus, caller: undefined })
+    if (remaining === 0) return pause(resetMillis)
+    if (word?.rest === "none" && this.now < word.until) return
+    const until = this.now + resetMillis
+    const isSame = word !== undefined && word.rest !== "none" && this.now < word.until &&
+      Math.abs(until - word.until) <= 1_000
+    this.words.set(key, isSame ? { ...word, rest: Math.min(Number(word.rest), remaining) } : { until, rest: remaining })
   }
 
   advance(millis: number): void {

@@ -6,7 +6,7 @@ import { RateLimitExceeded } from "../../Reason.ts"
 import type { Cell } from "../../structures/Keyed.ts"
 import { Waiter, WaitQueue } from "../../structures/WaitQueue.ts"
 import type { Lease } from "./Lease.ts"
-import type { Meter } from "./Meter.ts"
+import { type Meter, unlimited } from "./Meter.ts"
 
 /** The settings that all states of a rate limit share. */
 export interface RateLimitStateSettings {
@@ -22,6 +22,22 @@ const defaultPauseMillis = 1_000
  * The longest pause that a vendor can cause: a day, our own judgement. For a longer pause, the vendor must ask again.
  */
 const longestPauseMillis = 24 * 60 * 60 * 1_000
+/**
+ * After a pause, the first waiting call leaves up to a tenth of the pause later, but no more than a second. The others
+ * follow one by one, 4 milliseconds apart on average. So neither the calls of one process nor those of many processes
+ * come back at once. Our own judgement.
+ */
+const [spreadShare, longestSpreadMillis, spacingMillis] = [0.1, 1_000, 4]
+/** How far the ends of one window of the vendor's may lie apart: its responses round them to seconds. */
+const sameWindowMillis = 1_000
+
+/** How long the vendor asks for no calls, in milliseconds; `undefined` if it names no time. */
+export const pauseOf = ({ quota, reason }: Outcome): number | undefined =>
+  reason?._tag === "RateLimited"
+    ? reason.retryAfterMillis ?? quota?.resetMillis
+    : reason?._tag === "Unavailable"
+    ? reason.retryAfterMillis
+    : undefined
 
 /** The calls of one key. */
 export class RateLimitState implements Cell {
@@ -34,8 +50,11 @@ export class RateLimitState implements Cell {
   declare touchedAt: number
   declare placedAt: number
   declare private readonly settings: RateLimitStateSettings
-  /** The time until which the vendor asked for no calls. */
-  private pausedUntil = -Infinity
+  /** The permits that the vendor has left us until `leftUntil`; `-Infinity` while it asks for no calls. */
+  private left = Infinity
+  private leftUntil = -Infinity
+  /** The time before which no call leaves the queue, although the pause is over. */
+  private leaveAt = -Infinity
 
   constructor(meter: Meter, now: number, settings: RateLimitStateSettings, key: string) {
     this.meter = meter
@@ -49,16 +68,27 @@ export class RateLimitState implements Cell {
     const own = this.own(now, cost)
     return this.lease === undefined || own > 0 ? own : this.lease.delay(now, cost)
   }
-  /** The same, as far as this process knows. */
+  /** The same for a call at the end of the queue, as far as this process knows. */
   expected(now: number, cost: number): number {
-    return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
+    const spread = this.isPausing(now) ? Math.max(0, this.leaveAt - Math.max(now, this.leftUntil)) : 0
+    const behind = this.isPausing(now) ? this.queue.length * spacingMillis : 0
+    return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0) + spread + behind
   }
   /** The delay by our own limit: exact up to the meter's capacity, an estimate beyond it. */
   private own(now: number, cost: number): number {
     const beyond = Math.max(0, cost - this.meter.capacity)
-    return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
+    return Math.max(this.meter.delay(now, cost - beyond), this.held(now, cost - beyond)) + beyond * this.meter.interval
+  }
+  /** The delay by the vendor's word: its pause, or the rest of the quota that it has reported. */
+  private held(now: number, cost: number): number {
+    return now < this.leftUntil && this.left < cost ? this.leftUntil - now : 0
+  }
+  /** Whether the vendor's last word was a pause that has not ended, or has just ended. */
+  private isPausing(now: number): boolean {
+    return this.left === -Infinity && now < this.leftUntil + longestSpreadMillis
   }
   take(call: Call): Permit {
+    this.left -= call.cost
     this.meter.take(call.now, call.cost)
     this.lease?.take(call.now, call.cost)
     this.running++
@@ -87,7 +117,7 @@ export class RateLimitState implements Cell {
   }
   /** Milliseconds until the first call in the queue has its permits; asks the fleet if only it can tell. */
   missing(place: RateLimitWaiter, now: number): number {
-    const delay = this.delay(now, place.cost)
+    const delay = Math.max(this.delay(now, place.cost), this.leaveAt - now)
     if (delay === Infinity) this.lease!.need(now, this.queuedCost, place.cost)
     return delay
   }
@@ -109,25 +139,64 @@ export class RateLimitState implements Cell {
     }
     this.callHead(now)
   }
-  learn(now: number, outcome: Outcome): void {
-    if (outcome.reason?._tag === "RateLimited") {
-      this.pause(now, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
-    } else if (outcome.quota !== undefined) {
-      if (outcome.quota.remaining <= 0) this.pause(now, outcome.quota.resetMillis)
-      else this.meter.tighten(now, outcome.quota.remaining)
+  /** The first call in the queue has its permits and leaves; after a pause, the next one follows a little later. */
+  serve(place: RateLimitWaiter, call: Call): Permit {
+    if (this.isPausing(call.now)) this.leaveAt = call.now + 2 * spacingMillis * call.random()
+    const permit = this.take(call)
+    this.leave(place, call.now)
+    return permit
+  }
+  learn(call: Call, outcome: Outcome): void {
+    const { now } = call
+    const { quota, reason } = outcome
+    const pause = pauseOf(outcome) ??
+      (reason?._tag === "RateLimited" && this.meter !== unlimited ? defaultPauseMillis : undefined)
+    if (pause !== undefined) this.pause(call, pause)
+    else if (quota !== undefined && this.meter !== unlimited) {
+      if (quota.remaining <= 0) this.pause(call, quota.resetMillis)
+      else this.lower(now, quota.remaining, quota.resetMillis)
     }
-    this.keep(Math.max(now, this.pausedUntil))
+    this.keep(Math.max(now, this.leftUntil))
   }
   /** The state in numbers, while no call waits or runs; `undefined` with a lease. */
   pack(now: number): ReadonlyArray<number> | undefined {
-    return this.lease === undefined ? [this.pausedUntil, ...this.meter.pack(now)] : undefined
+    return this.lease === undefined ? [this.left, this.leftUntil, ...this.meter.pack(now)] : undefined
   }
-  unpack([pausedUntil, ...numbers]: ReadonlyArray<number>): void {
-    this.pausedUntil = pausedUntil!
+  unpack([left, leftUntil, ...numbers]: ReadonlyArray<number>): void {
+    this.left = left!
+    this.leftUntil = leftUntil!
     this.meter.unpack(numbers)
   }
-  private pause(now: number, millis: number): void {
-    this.pausedUntil = Math.max(this.pausedUntil, now + Math.min(millis, longestPauseMillis))
+  /** Stops all calls for this long; never shortens a pause. */
+  private pause(call: Call, millis: number): void {
+    const until = call.now + Math.min(millis, longestPauseMillis)
+    if (this.left === -Infinity && until <= this.leftUntil) return
+    this.leaveAt = until + Math.min(millis * spreadShare, longestSpreadMillis) * call.random()
+    this.heed(call.now, -Infinity, until)
+  }
+  /**
+   * Lowers the permits due to the rest of the vendor's quota, until its reset. Responses about the same window may come
+   * in any order, so the smallest number counts. A response about another window replaces it.
+   */
+  private lower(now: number, remaining: number, resetMillis: number): void {
+    if (this.left === -Infinity && now < this.leftUntil) return
+    const until = now + Math.min(resetMillis, longestPauseMillis)
+    const isSame = now < this.leftUntil && Math.abs(until - this.leftUntil) <= sameWindowMillis
+    if (isSame) this.left = Math.min(this.left, remaining)
+    else this.heed(now, remaining, until)
+  }
+  private heed(now: number, left: number, until: number): void {
+    const mayBeSooner = left > this.left || until < this.leftUntil
+    this.left = left
+    this.leftUntil = until
+    if (mayBeSooner) this.callHead(now)
+  }
+  /** Gives back the permits of a call that never started. */
+  giveBack(call: Call, takenAt: number): void {
+    this.left += call.cost
+    this.meter.giveBack(takenAt, call.cost)
+    this.lease?.giveBack(call.cost)
+    this.callHead(call.now)
   }
   /** Keeps the key from eviction while its state still matters. */
   private keep(until: number): void {
@@ -145,13 +214,11 @@ class RateLimitPermit implements Permit {
   }
   settle(call: Call, outcome: Outcome) {
     this.lane.running--
-    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call.now, outcome)
+    if (outcome.quota !== undefined || outcome.reason !== undefined) this.lane.learn(call, outcome)
   }
   cancel(call: Call) {
     this.lane.running--
-    this.lane.meter.giveBack(this.at, call.cost)
-    this.lane.lease?.giveBack(call.cost)
-    this.lane.callHead(call.now)
+    this.lane.giveBack(call, this.at)
   }
 }
 
@@ -190,9 +257,7 @@ export class RateLimitWaiter extends Waiter implements Wait {
     if (this.lane.queue.head !== this) return Infinity
     const missing = this.lane.missing(this, call.now)
     if (missing > 0) return missing
-    const permit = this.lane.take(call)
-    this.lane.leave(this, call.now)
-    return permit
+    return this.lane.serve(this, call)
   }
   cancel(call: Call) {
     this.lane.leave(this, call.now)
