@@ -116,7 +116,7 @@ describe.each(declarations)("%s that the contract declares", (name, endpoint, st
       const first = yield* soon(find)
       assert.deepStrictEqual(bodyOf(first), busy)
       for (let call = 1; call < 30; call++) {
-        const error = bodyOf(yield* soon(find, 0))
+        const error = bodyOf(yield* soon(find, "10 millis"))
         if (!isVendorError(error)) return assert.fail("not held")
         assert.strictEqual(error.reason._tag, "RateLimitExceeded")
         assert.isAbove(error.reason.retryAfterMillis!, 58_000)
