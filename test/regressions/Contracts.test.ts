@@ -90,17 +90,17 @@ describe("a time in a response", () => {
   const ofText = { decode: SchemaGetter.Date<string>(), encode: SchemaGetter.transform((at: Date) => at.toISOString()) }
 
   it.each<readonly [string, () => unknown, place: string]>([
-    ["DateFromString", () => make(Schema.Struct({ at: Schema.DateFromString })), " (at at)"],
-    ["Date in JSON", () => make(Schema.Struct({ order: Schema.Struct({ at: Schema.Date }) })), " (at order.at)"],
+    ["DateFromString", () => make(Schema.Struct({ at: Schema.DateFromString })), " at at"],
+    ["Date in JSON", () => make(Schema.Struct({ order: Schema.Struct({ at: Schema.Date }) })), " at order.at"],
     ["Date alone", () => make(Schema.Date), ""],
-    ["Date in a list", () => make(Schema.Struct({ all: Schema.Array(Schema.Date) })), " (at all)"],
+    ["Date in a list", () => make(Schema.Struct({ all: Schema.Array(Schema.Date) })), " at all"],
     ["Date in a record", () => make(Schema.Record(Schema.String, Schema.Date)), ""],
-    ["Date that may be null", () => make(Schema.Struct({ at: Schema.NullOr(Schema.Date) })), " (at at)"],
-    ["Date in an Option", () => make(Schema.Struct({ at: Schema.Option(Schema.Date) })), " (at at.value)"],
-    ["Date of a class", () => make(Order), " (at created)"],
+    ["Date that may be null", () => make(Schema.Struct({ at: Schema.NullOr(Schema.Date) })), " at at"],
+    ["Date in an Option", () => make(Schema.Struct({ at: Schema.Option(Schema.Date) })), " at at.value"],
+    ["Date of a class", () => make(Order), " at created"],
     ["Date with a check", () => make(Schema.Date.check(Schema.isGreaterThanDate(new Date(0)))), ""],
-    ["Date in itself", () => make(Tree), " (at at)"],
-    ["DateTimeUtcFromDate", () => make(Schema.Struct({ at: Schema.DateTimeUtcFromDate })), " (at at)"],
+    ["Date in itself", () => make(Tree), " at at"],
+    ["DateTimeUtcFromDate", () => make(Schema.Struct({ at: Schema.DateTimeUtcFromDate })), " at at"],
     ["Date by a getter", () => make(Schema.Trim.pipe(Schema.decodeTo(Schema.Date, ofText))), ""],
     [
       "Date whose text has another check",
@@ -111,7 +111,7 @@ describe("a time in a response", () => {
     [
       "a header's Date",
       () => make(HttpApiSchema.WithHeaders(Schema.String, { expires: Schema.DateFromString })),
-      " (at expires)"
+      " at expires"
     ],
     ["text that is a Date", () => make(Schema.DateFromString.pipe(HttpApiSchema.asText())), ""]
   ])("is refused where the machine's zone would decide: %s", (_, make, place) => {
@@ -120,7 +120,7 @@ describe("a time in a response", () => {
     } catch (error) {
       return assert.strictEqual(
         (error as Error).message,
-        `Vendor: find decodes a time without a zone as this machine's local time${place}; ` +
+        `Vendor: find decodes a time without a zone${place} as this machine's local time; ` +
           `declare Schema.DateTimeUtcFromString, or a text with a check that demands a zone`
       )
     }

@@ -1,7 +1,7 @@
 /**
- * Errors that a contract declares for a status of failure, as whoever copies a vendor's OpenAPI does: a 429, a 503, an
- * error without a status. Declared, they once switched the guard off: 30 of 30 calls went out despite a `Retry-After` of a
- * minute, and a cache of declared errors gave one 503 for a minute.
+ * Errors that a contract declares for a status of failure, as a copy of a vendor's OpenAPI does: a 429, a 503, an error
+ * without a status. They once switched the guard off: 30 of 30 calls went out despite a `Retry-After` of a minute, and a
+ * cache of declared errors gave one 503 for a minute.
  */
 import type { CacheOptions } from "@breakwater/core/caching/CacheOptions"
 import * as Operation from "@breakwater/core/client/Operation"

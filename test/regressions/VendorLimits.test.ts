@@ -1,5 +1,5 @@
 /**
- * What a vendor says about its limits: `Retry-After` where no rate limit is declared (100 of 100 calls went out into a
+ * A vendor's words about its limits: `Retry-After` where no rate limit is declared (100 of 100 calls went out into a
  * pause of two minutes), a 403 that is a limit (it passed for a dead credential, 10 of 10 sent), and a rest of one call
  * until a reset in a second (it blocked the key for our own window of a minute).
  */

@@ -36,7 +36,6 @@ import type * as Scope from "effect/Scope"
 import type { Statistics } from "../caching/ResponseCache.ts"
 import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
-import * as RateLimit from "../policies/RateLimit.ts"
 import * as Range from "../Range.ts"
 import * as Order from "../stack/Order.ts"
 import * as Policy from "../stack/Policy.ts"
@@ -81,7 +80,7 @@ export const make = <Api extends HttpApi.Constraint>(
     }
     const own = Policy.over(policy, operation.policy)
     Policy.limits(own)
-    const capacity = own.rateLimit ? RateLimit.capacityOf(own.rateLimit) : Infinity
+    const capacity = Order.capacityOf(own)
     if (operation.cost > capacity) {
       throw new Error(
         `Vendor ${name}: ${operation.id} costs ${operation.cost}, and its rate limit never has more than ${capacity} permits; ` +

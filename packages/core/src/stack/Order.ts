@@ -212,6 +212,9 @@ export const makeGates: (policy: Policy) => Gates = order.makeGates
 export const overrideGates: (shared: Gates, vendor: Policy, own: Policy | undefined) => Gates = order.overrideGates
 export const { explain, observe, rings, share } = order
 
+/** The most permits that one call can have under a policy. Throws when an option of its rate limit is out of its range. */
+export const capacityOf = ({ rateLimit }: Policy): number => rateLimit ? RateLimit.capacityOf(rateLimit) : Infinity
+
 /** The hedge of an operation; `undefined` if two concurrent sends are not allowed. */
 export const hedgeFor = (safety: Safety, { hedge }: Gates): Hedge.Hedge | undefined =>
   safety === "Idempotent" || (safety === "Keyed" && hedge?.keyed === true) ? hedge : undefined

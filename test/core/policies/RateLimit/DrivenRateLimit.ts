@@ -303,9 +303,15 @@ export class DrivenRateLimit {
     if (remaining === 0) return pause(resetMillis)
     if (word?.rest === "none" && this.now < word.until) return
     const until = this.now + resetMillis
-    const isSame = word !== undefined && word.rest !== "none" && this.now < word.until &&
-      Math.abs(until - word.until) <= 1_000
-    this.words.set(key, isSame ? { ...word, rest: Math.min(Number(word.rest), remaining) } : { until, rest: remaining })
+    const known = word !== undefined && this.now < word.until && Math.abs(until - word.until) <= 1_000
+      ? word
+      : undefined
+    this.words.set(
+      key,
+      known === undefined || known.rest === "none"
+        ? { until, rest: remaining }
+        : { ...known, rest: Math.min(known.rest, remaining) }
+    )
   }
 
   advance(millis: number): void {

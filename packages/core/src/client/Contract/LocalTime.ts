@@ -15,16 +15,16 @@ export const refuseLocalTimes = (id: string, responses: Schemas): void => {
     for (const { ast } of parts) {
       const place = find(ast, [], new Set())
       if (place === undefined) continue
+      const where = place.length === 0 ? "" : ` at ${place.join(".")}`
       throw new Error(
-        `Vendor: ${id} decodes a time without a zone as this machine's local time` +
-          `${place.length === 0 ? "" : ` (at ${place.join(".")})`}; ` +
+        `Vendor: ${id} decodes a time without a zone${where} as this machine's local time; ` +
           `declare Schema.DateTimeUtcFromString, or a text with a check that demands a zone`
       )
     }
   }
 }
 
-/** The names that lead to such a text; `undefined` if there is none. */
+/** The names that lead to the first such text; `undefined` without one. */
 const find = (
   ast: SchemaAST.AST,
   place: ReadonlyArray<string>,
@@ -43,22 +43,15 @@ const find = (
 const partsOf = (ast: SchemaAST.AST): ReadonlyArray<readonly [name: string | undefined, part: SchemaAST.AST]> => {
   const unnamed = (parts: ReadonlyArray<SchemaAST.AST>) => parts.map((part) => [undefined, part] as const)
   const encoded = unnamed((ast.encoding ?? []).map(({ to }) => to))
-  switch (ast._tag) {
-    case "Objects":
-      return [
-        ...ast.propertySignatures.map(({ name, type }) => [String(name), type] as const),
-        ...unnamed(ast.indexSignatures.map(({ type }) => type)),
-        ...encoded
-      ]
-    case "Arrays":
-      return [...unnamed([...ast.elements, ...ast.rest]), ...encoded]
-    case "Union":
-      return [...unnamed(ast.types), ...encoded]
-    case "Suspend":
-      return [[undefined, ast.thunk()], ...encoded]
-    default:
-      return encoded
-  }
+  if (ast._tag === "Arrays") return [...unnamed([...ast.elements, ...ast.rest]), ...encoded]
+  if (ast._tag === "Union") return [...unnamed(ast.types), ...encoded]
+  if (ast._tag === "Suspend") return [...unnamed([ast.thunk()]), ...encoded]
+  if (ast._tag !== "Objects") return encoded
+  return [
+    ...ast.propertySignatures.map(({ name, type }) => [String(name), type] as const),
+    ...unnamed(ast.indexSignatures.map(({ type }) => type)),
+    ...encoded
+  ]
 }
 
 /** Whether a text without a zone is decoded to a `Date` here. */
