@@ -13,7 +13,7 @@ import * as Parts from "@breakwater/core/degradation/Parts"
 import * as Provenance from "@breakwater/core/Provenance"
 import type * as Policy from "@breakwater/core/stack/Policy"
 import type { TransportRequest } from "@breakwater/core/transport/Transport"
-import { isVendorError } from "@breakwater/core/VendorError"
+import { isVendorError, type VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, type Duration, Effect, Exit, Fiber, Predicate, Schema, type Scope } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema } from "effect/http-api"
@@ -179,6 +179,23 @@ describe.each(declarations)("%s that the contract declares", (name, endpoint, st
       assert.deepStrictEqual([...failover.avoided.keys()], ["acme"])
       const part = yield* yield* soon(Parts.all({ find }))
       assert.strictEqual(part.find._tag, "Gap")
+    }))
+})
+
+describe("an error of a middleware", () => {
+  it.effect("is in the type of the method", () =>
+    Effect.gen(function*() {
+      const Api = HttpApi.make("acme").add(
+        HttpApiGroup.make("items", { topLevel: true }).add(
+          HttpApiEndpoint.get("find", "/item", { success: Schema.Void }).middleware(Limited)
+        )
+      )
+      const client = yield* Vendor.make({ name: "acme", api: Api, baseUrl: "https://acme.example" }).pipe(
+        Effect.provide(FakeTransport.layer(() => ({ status: 429, headers: { "retry-after": "60" }, json: busy })))
+      )
+      const find: Effect.Effect<void, typeof Busy.Type | VendorError> = client.find()
+      const named = Effect.mapError(find, (error) => isVendorError(error) ? error.reason._tag : error.busy)
+      assert.deepStrictEqual(bodyOf(yield* soon(named)), busy.busy)
     }))
 })
 

@@ -9,7 +9,8 @@
  *
  * const reason = new Unavailable(503, { retryAfterMillis: 30_000 })
  * const error = new VendorError({ vendor: "acme", operation: "ring", safety: "Idempotent", reason })
- * console.log(vendorErrorOf(Cause.fail(error))?.retryAfter?.toString()) // => 30s
+ * console.log(vendorErrorOf(Cause.fail(error))?.reason.message)
+ * // => the vendor is unavailable (status 503); come back in 30s
  * ```
  */
 import * as Cause from "effect/Cause"

@@ -57,7 +57,7 @@ export type Method<Endpoint extends HttpApiEndpoint.ConstraintRequest> = (
   ...args: Arguments<InputOf<Endpoint>>
 ) => Effect.Effect<
   HttpApiClient.SuccessType<Endpoint["~Success"]>,
-  Endpoint["~Error"]["Type"] | VendorError
+  HttpApiEndpoint.Errors<Endpoint> | VendorError
 >
 
 type Arguments<Request> = keyof Request extends never ? [input?: undefined, options?: CallOptions | undefined]

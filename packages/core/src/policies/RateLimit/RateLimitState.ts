@@ -68,11 +68,11 @@ export class RateLimitState implements Cell {
     const own = this.own(now, cost)
     return this.lease === undefined || own > 0 ? own : this.lease.delay(now, cost)
   }
-  /** The same for a call at the end of the queue, as far as this process knows. */
-  expected(now: number, cost: number): number {
-    const spread = this.isPausing(now) ? Math.max(0, this.leaveAt - Math.max(now, this.leftUntil)) : 0
-    const behind = this.isPausing(now) ? this.queue.length * spacingMillis : 0
-    return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0) + spread + behind
+  /** The same for a call behind that many others, as far as this process knows. */
+  expected(now: number, cost: number, ahead = this.queue.length): number {
+    const due = Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
+    if (!this.isPausing(now)) return due
+    return due + Math.max(0, this.leaveAt - Math.max(now, this.leftUntil)) + ahead * spacingMillis
   }
   /** The delay by our own limit: exact up to the meter's capacity, an estimate beyond it. */
   private own(now: number, cost: number): number {
@@ -129,7 +129,7 @@ export class RateLimitState implements Cell {
       for (let place = this.queue.head; place !== undefined;) {
         const next = place.next as RateLimitWaiter | undefined
         cost += place.cost
-        const delay = this.expected(now, cost)
+        const delay = this.expected(now, cost, ahead)
         if (this.settings.isTooMuch(ahead, delay, { now, deadline: place.deadline })) {
           cost -= place.cost
           place.turnAway(delay, now)
