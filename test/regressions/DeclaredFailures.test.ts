@@ -13,7 +13,7 @@ import * as Parts from "@breakwater/core/degradation/Parts"
 import * as Provenance from "@breakwater/core/Provenance"
 import type * as Policy from "@breakwater/core/stack/Policy"
 import type { TransportRequest } from "@breakwater/core/transport/Transport"
-import { isVendorError, type VendorError } from "@breakwater/core/VendorError"
+import { ConnectionLost, isVendorError, type VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, type Duration, Effect, Exit, Fiber, Predicate, Schema, type Scope } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware, HttpApiSchema } from "effect/http-api"
@@ -230,6 +230,28 @@ describe("a declared error of a failing vendor", () => {
       const exit = yield* soon(Failover.make().call({ acme: find, south: Effect.succeed("south") }))
       assert.deepStrictEqual(bodyOf(exit), busy)
       assert.isTrue(Exit.isFailure(exit) && vendorErrorOf(exit.cause)?.mayHaveHappened)
+    }))
+
+  it.effect("moves a write on that the vendor has rejected for certain, unless an earlier attempt is unknown", () =>
+    Effect.gen(function*() {
+      const write = HttpApiEndpoint.post("find", "/item", {
+        success: Schema.Struct({ n: Schema.Int }),
+        error: Busy.pipe(HttpApiSchema.status(429))
+      }).annotate(Operation.Safety, "Unsafe")
+      const limited: FakeTransport.Play = { status: 429, json: busy }
+      const certain = yield* play(write as never, () => limited, {})
+      const moved = Failover.make().call({ acme: certain.find, south: Effect.succeed("south") })
+      assert.deepStrictEqual(yield* soon(moved), Exit.succeed("south"))
+      const keyed = write.annotate(Operation.Safety, "Idempotent")
+      const unknown = yield* play(
+        keyed as never,
+        (index) => index === 0 ? { reason: new ConnectionLost("Headers") } : limited,
+        { retry: { retries: 1, base: 0 } }
+      )
+      const exit = yield* soon(unknown.find)
+      assert.deepStrictEqual(bodyOf(exit), busy)
+      const behind = Exit.isFailure(exit) ? vendorErrorOf(exit.cause) : undefined
+      assert.deepInclude(behind, { fate: "Unknown", attempts: 2 })
     }))
 
   it.effect("tells when to come back, also after its error was mapped", () =>

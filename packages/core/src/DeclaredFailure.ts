@@ -1,6 +1,7 @@
 /**
- * Failures of a vendor that its contract declares, such as a 503 with a typed body. The caller gets the declared error.
- * Everything around the call reads the vendor error behind it: the cause of the error carries it along.
+ * Failures that come out in words of their own: an error that a contract declares for a 503, or the error of a guarded
+ * effect. The caller gets that error. Everything around the call reads the vendor error behind it, which the cause
+ * carries along.
  *
  * @example
  * ```ts
@@ -20,13 +21,13 @@ import { isVendorError, type VendorError } from "./VendorError.ts"
 
 class Behind extends Context.Service<Behind, VendorError>()("breakwater/DeclaredFailure/Behind") {}
 
-/** Fails with a declared error, behind which there is a vendor error. */
-export const fail = <E>(error: E, behind: VendorError): Exit.Exit<never, E> =>
-  Exit.failCause(Cause.annotate(Cause.fail(error), Context.make(Behind, behind)))
+/** The same failure, behind which there is a vendor error. */
+export const carry = <A, E>(exit: Exit.Exit<A, E>, behind: VendorError): Exit.Exit<A, E> =>
+  Exit.isSuccess(exit) ? exit : Exit.failCause(Cause.annotate(exit.cause, Context.make(Behind, behind)))
 
 /**
- * The vendor error of a failed call: the error itself, or the one behind a declared error. `undefined` for an answer of
- * the contract, and for every other failure. It survives `Effect.mapError`.
+ * The vendor error of a failed call: the error itself, or the one behind an error of another type. `undefined` for an
+ * answer of the contract, and for every other failure. It survives `Effect.mapError`.
  */
 export const vendorErrorOf = (cause: Cause.Cause<unknown>): VendorError | undefined => {
   for (const reason of cause.reasons) {

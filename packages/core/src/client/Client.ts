@@ -10,7 +10,6 @@ import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import type { Simplify } from "effect/Types"
 import type { Refusals } from "../credentials/Refusals.ts"
-import * as DeclaredFailure from "../DeclaredFailure.ts"
 import * as IdempotencyKey from "../IdempotencyKey.ts"
 import { InvalidRequest } from "../Reason.ts"
 import type { Attempt } from "../stack/Leaf.ts"
@@ -117,7 +116,7 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
         : [...encoded.headers, declaration.idempotencyHeader!, idempotencyKey]
       const call = (validator?: string) => {
         const request = new Request(encoded.path, headers, encoded.body, key, asked, validator)
-        return stack.call((attempt) => step(request, attempt, into(attempt, declaration.name, operation)), {
+        return stack.call((attempt) => step(request, attempt, into(attempt)), {
           key,
           cost: operation.cost
         })
@@ -142,20 +141,8 @@ const stepOf = ({ baseUrl, cached, declaration, operation, own, refusals, transp
 }
 
 /** The end of the steps: hands the meaning of the response to the attempt. */
-const into =
-  (attempt: Attempt<unknown, unknown>, vendor: string, { id, safety }: CompiledOperation): Settle =>
-  (meaning, response) => {
-    if (Exit.isExit(meaning)) return attempt.answer(meaning, response?.quota)
-    if (meaning._tag !== "Declared") return attempt.fail(meaning, response?.quota)
-    const { error, reason } = meaning
-    // An earlier attempt of the same call may have acted.
-    const behind = new VendorError({
-      vendor,
-      operation: id,
-      safety,
-      reason,
-      fate: "Unknown",
-      attempts: attempt.attempt
-    })
-    attempt.fail(reason, response?.quota, DeclaredFailure.fail(error, behind))
-  }
+const into = (attempt: Attempt<unknown, unknown>): Settle => (meaning, response) => {
+  if (Exit.isExit(meaning)) attempt.answer(meaning, response?.quota)
+  else if (meaning._tag === "Declared") attempt.fail(meaning.reason, response?.quota, Exit.fail(meaning.error))
+  else attempt.fail(meaning, response?.quota)
+}

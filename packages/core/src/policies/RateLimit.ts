@@ -164,7 +164,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     // response.
     const isForTheFleet = delay === 0 && lane.lease !== undefined
     if (!isForTheFleet && this.isTooMuch(lane.queue.length, delay, call)) return refuse(new RateLimitExceeded(delay))
-    const place = new RateLimitWaiter(lane, call, this.limitMillis)
+    const place = new RateLimitWaiter(lane, call, this.limitMillis + lane.spreadMillis)
     lane.join(place, call.now)
     return place
   }

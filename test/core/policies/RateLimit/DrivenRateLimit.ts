@@ -1,8 +1,9 @@
 /**
  * A rate limit driven by hand and by arbitrary scripts, and beside it a naive ledger: the grants with their times, the
- * waiting calls, and the vendor's last word. Chance is left out: all calls leave a pause as early as they may.
+ * waiting calls, and the vendor's last word. Chance is left out: the first call leaves a pause as early as it may.
  */
 import type { Permit, Wait } from "@breakwater/core/Gate"
+import * as Jitter from "@breakwater/core/Jitter"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import { RateLimited, RateLimitExceeded } from "@breakwater/core/Reason"
@@ -82,9 +83,6 @@ interface Word {
   readonly rest: number | "none"
 }
 
-/** The time between two calls that leave a pause, on average, and the time after it in which that counts. */
-const [spacing, recovery] = [4, 1_000]
-
 /** A nanosecond, in milliseconds: a bound on the rounding error of a sum of times. */
 const nanosecond = 1e-6
 /** The resolution of the rate limit, in milliseconds. */
@@ -106,6 +104,8 @@ export class DrivenRateLimit {
   private readonly interval: number
   private readonly entries = new Map<string, Array<Entry>>()
   private readonly words = new Map<string, Word>()
+  /** When the calls that waited for the end of a pause have all been let go. */
+  private readonly spreadUntil = new Map<string, number>()
 
   constructor(settings: Settings, mode: "exact" | "lawful") {
     this.settings = settings
@@ -142,12 +142,9 @@ export class DrivenRateLimit {
   }
   /** Milliseconds until this many permits would be due after all waiting calls are served. */
   private estimate(key: string, weight: number): number {
-    const waiting = this.in("waiting", key)
-    const total = sum(waiting.map((caller) => caller.call.cost)) + weight
+    const total = sum(this.in("waiting", key).map((caller) => caller.call.cost)) + weight
     const beyond = Math.max(0, total - this.capacity)
-    const word = this.words.get(key)
-    const behind = word?.rest === "none" && this.now < word.until + recovery ? waiting.length * spacing : 0
-    return this.delay(key, total - beyond) + beyond * this.interval + behind
+    return this.delay(key, total - beyond) + beyond * this.interval
   }
   private bucket(key: string, weight: number): number {
     let fullAt = -Infinity
@@ -232,7 +229,9 @@ export class DrivenRateLimit {
     if (admission._tag === "Permit") {
       this.grant(caller, admission)
     } else {
-      assert.strictEqual(admission.limitMillis, this.settings.maxWait)
+      const spread = Math.max(0, (this.spreadUntil.get(key) ?? 0) - (this.words.get(key)?.until ?? 0))
+      assert.isAtLeast(admission.limitMillis, this.settings.maxWait)
+      assert.isAtMost(admission.limitMillis, this.settings.maxWait + spread + microsecond)
       admission.onTurn((delay) => {
         caller.due = this.now + delay
       })
@@ -266,7 +265,11 @@ export class DrivenRateLimit {
       return this.grant(caller, claimed as Permit)
     }
     assert.isAbove(claimed, 0)
-    if (this.isExact) assert.approximately(claimed, missing, microsecond)
+    if (this.isExact) {
+      const spread = (this.spreadUntil.get(call.key) ?? -Infinity) - this.now
+      assert.isAtLeast(claimed, missing - microsecond)
+      assert.isAtMost(claimed, Math.max(missing, spread) + microsecond)
+    }
     caller.due = this.now + claimed
   }
 
@@ -295,7 +298,9 @@ export class DrivenRateLimit {
     const word = this.words.get(key)
     const pause = (millis: number) => {
       const until = this.now + millis
-      if (word?.rest !== "none" || until > word.until) this.words.set(key, { until, rest: "none" })
+      if (word?.rest === "none" && until <= word.until) return
+      this.words.set(key, { until, rest: "none" })
+      this.spreadUntil.set(key, Math.max(this.spreadUntil.get(key) ?? 0, this.now + Jitter.later(millis, 1)))
     }
     if (outcome.reason?._tag === "RateLimited") return pause(outcome.reason.retryAfterMillis ?? 1_000)
     if (outcome.quota === undefined) return
@@ -381,7 +386,9 @@ export class DrivenRateLimit {
       for (const other of others) assert.isUndefined(other.due)
       if (first === undefined) continue
       const told = Math.max(0, (first.due ?? Number.NaN) - this.now)
-      assert.isAtMost(told, this.isExact ? this.delay(key, first.call.cost) + microsecond : Infinity)
+      const spread = (this.spreadUntil.get(key) ?? -Infinity) - this.now
+      const most = Math.max(this.delay(key, first.call.cost), spread) + microsecond
+      assert.isAtMost(told, this.isExact ? most : Infinity)
     }
   }
   /** Until the vendor's next news, the time told to the first call is exact, not only early enough. */

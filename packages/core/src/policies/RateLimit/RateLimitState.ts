@@ -1,6 +1,7 @@
 /** The state of one key of a rate limit: the permits taken, and the waiting calls. */
 import type { Call, Permit, Refusal, Wait } from "../../Gate.ts"
 import { refuse } from "../../Gate.ts"
+import * as Jitter from "../../Jitter.ts"
 import type { Outcome } from "../../Outcome.ts"
 import { RateLimitExceeded } from "../../Reason.ts"
 import type { Cell } from "../../structures/Keyed.ts"
@@ -22,12 +23,6 @@ const defaultPauseMillis = 1_000
  * The longest pause that a vendor can cause: a day, our own judgement. For a longer pause, the vendor must ask again.
  */
 const longestPauseMillis = 24 * 60 * 60 * 1_000
-/**
- * After a pause, the first waiting call leaves up to a tenth of the pause later, but no more than a second. The others
- * follow one by one, 4 milliseconds apart on average. So neither the calls of one process nor those of many processes
- * come back at once. Our own judgement.
- */
-const [spreadShare, longestSpreadMillis, spacingMillis] = [0.1, 1_000, 4]
 /** How far the ends of one window of the vendor's may lie apart: its responses round them to seconds. */
 const sameWindowMillis = 1_000
 
@@ -53,8 +48,9 @@ export class RateLimitState implements Cell {
   /** The permits that the vendor has left us until `leftUntil`; `-Infinity` while it asks for no calls. */
   private left = Infinity
   private leftUntil = -Infinity
-  /** The time before which no call leaves the queue, although the pause is over. */
-  private leaveAt = -Infinity
+  /** The time until which the calls that waited for its end are spread, and when the next of them is due. */
+  private spreadUntil = -Infinity
+  private nextAt = -Infinity
 
   constructor(meter: Meter, now: number, settings: RateLimitStateSettings, key: string) {
     this.meter = meter
@@ -68,11 +64,9 @@ export class RateLimitState implements Cell {
     const own = this.own(now, cost)
     return this.lease === undefined || own > 0 ? own : this.lease.delay(now, cost)
   }
-  /** The same for a call behind that many others, as far as this process knows. */
-  expected(now: number, cost: number, ahead = this.queue.length): number {
-    const due = Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
-    if (!this.isPausing(now)) return due
-    return due + Math.max(0, this.leaveAt - Math.max(now, this.leftUntil)) + ahead * spacingMillis
+  /** The same, as far as this process knows. */
+  expected(now: number, cost: number): number {
+    return Math.max(this.own(now, cost), this.lease?.denied(now, cost) ?? 0)
   }
   /** The delay by our own limit: exact up to the meter's capacity, an estimate beyond it. */
   private own(now: number, cost: number): number {
@@ -83,11 +77,12 @@ export class RateLimitState implements Cell {
   private held(now: number, cost: number): number {
     return now < this.leftUntil && this.left < cost ? this.leftUntil - now : 0
   }
-  /** Whether the vendor's last word was a pause that has not ended, or has just ended. */
-  private isPausing(now: number): boolean {
-    return this.left === -Infinity && now < this.leftUntil + longestSpreadMillis
+  /** The longest time by which the end of the present pause may be exceeded, in milliseconds. */
+  get spreadMillis(): number {
+    return this.nextAt === -Infinity ? 0 : Math.max(0, this.spreadUntil - this.leftUntil)
   }
   take(call: Call): Permit {
+    if (this.nextAt !== -Infinity) this.spread(call.now)
     this.left -= call.cost
     this.meter.take(call.now, call.cost)
     this.lease?.take(call.now, call.cost)
@@ -117,7 +112,7 @@ export class RateLimitState implements Cell {
   }
   /** Milliseconds until the first call in the queue has its permits; asks the fleet if only it can tell. */
   missing(place: RateLimitWaiter, now: number): number {
-    const delay = Math.max(this.delay(now, place.cost), this.leaveAt - now)
+    const delay = Math.max(this.delay(now, place.cost), this.nextAt - now)
     if (delay === Infinity) this.lease!.need(now, this.queuedCost, place.cost)
     return delay
   }
@@ -129,7 +124,7 @@ export class RateLimitState implements Cell {
       for (let place = this.queue.head; place !== undefined;) {
         const next = place.next as RateLimitWaiter | undefined
         cost += place.cost
-        const delay = this.expected(now, cost, ahead)
+        const delay = this.expected(now, cost)
         if (this.settings.isTooMuch(ahead, delay, { now, deadline: place.deadline })) {
           cost -= place.cost
           place.turnAway(delay, now)
@@ -138,13 +133,6 @@ export class RateLimitState implements Cell {
       }
     }
     this.callHead(now)
-  }
-  /** The first call in the queue has its permits and leaves; after a pause, the next one follows a little later. */
-  serve(place: RateLimitWaiter, call: Call): Permit {
-    if (this.isPausing(call.now)) this.leaveAt = call.now + 2 * spacingMillis * call.random()
-    const permit = this.take(call)
-    this.leave(place, call.now)
-    return permit
   }
   learn(call: Call, outcome: Outcome): void {
     const { now } = call
@@ -169,10 +157,18 @@ export class RateLimitState implements Cell {
   }
   /** Stops all calls for this long; never shortens a pause. */
   private pause(call: Call, millis: number): void {
-    const until = call.now + Math.min(millis, longestPauseMillis)
+    const { now } = call
+    const until = now + Math.min(millis, longestPauseMillis)
     if (this.left === -Infinity && until <= this.leftUntil) return
-    this.leaveAt = until + Math.min(millis * spreadShare, longestSpreadMillis) * call.random()
-    this.heed(call.now, -Infinity, until)
+    const spreadMillis = Jitter.later(until - now, 1) - (until - now)
+    this.spreadUntil = Math.max(this.spreadUntil, until + spreadMillis)
+    this.nextAt = Math.max(this.nextAt, until + call.random() * spreadMillis / (this.queue.length + 1))
+    this.heed(now, -Infinity, until)
+  }
+  /** After a pause: the calls that wait share the time that is left for them, and do not go in the same moment. */
+  private spread(now: number): void {
+    const left = this.spreadUntil - now
+    this.nextAt = left > 0 && this.queue.length > 1 ? now + left / this.queue.length : -Infinity
   }
   /**
    * Lowers the permits due to the rest of the vendor's quota, until its reset. Responses about the same window may come
@@ -257,7 +253,9 @@ export class RateLimitWaiter extends Waiter implements Wait {
     if (this.lane.queue.head !== this) return Infinity
     const missing = this.lane.missing(this, call.now)
     if (missing > 0) return missing
-    return this.lane.serve(this, call)
+    const permit = this.lane.take(call)
+    this.lane.leave(this, call.now)
+    return permit
   }
   cancel(call: Call) {
     this.lane.leave(this, call.now)
