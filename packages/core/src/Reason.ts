@@ -49,13 +49,13 @@ export class CircuitOpen extends ReasonBase<"CircuitOpen"> {
   }
 }
 
-/** Our rate limit refused the call: the queue is full, or the wait would be too long. */
+/** Our rate limit refused the call: the queue is full, or the wait for it or for the vendor would be too long. */
 export class RateLimitExceeded extends ReasonBase<"RateLimitExceeded"> {
   constructor(retryAfterMillis: number | undefined) {
     super("RateLimitExceeded", "NotSent", true, retryAfterMillis)
   }
   get message() {
-    return `our own rate limit is reached${comeBack(this.retryAfterMillis)}`
+    return `the rate limit lets no call through now${comeBack(this.retryAfterMillis)}`
   }
 }
 
@@ -188,7 +188,7 @@ export class Unavailable extends ReasonBase<"Unavailable"> {
   }
 }
 
-/** The vendor rejected the call because of its own rate limit (429). */
+/** The vendor rejected the call because of its own rate limit (429, or a 403 that says when to come back). */
 export class RateLimited extends ReasonBase<"RateLimited"> {
   readonly status: number
   constructor(status: number, options?: {
@@ -218,7 +218,7 @@ export class Conflict extends ReasonBase<"Conflict"> {
   }
 }
 
-/** The vendor rejected our credential (401, 403). */
+/** The vendor rejected our credential (401). */
 export class Unauthorized extends ReasonBase<"Unauthorized"> {
   readonly status: number
   constructor(status: number) {
@@ -230,7 +230,7 @@ export class Unauthorized extends ReasonBase<"Unauthorized"> {
   }
 }
 
-/** The vendor rejected the request itself (any other 4xx that the contract does not declare). */
+/** The vendor rejected the request itself: any other 4xx that the contract does not declare, a 403 among them. */
 export class RequestRejected extends ReasonBase<"RequestRejected"> {
   readonly status: number
   constructor(status: number, options?: { readonly isRetryable?: boolean | undefined }) {

@@ -5,6 +5,7 @@
 
 // The vocabulary of a call.
 export * as Deadline from "./Deadline.ts"
+export { vendorErrorOf } from "./DeclaredFailure.ts"
 export * as Gate from "./Gate.ts"
 export * as IdempotencyKey from "./IdempotencyKey.ts"
 export * as Outcome from "./Outcome.ts"

@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 
 /** A stack without gates. Only the time limits remain, which every stack has. */
-export const bare: Policy = { bulkhead: false, breaker: false, retry: false, retryBudget: false }
+export const bare: Policy = { bulkhead: false, breaker: false, retry: false, retryBudget: false, rateLimit: false }
 
 /** More permits than any bench needs: counting is measured, not waiting. */
 export const rateLimit = { limit: 1e8, window: "1 second", algorithm: "TokenBucket" } as const

@@ -132,7 +132,8 @@ describe("the reason of a status that the contract does not declare", () => {
   }
   const ofStatus: Record<number, Expected> = {
     401: ["Unauthorized", "Rejected", false, false],
-    403: ["Unauthorized", "Rejected", false, false],
+    // With a time to come back; without one it is a refusal of the request.
+    403: ["RateLimited", "Rejected", true, true],
     408: ["Unavailable", "Unknown", true, true],
     // The conflict may be with our own call in flight; only a vendor's contract knows whether it is transient.
     409: ["Conflict", "Unknown", false, true],
@@ -146,13 +147,15 @@ describe("the reason of a status that the contract does not declare", () => {
     it(`is as documented for every status from ${hundred}00 to ${hundred}99`, () => {
       for (let status = hundred * 100; status < (hundred + 1) * 100; status++) {
         const [tag, fate, isRetryable, keepsRetryAfter] = ofStatus[status] ?? ofClass[hundred]!
-        const reason = reasonOf(status, 7_000)
+        const reason = reasonOf({ status, retryAfterMillis: 7_000, quota: undefined })
         assert.strictEqual(reason._tag, tag, `${status}`)
         assert.strictEqual(reason.fate, fate, `${status}`)
         assert.strictEqual(reason.isRetryable, isRetryable, `${status}`)
         assert.strictEqual(reason.retryAfterMillis, keepsRetryAfter ? 7_000 : undefined, `${status}`)
         assert.propertyVal(reason, "status", status)
-        assert.isUndefined(reasonOf(status, undefined).retryAfterMillis)
+        const untimed = reasonOf({ status, retryAfterMillis: undefined, quota: undefined })
+        assert.isUndefined(untimed.retryAfterMillis)
+        assert.strictEqual(untimed._tag, status === 403 ? "RequestRejected" : tag)
       }
     })
   }

@@ -1,15 +1,18 @@
-import type { Admission, Permit, Refusal, Wait } from "@breakwater/core/Gate"
+import type { Admission, Call, Permit, Refusal, Wait } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
-import { RateLimited, RateLimitExceeded, Unavailable } from "@breakwater/core/Reason"
+import { Conflict, RateLimited, RateLimitExceeded, Unavailable } from "@breakwater/core/Reason"
 import { Waiter } from "@breakwater/core/structures/WaitQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { type FakeCall, fakeCall } from "../../drivers/FakeCall.ts"
+import { type FakeCall, fakeCall as anyCall } from "../../drivers/FakeCall.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
 import * as Effort from "../../setup/Effort.ts"
 import { countLinks } from "../../watches/CountLinks.ts"
 import { AnsweredScript, DrivenRateLimit, Script, Settings } from "./RateLimit/DrivenRateLimit.ts"
+
+/** A call without chance: it may leave a pause at once. */
+const fakeCall = (overrides: Partial<Call> = {}): FakeCall => anyCall({ random: () => 0, ...overrides })
 
 const long = { arbitrary: { runs: Effort.runs(800), size: 120 } }
 const algorithms = ["TokenBucket", "SlidingWindow"] as const
@@ -342,7 +345,7 @@ describe("RateLimit", () => {
       assert.strictEqual(gate.admit(call)._tag, "Permit")
     })
 
-    it("lowers the permits due to the remaining allowance, and never raises them", () => {
+    it("lowers the permits due to the remaining quota until its reset, and never raises them", () => {
       for (const algorithm of algorithms) {
         const gate = RateLimit.make({ algorithm, limit: 10, queue: 0 })
         const call = fakeCall()
@@ -350,18 +353,123 @@ describe("RateLimit", () => {
         const permits = admit(gate, call, 4)
         assert.deepStrictEqual(permits.map((permit) => permit._tag), ["Permit", "Permit", "Permit", "Refusal"])
         ;(permits[0] as Permit).settle(call, quota(1_000, 60_000))
-        assert.strictEqual(gate.admit(call)._tag, "Refusal")
-        call.now = 1_000
+        assert.deepStrictEqual(gate.admit(call), refused(60_000))
+        call.now = 59_999
+        assert.deepStrictEqual(gate.admit(call), refused(1))
+        call.now = 60_000
         assert.strictEqual(tags(gate, call, 11), "PPPPPPPPPPR")
       }
     })
 
-    it("learns nothing from other failures", () => {
+    it("takes the smallest rest of one window, and the latest of another", () => {
+      const gate = RateLimit.make({ limit: 100, queue: 0 })
+      const call = fakeCall()
+      const [first, second, third] = admit(gate, call, 3) as [Permit, Permit, Permit]
+      first.settle(call, quota(5, 10_000))
+      // The same window, its reset rounded to the next second.
+      call.now = 300
+      second.settle(call, quota(8, 10_000))
+      assert.strictEqual(tags(gate, call, 6), "PPPPPR")
+      call.now = 9_500
+      third.settle(call, quota(2, 12_000))
+      assert.strictEqual(tags(gate, call, 3), "PPR")
+    })
+
+    it("tells a waiting call that a new window makes its permit due sooner", () => {
+      const gate = RateLimit.make({ limit: 100, maxWait: "1 minute" })
+      const call = fakeCall()
+      const running = admit(gate, call, 3) as ReadonlyArray<Permit>
+      running[0]!.settle(call, quota(1, 30_000))
+      const [, wait] = admit(gate, call, 2) as [Permit, Wait]
+      const told: Array<number> = []
+      wait.onTurn((delay) => told.push(delay))
+      call.now = 5_000
+      running[1]!.settle(call, quota(50, 60_000))
+      assert.deepStrictEqual(told, [30_000, 0])
+      assert.propertyVal(wait.claim(call), "_tag", "Permit")
+    })
+
+    it("is not lifted by a response to a call that was sent before the pause", () => {
+      const gate = RateLimit.make({ limit: 100, queue: 0 })
+      const call = fakeCall()
+      const [first, second] = admit(gate, call, 2) as [Permit, Permit]
+      first.settle(call, limited(9_000))
+      second.settle(call, quota(50, 60_000))
+      assert.deepStrictEqual(gate.admit(call), refused(9_000))
+    })
+
+    it("pauses for a 503 with a time, and learns nothing from other failures", () => {
       const gate = RateLimit.make({ limit: 10, queue: 0 })
       const call = fakeCall()
-      hear(gate, call, Outcome.failed(1, new Unavailable(503, { retryAfterMillis: 60_000 })))
+      hear(gate, call, Outcome.failed(1, new Unavailable(503)))
+      hear(gate, call, Outcome.failed(1, new Conflict(409, { retryAfterMillis: 60_000 })))
       hear(gate, call, Outcome.abandoned(1))
-      assert.strictEqual(tags(gate, call, 9), "PPPPPPPPR")
+      assert.strictEqual(tags(gate, call, 8), "PPPPPPPR")
+      hear(gate, fakeCall({ key: "b" }), Outcome.failed(1, new Unavailable(503, { retryAfterMillis: 60_000 })))
+      assert.deepStrictEqual(gate.admit(fakeCall({ key: "b" })), refused(60_000))
+    })
+
+    it("lets waiting calls go one by one after a pause, and none early", () => {
+      for (const options of [{ limit: 100, maxWait: "1 minute" }, {}] as const) {
+        const gate = RateLimit.make(options)
+        const call = anyCall({ random: () => 0.75 })
+        hear(gate, call, limited(2_000))
+        const waits = admit(gate, call, 10) as ReadonlyArray<Wait>
+        const left: Array<number> = []
+        for (const wait of waits) {
+          let due = Number.NaN
+          wait.onTurn((delay) => {
+            due = call.now + delay
+          })
+          call.now = due
+          assert.propertyVal(wait.claim(call), "_tag", "Permit")
+          left.push(due)
+        }
+        assert.isAtLeast(left[0]!, 2_000)
+        assert.isAtMost(left.at(-1)!, 2_500)
+        for (const [i, at] of left.entries()) if (i > 0) assert.isAtLeast(at - left[i - 1]!, 1)
+      }
+    })
+  })
+
+  describe("without a limit", () => {
+    const limited = Outcome.failed(1, new RateLimited(429, { retryAfterMillis: 5_000 }))
+
+    it("admits everything, of any cost, and remembers no key", () => {
+      const gate = RateLimit.make()
+      for (let i = 0; i < 1_000; i++) hear(gate, fakeCall({ key: `${i}`, cost: i }), Outcome.answered(1))
+      hear(gate, fakeCall(), Outcome.answered(1, { remaining: 0, resetMillis: 60_000 }))
+      hear(gate, fakeCall(), Outcome.failed(1, new RateLimited(429)))
+      hear(gate, fakeCall(), Outcome.failed(1, new Unavailable(503)))
+      assert.strictEqual(gate.size, 0)
+      assert.strictEqual(gate.capacity, Infinity)
+      permit(gate, fakeCall()).cancel(fakeCall())
+    })
+
+    it("holds a key for as long as the vendor asks, up to the deadline, and no other key", () => {
+      const gate = RateLimit.make()
+      hear(gate, fakeCall({ key: "a" }), limited)
+      assert.deepStrictEqual(gate.admit(fakeCall({ key: "a", deadline: 4_999 })), refused(5_000))
+      const wait = gate.admit(fakeCall({ key: "a", deadline: 5_000 })) as Wait
+      assert.strictEqual(wait._tag, "Wait")
+      assert.strictEqual(gate.waiting("acme/a"), 1)
+      assert.strictEqual(gate.admit(fakeCall({ key: "b" }))._tag, "Permit")
+      wait.cancel(fakeCall({ key: "a" }))
+      assert.strictEqual(gate.admit(fakeCall({ key: "a", now: 5_000 }))._tag, "Permit")
+    })
+
+    it("is bounded: 256 calls wait for a key, and at most maxKeys keys are remembered", () => {
+      const gate = RateLimit.make({ maxKeys: 10 })
+      hear(gate, fakeCall(), limited)
+      assert.strictEqual(tags(gate, fakeCall(), 257), "W".repeat(256) + "R")
+      for (let i = 0; i < 100; i++) hear(gate, fakeCall({ key: `${i}` }), limited)
+      assert.isAtMost(gate.size, 11)
+    })
+
+    it("rejects options that need a limit, and names them", () => {
+      for (const options of [{ window: "1 second" }, { algorithm: "TokenBucket" }, { burst: 2 }] as const) {
+        assert.throws(() => RateLimit.make(options), `RateLimit: ${Object.keys(options)[0]} needs a limit`)
+      }
     })
   })
 

@@ -51,8 +51,12 @@ describe("the order of the gates", () => {
 
   it("explains a policy: its gates, each with the reason for its place", () => {
     const explained = Order.explain({ adaptiveLimit: {}, breaker: false })
-    assert.deepStrictEqual(explained.map(({ gate, ring }) => [ring, gate]), [["attempt", "adaptiveLimit"]])
+    assert.deepStrictEqual(explained.map(({ gate, ring }) => [ring, gate]), [
+      ["attempt", "adaptiveLimit"],
+      ["attempt", "rateLimit"]
+    ])
     assert.match(explained[0]!.because, /^around the attempt/)
+    assert.match(explained[1]!.because, /meets the vendor's `Retry-After`/)
   })
 
   it("is in the README, with defaults and reasons", () => {

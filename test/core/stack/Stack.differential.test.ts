@@ -5,7 +5,7 @@ import * as RetryBudget from "@breakwater/core/policies/RetryBudget"
 import * as Stack from "@breakwater/core/stack/Stack"
 import { isVendorError, type VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Schedule, Schema } from "effect"
+import { Duration, Effect, Exit, Fiber, Random, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Behaviour, ScriptedVendor, span, unit } from "../../drivers/VendorScript.ts"
 import * as Effort from "../../setup/Effort.ts"
@@ -94,6 +94,9 @@ const interpret = (script: PolicyScript) => ({
   ]
 })
 
+/** The chance that the reference has. */
+const evenChance = { nextDoubleUnsafe: () => 0.5, nextIntUnsafe: () => 0 }
+
 type Guarded = Effect.Effect<string, string | VendorError>
 
 /** Makes the calls of a script, and waits on virtual time until all have ended. */
@@ -174,7 +177,7 @@ describe("Stack, fused against a reference of Effect's own combinators", () => {
             }
           })
           return stack.call(vendor.leaf)
-        }).pipe(Effect.provide(TestClock.layer()))
+        }).pipe(Effect.provide(TestClock.layer()), Effect.provideService(Random.Random, evenChance))
 
         const reference = yield* play(calls, behaviours, (vendor) => {
           const { limits: { attemptMillis, deadlineMillis, phaseMillis }, ...rest } = interpret(policy)

@@ -30,6 +30,7 @@ import type { VendorError } from "../VendorError.ts"
 import { type Codec, SecondLevel } from "./ResponseCache/SecondLevel.ts"
 import { type Settings, TwoLevels } from "./ResponseCache/TwoLevels.ts"
 
+export { passing } from "./ResponseCache/Entry.ts"
 export type { Codec } from "./ResponseCache/SecondLevel.ts"
 
 /** Options of a response cache. Defaults without a source are our own judgement. */
@@ -54,7 +55,11 @@ export interface ResponseCacheOptions {
    * @default as long as the call takes
    */
   readonly softTimeout?: Duration.Input | undefined
-  /** How long a declared error (e.g. an unknown id) is cached; at least 0. @default 0, not cached */
+  /**
+   * How long a declared error is cached; at least 0. Of a vendor, only a 4xx that says something lasting about the
+   * resource is, such as a 404 or a 410.
+   * @default 0, not cached
+   */
   readonly negative?: Duration.Input | undefined
   /** The share of its fresh time after which an answer is refreshed on use; above 0, up to 1. @default never */
   readonly eager?: number | undefined

@@ -4,6 +4,7 @@
 import type { Quota } from "../Outcome.ts"
 import {
   Conflict,
+  Facts,
   InvalidResponse,
   RateLimited,
   type Reason,
@@ -12,7 +13,7 @@ import {
   Unavailable
 } from "../Reason.ts"
 import { header } from "../transport/Headers.ts"
-import * as HttpDate from "../transport/HttpDate.ts"
+import * as RetryAfter from "../transport/RetryAfter.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
 /** A response, as a vendor's `classify` receives it. */
@@ -23,17 +24,28 @@ export interface Answer {
   readonly json: unknown
   /** How long to stay away, in milliseconds, from `Retry-After`. */
   readonly retryAfterMillis: number | undefined
+  /** The rest of the caller's quota, from the headers about it. */
+  readonly quota: Quota | undefined
 }
 
 /**
- * The reason for a response whose status the contract does not declare. A redirect is an invalid response: it is not
- * followed, because the contract does not declare where it may lead.
+ * The reason for a response, by its status and its headers about limits. A 403 is a rate limit if it says when to come
+ * back, or that nothing of the quota is left. Any other 403 is about the request: mostly, the object is somebody else's.
+ * A redirect is an invalid response: it is not followed, because the contract does not declare where it may lead.
  */
-export const reasonOf = (status: number, retryAfterMillis: number | undefined): Reason => {
-  if (status === 401 || status === 403) return new Unauthorized(status)
+export const reasonOf = (
+  { quota, retryAfterMillis, status }: Pick<Answer, "status" | "retryAfterMillis" | "quota">
+): Reason => {
+  if (status === 401) return new Unauthorized(status)
   if (status === 408 || status === 425) return new Unavailable(status, { retryAfterMillis })
   if (status === 409) return new Conflict(status, { retryAfterMillis, isRetryable: false })
-  if (status === 429) return new RateLimited(status, { retryAfterMillis })
+  if (status === 429 || status === 403) {
+    const limitMillis = retryAfterMillis ??
+      (quota !== undefined && quota.remaining <= 0 ? quota.resetMillis : undefined)
+    return status === 429 || limitMillis !== undefined
+      ? new RateLimited(status, { retryAfterMillis: limitMillis })
+      : new RequestRejected(status)
+  }
   if (status >= 500) {
     return new Unavailable(status, { retryAfterMillis, isRetryable: status !== 501 && status !== 505 })
   }
@@ -42,9 +54,36 @@ export const reasonOf = (status: number, retryAfterMillis: number | undefined): 
 }
 
 /**
+ * An error that the contract declares for a failure of the vendor or of the credential, such as a 503. The caller gets
+ * the error, and every policy reads the reason.
+ */
+export class Declared {
+  readonly _tag = "Declared"
+  readonly error: unknown
+  readonly reason: Reason
+  constructor(error: unknown, reason: Reason) {
+    this.error = error
+    this.reason = reason
+  }
+}
+
+/** The failure that a declared error stands for; `undefined` for an answer about the request, such as a 404. */
+export const failureBehind = (error: unknown, answer: Parameters<typeof reasonOf>[0]): Declared | undefined => {
+  if (answer.status < 400) return undefined
+  const reason = reasonOf(answer)
+  return Facts.of(reason).movesOn ? new Declared(error, reason) : undefined
+}
+
+/** Statuses about the credential, the moment or the order of requests (RFC 9110, 8470, 4918, 6585). */
+const passing: ReadonlySet<number> = new Set([401, 403, 407, 408, 409, 421, 423, 425, 429])
+
+/** Whether a declared error says something lasting about the resource, such as a 404 or a 410, and may be cached. */
+export const isLasting = (status: number): boolean => status >= 400 && status < 500 && !passing.has(status)
+
+/**
  * The rest of the caller's quota, in the dialects in use: `RateLimit: "default";r=50;t=30` (IETF httpapi draft 8 and
  * later), `RateLimit-Remaining` and `-Reset` (earlier drafts), `X-RateLimit-…`. Vendors disagree on the unit of the
- * reset: a number beyond 10^9 is a Unix time, any other the seconds that remain.
+ * reset, which is read as in `Retry-After`.
  */
 export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quota | undefined => {
   const combined = header(headers, "ratelimit")
@@ -57,14 +96,9 @@ export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quot
   }
   const remaining = header(headers, "ratelimit-remaining") ?? header(headers, "x-ratelimit-remaining")
   const reset = header(headers, "ratelimit-reset") ?? header(headers, "x-ratelimit-reset")
-  if (remaining === undefined || reset === undefined || !/^\d+$/.test(remaining) || !/^\d+(?:\.\d+)?$/.test(reset)) {
+  if (remaining === undefined || reset === undefined || !/^\d+$/.test(remaining) || !RetryAfter.isNumber(reset)) {
     return undefined
   }
-  const seconds = Number(reset)
-  return {
-    remaining: Number(remaining),
-    resetMillis: seconds > 1e9
-      ? Math.max(0, seconds * 1_000 - (HttpDate.ofResponse(headers) ?? wallClockMillis))
-      : seconds * 1_000
-  }
+  const resetMillis = RetryAfter.ofNumber(Number(reset), headers, wallClockMillis)
+  return resetMillis === undefined ? undefined : { remaining: Number(remaining), resetMillis }
 }

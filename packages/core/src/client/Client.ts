@@ -56,7 +56,7 @@ export type Method<Endpoint extends HttpApiEndpoint.ConstraintRequest> = (
   ...args: Arguments<InputOf<Endpoint>>
 ) => Effect.Effect<
   HttpApiClient.SuccessType<Endpoint["~Success"]>,
-  Endpoint["~Error"]["Type"] | VendorError
+  HttpApiEndpoint.Errors<Endpoint> | VendorError
 >
 
 type Arguments<Request> = keyof Request extends never ? [input?: undefined, options?: CallOptions | undefined]
@@ -116,7 +116,10 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
         : [...encoded.headers, declaration.idempotencyHeader!, idempotencyKey]
       const call = (validator?: string) => {
         const request = new Request(encoded.path, headers, encoded.body, key, asked, validator)
-        return stack.call((attempt) => step(request, attempt, into(attempt)), { key, cost: operation.cost })
+        return stack.call((attempt) => step(request, attempt, into(attempt)), {
+          key,
+          cost: operation.cost
+        })
       }
       return cached === undefined ? call() : cached.lookup(fiber, key, encoded, asked, call)
     })
@@ -140,5 +143,6 @@ const stepOf = ({ baseUrl, cached, declaration, operation, own, refusals, transp
 /** The end of the steps: hands the meaning of the response to the attempt. */
 const into = (attempt: Attempt<unknown, unknown>): Settle => (meaning, response) => {
   if (Exit.isExit(meaning)) attempt.answer(meaning, response?.quota)
+  else if (meaning._tag === "Declared") attempt.fail(meaning.reason, response?.quota, Exit.fail(meaning.error))
   else attempt.fail(meaning, response?.quota)
 }

@@ -14,8 +14,9 @@ import * as Range from "../Range.ts"
 import type { InvalidRequest, Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
 import type * as Policy from "../stack/Policy.ts"
-import type { Answer } from "./Answer.ts"
+import type { Answer, Declared } from "./Answer.ts"
 import { codecOf, makeDecoder, type Schemas } from "./Contract/Answers.ts"
+import { refuseLocalTimes } from "./Contract/LocalTime.ts"
 import { makeEncoder, type UrlOf } from "./Contract/Requests.ts"
 import * as Operation from "./Operation.ts"
 
@@ -51,8 +52,8 @@ export interface CompiledOperation {
   readonly cost: number
   readonly policy: Policy.Policy | undefined
   encode(input: Input | undefined): Encoded | InvalidRequest
-  /** The answer that the contract declares, or the reason why the response is not one. */
-  decode(answer: Answer, body: Uint8Array): Exit.Exit<unknown, unknown> | Reason
+  /** The answer or the failure that the contract declares, or the reason why the response is neither. */
+  decode(answer: Answer, body: Uint8Array): Exit.Exit<unknown, unknown> | Declared | Reason
   /** Why a decoded success cannot be trusted; `undefined` if it can. @default every success is trusted */
   readonly check: ((value: unknown, input: Input) => Reason | undefined) | undefined
   /** The codec with which an answer is stored for other processes; `undefined` if the answer is not JSON. */
@@ -75,6 +76,8 @@ export const compile = (api: HttpApi.Top): ReadonlyArray<CompiledOperation> => {
       const id = group.topLevel ? endpoint.identifier : `${group.identifier}.${endpoint.identifier}`
       const url = (group.topLevel ? urls[endpoint.identifier] : urls[group.identifier]![endpoint.identifier]) as UrlOf
       refuseStreams(id, endpoint, successes)
+      refuseLocalTimes(id, successes)
+      refuseLocalTimes(id, errors)
       operations.push({
         group: group.identifier,
         isTopLevel: group.topLevel,

@@ -38,6 +38,12 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   readonly version?: { readonly header: string; readonly value: string } | undefined
   /** The vendor's header for idempotency keys; required for `Keyed` operations. @default the vendor takes no keys */
   readonly idempotencyHeader?: string | undefined
+  /**
+   * The vendor's header that is `true` on a response which it repeats for a known idempotency key, such as
+   * `Idempotent-Replayed`. A repeated failure stays the same however often the call is sent, so it is not retried.
+   * @default the vendor marks no response
+   */
+  readonly replayedHeader?: string | undefined
   /** Headers of every request. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** The `User-Agent` of every request. @default "breakwater/0.1" */

@@ -78,7 +78,15 @@ export const make = <Api extends HttpApi.Constraint>(
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
       throw new Error(`Vendor ${name}: ${operation.id} is Keyed, but the vendor declares no idempotencyHeader`)
     }
-    Policy.limits(Policy.over(policy, operation.policy))
+    const own = Policy.over(policy, operation.policy)
+    Policy.limits(own)
+    const capacity = Order.capacityOf(own)
+    if (operation.cost > capacity) {
+      throw new Error(
+        `Vendor ${name}: ${operation.id} costs ${operation.cost}, and its rate limit never has more than ${capacity} permits; ` +
+          `lower Operation.Cost, or raise the limit or the burst`
+      )
+    }
     if (operation.policy?.cache && operation.safety !== "Idempotent") {
       throw new Error(`Vendor ${name}: ${operation.id} is ${operation.safety}, its answers cannot be cached`)
     }

@@ -22,7 +22,7 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import { vendorErrorOf } from "../DeclaredFailure.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Provenance from "../Provenance.ts"
 import * as Range from "../Range.ts"
@@ -149,12 +149,12 @@ class Order implements Failover {
             return Effect.succeed(value)
           },
           onFailure: (cause) => {
-            const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-            if (isVendorError(error)) {
+            const error = vendorErrorOf(cause)
+            if (error !== undefined) {
               if (name === names[0]) because = error.reason._tag
               if (isAgainstVendor(error.reason)) this.failed(name, error.reason._tag, timeline.now())
               else if (Outcome.classify(error.reason) === "Success") this.answered(name)
-            } else if (error !== undefined) this.answered(name)
+            } else if (Cause.hasFails(cause)) this.answered(name)
             return mayMoveOn(error) && at + 1 < queue.length ? ask(at + 1) : Effect.failCause(cause)
           }
         })

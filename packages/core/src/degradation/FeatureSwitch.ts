@@ -28,14 +28,13 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import { vendorErrorOf } from "../DeclaredFailure.ts"
 import * as Outcome from "../Outcome.ts"
 import * as Range from "../Range.ts"
 import { TimeWindow } from "../structures/TimeWindow.ts"
 import * as Telemetry from "../Telemetry.ts"
 import * as Timeline from "../Timeline.ts"
-import { isVendorError } from "../VendorError.ts"
 import { type State, Switchboard, type SwitchSettings } from "./FeatureSwitch/Switchboard.ts"
 
 export type { State } from "./FeatureSwitch/Switchboard.ts"
@@ -297,10 +296,9 @@ class Feature implements FeatureSwitch {
 
 /** Whether a failed call shows that the vendor is out; `undefined` when it shows nothing. */
 const hasFailed = (cause: Cause.Cause<unknown>): boolean | undefined => {
-  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
-  if (error === undefined) return undefined
-  // An error that the contract declares is an answer.
-  if (!isVendorError(error)) return false
+  const error = vendorErrorOf(cause)
+  // Any other error that the contract declares is an answer.
+  if (error === undefined) return Cause.hasFails(cause) ? false : undefined
   const outcome = Outcome.seenFromOutside(error.reason)
   return outcome === "Ignored" ? undefined : outcome === "Failure"
 }

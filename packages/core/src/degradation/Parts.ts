@@ -24,10 +24,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Deadline, within } from "../Deadline.ts"
+import { vendorErrorOf } from "../DeclaredFailure.ts"
 import * as Range from "../Range.ts"
 import { DeadlineExceeded, type Reason } from "../Reason.ts"
 import * as Timeline from "../Timeline.ts"
-import { isVendorError, VendorError } from "../VendorError.ts"
+import { VendorError } from "../VendorError.ts"
 
 /** The operation succeeded. */
 export interface Present<A> {
@@ -41,7 +42,7 @@ export interface Declined<E> {
   readonly error: E
 }
 
-/** The operation failed. Plain data that can be shown as it is. */
+/** The operation failed, with an error that the contract declares or without. Plain data that can be shown as it is. */
 export interface Gap {
   readonly _tag: "Gap"
   /** The tag of the reason. */
@@ -118,8 +119,10 @@ const partOf = <A, E, R>(operation: Effect.Effect<A, E, R>): Effect.Effect<Part<
       if (Option.isNone(failure) || cause.reasons.some((reason) => reason._tag !== "Fail")) {
         return Effect.failCause(cause)
       }
-      const error = failure.value
-      return Effect.succeed<Part<A, unknown>>(isVendorError(error) ? gap(error) : { _tag: "Declined", error })
+      const error = vendorErrorOf(cause)
+      return Effect.succeed<Part<A, unknown>>(
+        error === undefined ? { _tag: "Declined", error: failure.value } : gap(error)
+      )
     }
   })
 

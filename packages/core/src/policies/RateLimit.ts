@@ -1,7 +1,8 @@
 /**
  * Enforces a vendor's rate limit on our side, per key, with a bounded queue for bursts. It adapts to the vendor's
- * responses: a 429 with `Retry-After` stops the key until then, and a reported remaining allowance lowers ours. It does
- * not bound how many calls run at once: that is `Bulkhead`. Defaults without a source are our own judgement.
+ * responses: a 429 or 503 with `Retry-After` stops the key until then, and a reported remaining quota lowers ours until
+ * its reset. Without a limit it does the first of these alone. It does not bound how many calls run at once: that is
+ * `Bulkhead`. Defaults without a source are our own judgement.
  *
  * @example
  * ```ts
@@ -18,21 +19,24 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { SharedState } from "../fleet/Fleet.ts"
-import type { Admission, Call, Gate } from "../Gate.ts"
+import type { Admission, Call, Gate, Permit } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
 import { RateLimitExceeded } from "../Reason.ts"
 import { Keyed, type KeyOptions, settingsOf } from "../structures/Keyed.ts"
 import * as Timeline from "../Timeline.ts"
 import { Lease, type LeaseSettings } from "./RateLimit/Lease.ts"
-import type { Meter } from "./RateLimit/Meter.ts"
-import { RateLimitState, type RateLimitStateSettings, RateLimitWaiter } from "./RateLimit/RateLimitState.ts"
+import { type Meter, unlimited } from "./RateLimit/Meter.ts"
+import { pauseOf, RateLimitState, type RateLimitStateSettings, RateLimitWaiter } from "./RateLimit/RateLimitState.ts"
 import { SlidingWindow } from "./RateLimit/SlidingWindow.ts"
 import { TokenBucket } from "./RateLimit/TokenBucket.ts"
 
 export interface RateLimitOptions extends KeyOptions {
-  /** Permits per `window`; more than 0, for a `SlidingWindow` at least 1. A call takes its `cost` of them. */
-  readonly limit: number
+  /**
+   * Permits per `window`; more than 0, for a `SlidingWindow` at least 1. A call takes its `cost` of them.
+   * @default no limit of our own: a key's calls are held for as long as the vendor asks, and only then
+   */
+  readonly limit?: number | undefined
   /** The time span of the limit; longer than 0. @default "1 second" */
   readonly window?: Duration.Input | undefined
   /**
@@ -48,7 +52,7 @@ export interface RateLimitOptions extends KeyOptions {
   readonly queue?: number | undefined
   /**
    * The longest a call waits for its permits; at least 0. A call that would wait longer is refused at once.
-   * @default "2 seconds"
+   * @default "2 seconds"; without a limit, until the call's deadline
    */
   readonly maxWait?: Duration.Input | undefined
   /**
@@ -77,6 +81,8 @@ export interface RateLimitOptions extends KeyOptions {
 }
 
 export interface RateLimit extends Gate {
+  /** The most permits that one call can cost; `Infinity` without a limit. */
+  readonly capacity: number
   /** Calls waiting now under a key. */
   waiting(key: string): number
   /** Calls waiting now, over all keys of a vendor; with `by`, over all keys. */
@@ -93,40 +99,48 @@ export interface RateLimit extends Gate {
 }
 
 /** Makes a rate limit. Throws when an option is out of its range. */
-export const make = (options: RateLimitOptions): RateLimit => new RateLimitGate(options)
+export const make = (options: RateLimitOptions = {}): RateLimit => new RateLimitGate(options)
+
+/** The capacity of a rate limit, made or yet to be made. Throws when an option is out of its range. */
+export const capacityOf = (option: RateLimit | RateLimitOptions): number =>
+  "admit" in option ? option.capacity : sizeOf(option).capacity
 
 class RateLimitGate implements RateLimit, RateLimitStateSettings {
   readonly name = "ratelimit"
   readonly givesWay = true
+  readonly capacity: number
   readonly maxQueue: number
   readonly maxWaitMillis: number
   private readonly by: ((call: Call) => string) | undefined
   private readonly states: Keyed<RateLimitState>
-  private readonly capacity: number
   private readonly interval: number
   /** Time in which all permits of a key are refilled, in milliseconds. */
   private readonly refillMillis: number
   private readonly isDivided: boolean
+  private readonly isLimited: boolean
   private shared: (LeaseSettings & { readonly name: string }) | undefined = undefined
+  /** Without a limit: the permit of every call whose key the vendor has not paused. */
+  private readonly learner: Permit = {
+    _tag: "Permit",
+    settle: (call, outcome) => {
+      if (pauseOf(outcome) !== undefined) this.states.get(this.keyOf(call), call.now).learn(call, outcome)
+    },
+    cancel() {}
+  }
 
   constructor(options: RateLimitOptions) {
-    const limit = Range.positive("RateLimit: limit", options.limit)
-    const windowMillis = Range.duration("RateLimit: window", options.window ?? Duration.seconds(1))
-    const algorithm = options.algorithm ?? (limit <= 1000 ? "SlidingWindow" : "TokenBucket")
-    const burst = algorithm === "TokenBucket"
-      ? Range.atLeast("RateLimit: burst", options.burst ?? limit, 1)
-      : Range.atLeast("RateLimit: limit of a SlidingWindow (count over a longer window)", limit, 1)
-    const makeMeter: () => Meter = algorithm === "TokenBucket"
-      ? () => new TokenBucket(limit, windowMillis, burst)
-      : () => new SlidingWindow(limit, windowMillis)
+    const { capacity, interval, makeMeter } = sizeOf(options)
+    this.capacity = capacity
+    this.interval = interval
+    this.isLimited = options.limit !== undefined
     this.maxQueue = Range.whole("RateLimit: queue", options.queue ?? 256, 0)
-    this.maxWaitMillis = Range.durationOrZero("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
+    this.maxWaitMillis = options.maxWait === undefined && !this.isLimited
+      ? Infinity
+      : Range.durationOrZero("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
     this.by = options.by
-    this.capacity = burst
-    this.interval = windowMillis / limit
     this.isDivided = options.whenDown !== "Local"
-    const keys = settingsOf("RateLimit", { ...options, maxKeys: options.maxKeys ?? 100_000 })
-    this.refillMillis = burst * this.interval
+    const keys = settingsOf("RateLimit", this.isLimited ? { ...options, maxKeys: options.maxKeys ?? 100_000 } : options)
+    this.refillMillis = this.isLimited ? capacity * interval : 0
     const makeLane = (key: string, now: number) => new RateLimitState(makeMeter(), now, this, key)
     this.states = new Keyed(
       {
@@ -136,9 +150,10 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
       },
       makeLane,
       (lane) => lane.queue.length > 0 || lane.running > 0,
-      {
-        // The vendor's pause, and the time and cost of one call.
-        width: 3,
+      // Without a limit only keys that the vendor has paused have a state, and they are few.
+      !this.isLimited ? undefined : {
+        // The vendor's word with its end, and the time and cost of one call.
+        width: 4,
         pack: (lane, now) => lane.pack(now),
         unpack: (key, numbers) => {
           const lane = makeLane(key, 0)
@@ -163,8 +178,12 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   }
 
   admit(call: Call): Admission {
-    const lane = this.states.enter(this.by === undefined ? keyOf(call) : this.by(call), call.now)
-    if (lane === undefined) return refuse(new RateLimitExceeded(this.refillMillis))
+    if (!this.isLimited && this.states.size === 0) return this.learner
+    const key = this.keyOf(call)
+    const lane = this.isLimited ? this.states.enter(key, call.now) : this.states.peek(key)
+    if (lane === undefined) {
+      return this.isLimited ? refuse(new RateLimitExceeded(this.refillMillis)) : this.learner
+    }
     if (call.cost > lane.meter.capacity) return refuse(new RateLimitExceeded(undefined))
     if (lane.queue.length === 0 && lane.delay(call.now, call.cost) === 0) return lane.take(call)
     const delay = lane.expected(call.now, lane.queuedCost + call.cost, call.cost)
@@ -175,6 +194,9 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     const place = new RateLimitWaiter(lane, call, this.limitMillis + lane.spreadMillis)
     lane.join(place, call.now)
     return place
+  }
+  private keyOf(call: Call): string {
+    return this.by === undefined ? keyOf(call) : this.by(call)
   }
   isTooMuch(ahead: number, delay: number, { deadline, now }: Pick<Call, "now" | "deadline">) {
     return ahead >= this.maxQueue || delay > this.maxWaitMillis || now + delay > deadline
@@ -187,7 +209,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   share(name: string): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
       const fleet = fiber.getRef(SharedState)
-      if (fleet !== undefined && this.shared === undefined) {
+      if (fleet !== undefined && this.shared === undefined && this.isLimited) {
         const { capacity, interval, isDivided } = this
         const fork = Effect.runForkWith(fiber.context)
         this.shared = { fleet, timeline: Timeline.of(fiber), fork, capacity, interval, isDivided, name }
@@ -198,6 +220,30 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   /** The lease of a key on the fleet's permits. */
   lease(key: string, answered: (now: number) => void): Lease | undefined {
     return this.shared === undefined ? undefined : new Lease(this.shared, `${this.shared.name}:${key}`, answered)
+  }
+}
+
+/** The size of a limit: its capacity, the time in which a permit is refilled, and its algorithm. */
+const sizeOf = (options: RateLimitOptions) => {
+  if (options.limit === undefined) {
+    for (const name of ["window", "algorithm", "burst"] as const) {
+      if (options[name] !== undefined) throw new Error(`RateLimit: ${name} needs a limit`)
+    }
+    return { capacity: Infinity, interval: 0, makeMeter: () => unlimited }
+  }
+  const limit = Range.positive("RateLimit: limit", options.limit)
+  const windowMillis = Range.duration("RateLimit: window", options.window ?? Duration.seconds(1))
+  const algorithm = options.algorithm ?? (limit <= 1000 ? "SlidingWindow" : "TokenBucket")
+  const capacity = algorithm === "TokenBucket"
+    ? Range.atLeast("RateLimit: burst", options.burst ?? limit, 1)
+    : Range.atLeast("RateLimit: limit of a SlidingWindow (count over a longer window)", limit, 1)
+  return {
+    capacity,
+    interval: windowMillis / limit,
+    makeMeter: (): Meter =>
+      algorithm === "TokenBucket"
+        ? new TokenBucket(limit, windowMillis, capacity)
+        : new SlidingWindow(limit, windowMillis)
   }
 }
 

@@ -94,16 +94,16 @@ export const rows = [
     gate: gate<"rateLimit", RateLimit.RateLimit>({
       option: "rateLimit",
       per: "vendor and key",
-      byDefault: "the vendor's own, where it declares one",
-      fallback: () => false,
+      byDefault: "the vendor's own, where it declares one; else calls are held while the vendor asks for it",
+      fallback: () => ({}),
       make: RateLimit.make,
       gauges: [{ metric: metrics.rateLimitWaiting, read: (rateLimit, vendor) => rateLimit.waitingIn(vendor) }],
       share: (rateLimit, name) => rateLimit.share(name)
     }),
     perRequest: true,
     because:
-      "every attempt costs quota, so every attempt asks; last but for the breaker's place, because a permit is only good " +
-      "for a request that goes out at once"
+      "every attempt costs quota and meets the vendor's `Retry-After`, so every attempt asks; last but for the breaker's " +
+      "place, because a permit is only good for a request that goes out at once"
   },
   {
     ring: "attempt",
@@ -215,6 +215,9 @@ export const makeGates: (policy: Policy) => Gates = order.makeGates
 /** {@link Order.overrideGates} */
 export const overrideGates: (shared: Gates, vendor: Policy, own: Policy | undefined) => Gates = order.overrideGates
 export const { explain, observe, rings, share } = order
+
+/** The most permits that one call can have under a policy. Throws when an option of its rate limit is out of its range. */
+export const capacityOf = ({ rateLimit }: Policy): number => rateLimit ? RateLimit.capacityOf(rateLimit) : Infinity
 
 /** The hedge of an operation; `undefined` if two concurrent sends are not allowed. */
 export const hedgeFor = (safety: Safety, { hedge }: Gates): Hedge.Hedge | undefined =>

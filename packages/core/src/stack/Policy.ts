@@ -61,7 +61,11 @@ export interface Policy {
    * @default half of at least 20 calls in 30 s failed or slow; slow is two thirds of the attempt's timeout
    */
   readonly breaker?: Breaker.Breaker | Breaker.BreakerOptions | false | undefined
-  /** Limit on the rate of calls. @default none; a vendor declares its own */
+  /**
+   * Limit on the rate of calls. Without one of its own, it holds a key's calls while the vendor asks for that in a 429
+   * or 503 with `Retry-After`; `false` switches that off too.
+   * @default no limit; a vendor declares its own
+   */
   readonly rateLimit?: RateLimit.RateLimit | RateLimit.RateLimitOptions | false | undefined
   /** Limit on concurrent calls. @default 64, with a queue of 64; none beside an adaptive limit */
   readonly bulkhead?: Bulkhead.Bulkhead | Bulkhead.BulkheadOptions | false | undefined

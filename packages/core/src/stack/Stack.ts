@@ -51,7 +51,7 @@ export interface StackCallOptions {
    * @default ""
    */
   readonly key?: string | undefined
-  /** Permits of the vendor's quota; at least 0. @default 1 */
+  /** Permits of the vendor's quota; at least 0, and at most what the rate limit ever has. @default 1 */
   readonly cost?: number | undefined
 }
 
@@ -109,8 +109,13 @@ export const make = (options: StackOptions): Stack => {
     spanName: options.spanName ?? options.operation,
     spanAttributes: options.spanAttributes ?? {}
   }
-  const call: Stack["call"] = (leaf, { cost, key } = {}) =>
-    run(plan, leaf, key ?? "", cost === undefined ? 1 : Range.atLeast("Stack: cost", cost, 0))
+  const capacity = gates.rateLimit?.capacity ?? Infinity
+  const call: Stack["call"] = (leaf, { cost, key } = {}) => {
+    if (cost !== undefined && Range.atLeast("Stack: cost", cost, 0) > capacity) {
+      throw new Error(`Stack: cost must be at most ${capacity}, the most permits of the rate limit, got ${cost}`)
+    }
+    return run(plan, leaf, key ?? "", cost ?? 1)
+  }
   return {
     plan,
     call,

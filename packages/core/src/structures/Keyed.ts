@@ -237,7 +237,7 @@ export class Keyed<C extends Cell> {
       const idle = now - cell.touchedAt >= this.settings.idleMillis
       // With more than one in excess, busy cells were in the way before; a second chance would let the map grow for
       // ever.
-      const spared = excess <= 0 || now - cell.touchedAt < keepMillis ||
+      const spared = excess <= 0 || (keepMillis > 0 && now - cell.touchedAt < keepMillis) ||
         (excess === 1 && looked < stride && cell.touchedAt > cell.placedAt)
       if (cell === current || this.isBusy(cell) || (!idle && spared)) {
         cell.placedAt = now

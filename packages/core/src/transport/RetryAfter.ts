@@ -8,11 +8,24 @@ import type { ResponseHeaders } from "./Transport.ts"
 /**
  * The requested wait in milliseconds; `undefined` if the header is absent or invalid. A date is compared with the
  * response's own `Date`, so a wrong clock on either side does not matter. Without a `Date`, it is compared with our
- * clock. Decimals are accepted besides the whole seconds of the RFC.
+ * clock. Decimals are accepted besides the whole seconds of the RFC, and so is a Unix time.
  */
 export const millis = (headers: ResponseHeaders, wallClockMillis: number): number | undefined => {
   const value = header(headers, "retry-after")?.trim() ?? ""
-  if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1_000
+  if (isNumber(value)) return ofNumber(Number(value), headers, wallClockMillis)
   const until = HttpDate.parse(value)
+  return until === undefined ? undefined : Math.max(0, until - (HttpDate.ofResponse(headers) ?? wallClockMillis))
+}
+
+/** Whether a text is a number as {@link ofNumber} takes it. */
+export const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text)
+
+/**
+ * The milliseconds until a time that a server gives as a number: seconds from now, up to 10^9, or else a Unix time in
+ * seconds, milliseconds or microseconds, by its size. `undefined` for a larger number.
+ */
+export const ofNumber = (number: number, headers: ResponseHeaders, wallClockMillis: number): number | undefined => {
+  if (number <= 1e9) return number * 1_000
+  const until = number <= 1e11 ? number * 1_000 : number <= 1e14 ? number : number <= 1e17 ? number / 1_000 : undefined
   return until === undefined ? undefined : Math.max(0, until - (HttpDate.ofResponse(headers) ?? wallClockMillis))
 }

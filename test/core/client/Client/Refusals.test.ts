@@ -6,9 +6,16 @@ import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingC
 import { Refusals } from "@breakwater/core/credentials/Refusals"
 import type { Source } from "@breakwater/core/credentials/Source"
 import * as Telemetry from "@breakwater/core/Telemetry"
-import { CredentialUnavailable, isVendorError, type Reason, Timeout, Unauthorized } from "@breakwater/core/VendorError"
+import {
+  CredentialUnavailable,
+  isVendorError,
+  type Reason,
+  RequestRejected,
+  Timeout,
+  Unauthorized
+} from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Logger, Metric, Redacted, Schema } from "effect"
+import { Duration, Effect, Fiber, Layer, Logger, Metric, Redacted, Result, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import { randomUUID } from "node:crypto"
@@ -239,21 +246,31 @@ describe("a secret that the vendor refuses", () => {
       assert.strictEqual(yield* outcome(client.ping()), "answered")
     })))
 
-  it.effect("is not renewed for a 403, nor for a 401 that the contract declares", () =>
+  it.effect("is not renewed for a 403", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
       state.refusal = 403
       for (let call = 0; call < 5; call++) {
-        assert.deepStrictEqual(yield* outcome(client.ping()), new Unauthorized(403))
+        assert.deepStrictEqual(yield* outcome(client.ping()), new RequestRejected(403))
       }
-      state.refusal = 401
-      for (let call = 0; call < 5; call++) {
-        const fiber = yield* Effect.forkChild(Effect.flip(client.whoami()))
-        yield* TestClock.adjust("10 millis")
-        assert.deepStrictEqual(yield* Fiber.join(fiber), { nobody: true })
-      }
-      assert.strictEqual(state.sent.length, 10)
+      assert.strictEqual(state.sent.length, 5)
       assert.isEmpty(state.refused)
+    })))
+
+  it.effect("is renewed for a 401 that the contract declares, and its error is the caller's", () =>
+    scenario(Effect.fnUntraced(function*({ client, state }) {
+      const whoami = Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(Effect.result(client.whoami()))
+        yield* TestClock.adjust("10 millis")
+        return yield* Fiber.join(fiber)
+      })
+      state.accepted = new Set([secret("second")])
+      state.renewal = Effect.succeed(Redacted.make(secret("second")))
+      assert.isTrue(Result.isSuccess(yield* whoami))
+      assert.deepStrictEqual(state.sent, [secret("first"), secret("second")])
+      state.accepted = new Set()
+      assert.deepStrictEqual(yield* whoami, Result.fail({ nobody: true }))
+      assert.strictEqual(state.sent.length, 4)
     })))
 
   it.effect("counts as refused although its source is down", () =>

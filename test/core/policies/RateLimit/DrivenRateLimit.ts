@@ -1,6 +1,6 @@
 /**
  * A rate limit driven by hand and by arbitrary scripts, and beside it a naive ledger: the grants with their times, the
- * waiting calls, and the end of the vendor's pause.
+ * waiting calls, and the vendor's last word. Chance is left out: the first call leaves a pause as early as it may.
  */
 import type { Permit, Wait } from "@breakwater/core/Gate"
 import * as Jitter from "@breakwater/core/Jitter"
@@ -70,10 +70,18 @@ export interface Caller {
   grantedAt: number
 }
 
-/** Permits taken, or an allowance reported by the vendor. */
-type Entry =
-  | { readonly at: number; readonly weight: number; readonly caller: Caller | undefined }
-  | { readonly at: number; readonly remaining: number }
+/** Permits taken. */
+interface Entry {
+  readonly at: number
+  readonly weight: number
+  readonly caller: Caller
+}
+
+/** The vendor asks for no calls until a time, or has left a rest of its quota until then. */
+interface Word {
+  readonly until: number
+  readonly rest: number | "none"
+}
 
 /** A nanosecond, in milliseconds: a bound on the rounding error of a sum of times. */
 const nanosecond = 1e-6
@@ -95,7 +103,7 @@ export class DrivenRateLimit {
   private readonly capacity: number
   private readonly interval: number
   private readonly entries = new Map<string, Array<Entry>>()
-  private readonly pausedUntil = new Map<string, number>()
+  private readonly words = new Map<string, Word>()
   /** When the calls that waited for the end of a pause have all been let go. */
   private readonly spreadUntil = new Map<string, number>()
 
@@ -121,8 +129,16 @@ export class DrivenRateLimit {
 
   /** Milliseconds until this many permits are due. */
   private delay(key: string, weight: number): number {
-    const pause = (this.pausedUntil.get(key) ?? -Infinity) - this.now
-    return Math.max(pause, this.settings.algorithm === "TokenBucket" ? this.bucket(key, weight) : this.log(key, weight))
+    return Math.max(
+      this.held(key, weight),
+      this.settings.algorithm === "TokenBucket" ? this.bucket(key, weight) : this.log(key, weight)
+    )
+  }
+  private held(key: string, weight: number): number {
+    const word = this.words.get(key)
+    return word !== undefined && this.now < word.until && (word.rest === "none" || word.rest < weight)
+      ? word.until - this.now
+      : 0
   }
   /** Milliseconds until this many permits would be due after all waiting calls are served. */
   private estimate(key: string, weight: number): number {
@@ -132,11 +148,7 @@ export class DrivenRateLimit {
   }
   private bucket(key: string, weight: number): number {
     let fullAt = -Infinity
-    for (const entry of this.ledger(key)) {
-      fullAt = "remaining" in entry
-        ? Math.max(fullAt, entry.at + (this.capacity - entry.remaining) * this.interval)
-        : Math.max(fullAt, entry.at) + entry.weight * this.interval
-    }
+    for (const entry of this.ledger(key)) fullAt = Math.max(fullAt, entry.at) + entry.weight * this.interval
     const delay = Math.max(fullAt, this.now) + (weight - this.capacity) * this.interval - this.now
     return delay <= microsecond ? 0 : delay
   }
@@ -150,7 +162,7 @@ export class DrivenRateLimit {
     return sum(
       this.ledger(key)
         .filter((entry) => entry.at > until - this.settings.window + nanosecond)
-        .map((entry) => "weight" in entry ? entry.weight : 0)
+        .map((entry) => entry.weight)
     )
   }
 
@@ -167,7 +179,6 @@ export class DrivenRateLimit {
     if (this.settings.algorithm === "SlidingWindow") return assert.isAtMost(this.used(key, this.now), this.capacity)
     let granted = 0
     for (const entry of this.ledger(key).toReversed()) {
-      if ("remaining" in entry) continue
       granted += entry.weight
       const span = this.now - entry.at + microsecond
       assert.isAtMost(granted, this.capacity + span / this.interval + 1e-6)
@@ -177,7 +188,7 @@ export class DrivenRateLimit {
   // -------------------------------------------------------------------------------------------------- steps of callers
 
   arrive(key: string, weight = 1, patience = Infinity): Caller | RateLimitExceeded {
-    const call = fakeCall({ key, cost: weight, now: this.now, deadline: this.now + patience })
+    const call = fakeCall({ key, cost: weight, now: this.now, deadline: this.now + patience, random: () => 0 })
     const queue = this.in("waiting", key)
     const estimate = weight > this.capacity ? undefined : this.estimate(key, weight)
     const delay = estimate === undefined ? undefined : this.delay(key, weight)
@@ -218,7 +229,7 @@ export class DrivenRateLimit {
     if (admission._tag === "Permit") {
       this.grant(caller, admission)
     } else {
-      const spread = Math.max(0, (this.spreadUntil.get(key) ?? 0) - (this.pausedUntil.get(key) ?? 0))
+      const spread = Math.max(0, (this.spreadUntil.get(key) ?? 0) - (this.words.get(key)?.until ?? 0))
       assert.isAtLeast(admission.limitMillis, this.settings.maxWait)
       assert.isAtMost(admission.limitMillis, this.settings.maxWait + spread + microsecond)
       admission.onTurn((delay) => {
@@ -230,7 +241,9 @@ export class DrivenRateLimit {
 
   private grant(caller: Caller, permit: Permit): void {
     const { cost, key } = caller.call
-    assert.isAtLeast(this.now, (this.pausedUntil.get(key) ?? -Infinity) - nanosecond)
+    assert.isAtMost(this.held(key, cost), nanosecond)
+    const word = this.words.get(key)
+    if (word !== undefined && word.rest !== "none") this.words.set(key, { ...word, rest: word.rest - cost })
     caller.admitted = permit
     caller.stage = "running"
     caller.grantedAt = this.now
@@ -268,7 +281,7 @@ export class DrivenRateLimit {
 
   cancelPermit(caller: Caller): void {
     const entries = this.ledger(caller.call.key)
-    entries.splice(entries.findIndex((entry) => "caller" in entry && entry.caller === caller), 1)
+    entries.splice(entries.findIndex((entry) => entry.caller === caller), 1)
     this.cancelWait(caller)
   }
   /** Whether the ledger knows for certain what a cancelled permit gives back: nothing was taken since. */
@@ -282,18 +295,28 @@ export class DrivenRateLimit {
     caller.call.now = this.now
     caller.stage = "over"
     if (caller.admitted._tag === "Permit") caller.admitted.settle(caller.call, outcome)
+    const word = this.words.get(key)
     const pause = (millis: number) => {
-      if (this.now + millis <= (this.pausedUntil.get(key) ?? -Infinity)) return
-      this.pausedUntil.set(key, this.now + millis)
-      this.spreadUntil.set(key, this.now + Jitter.later(millis, 1))
+      const until = this.now + millis
+      if (word?.rest === "none" && until <= word.until) return
+      this.words.set(key, { until, rest: "none" })
+      this.spreadUntil.set(key, Math.max(this.spreadUntil.get(key) ?? 0, this.now + Jitter.later(millis, 1)))
     }
     if (outcome.reason?._tag === "RateLimited") return pause(outcome.reason.retryAfterMillis ?? 1_000)
     if (outcome.quota === undefined) return
     const { remaining, resetMillis } = outcome.quota
     if (remaining === 0) return pause(resetMillis)
-    if (this.settings.algorithm === "TokenBucket") return void this.ledger(key).push({ at: this.now, remaining })
-    const surplus = this.capacity - this.used(key, this.now) - remaining
-    if (surplus > 0) this.ledger(key).push({ at: this.now, weight: surplus, caller: undefined })
+    if (word?.rest === "none" && this.now < word.until) return
+    const until = this.now + resetMillis
+    const known = word !== undefined && this.now < word.until && Math.abs(until - word.until) <= 1_000
+      ? word
+      : undefined
+    this.words.set(
+      key,
+      known === undefined || known.rest === "none"
+        ? { until, rest: remaining }
+        : { ...known, rest: Math.min(known.rest, remaining) }
+    )
   }
 
   advance(millis: number): void {

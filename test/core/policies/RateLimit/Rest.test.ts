@@ -8,7 +8,7 @@ import * as Effort from "../../../setup/Effort.ts"
 
 const Step = Schema.Struct({
   gap: intBetween(0, 40),
-  kind: Schema.Literals(["take", "take", "take", "take and give back", "tighten"]),
+  kind: Schema.Literals(["take", "take", "take and give back"]),
   cost: intBetween(1, 4)
 })
 
@@ -25,8 +25,7 @@ const suite = (name: string, make: () => Meter) =>
           now += gap
           for (let cost = 1; cost <= 20; cost++) assert.strictEqual(rested.delay(now, cost), stayed.delay(now, cost))
           for (const meter of [stayed, rested]) {
-            if (kind === "tighten") meter.tighten(now, cost)
-            else if (meter.delay(now, cost) === 0) {
+            if (meter.delay(now, cost) === 0) {
               meter.take(now, cost)
               if (kind === "take and give back") meter.giveBack(now, cost)
             }

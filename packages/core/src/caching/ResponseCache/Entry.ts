@@ -1,5 +1,6 @@
 /** An entry of a cache: an answer or a declared error, with its time. */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
 
 /** The stored part of an answer; for most answers it is the value alone. */
@@ -16,6 +17,16 @@ export class Described<A> {
     this.tags = tags
   }
 }
+
+class Passing extends Context.Service<Passing, true>()("breakwater/caching/ResponseCache/Passing") {}
+
+/** Marks a declared error as one that is never cached, because it says nothing lasting. */
+export const passing = <E>(cause: Cause.Cause<E>): Exit.Exit<never, E> =>
+  Exit.failCause(Cause.annotate(cause, Context.make(Passing, true)))
+
+/** Whether a declared error is marked as {@link passing}. */
+export const isPassing = (cause: Cause.Cause<unknown>): boolean =>
+  Context.getOrUndefined(Cause.annotations(cause), Passing) === true
 
 /** A declared error, which counts as an answer. */
 export class Failed<E> {

@@ -11,13 +11,14 @@ import * as Fiber from "effect/Fiber"
 import type * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Deadline } from "../../Deadline.ts"
+import { vendorErrorOf } from "../../DeclaredFailure.ts"
 import * as Provenance from "../../Provenance.ts"
 import { DeadlineExceeded } from "../../Reason.ts"
 import { SingleFlight } from "../../structures/SingleFlight.ts"
 import * as Timeline from "../../Timeline.ts"
-import { isVendorError, VendorError } from "../../VendorError.ts"
+import { VendorError } from "../../VendorError.ts"
 import type { CachedAnswer, Loaded, ResponseCache, Statistics } from "../ResponseCache.ts"
-import { Described, Entry, Failed, type Kept } from "./Entry.ts"
+import { Described, Entry, Failed, isPassing, type Kept } from "./Entry.ts"
 import type { SecondLevel, Shared } from "./SecondLevel.ts"
 import { Shelf } from "./Shelf.ts"
 
@@ -316,7 +317,7 @@ export class TwoLevels<A, E> implements ResponseCache<A, E> {
         : this.keep(key, keptOf(answer), answer, now, answer.fresh)
     }
     const isAnswer = Exit.hasFails(exit) && failureOf(exit) === undefined
-    if (isAnswer && negativeMillis > 0) {
+    if (isAnswer && negativeMillis > 0 && !isPassing(exit.cause)) {
       return this.keep(key, new Failed(exit.cause), undefined, now, negativeMillis)
     }
     if (!isAnswer) this.counts.failures++
@@ -398,10 +399,5 @@ const keptOf = <A>({ tags = [], validator, value }: CachedAnswer<A>): A | Descri
   validator === undefined && tags.length === 0 ? value : new Described(value, validator, tags)
 
 /** The vendor error in an exit; `undefined` for an answer, an interruption and a defect. */
-const failureOf = (exit: Exit.Exit<unknown, unknown>): VendorError | undefined => {
-  if (Exit.isSuccess(exit)) return undefined
-  for (const reason of exit.cause.reasons) {
-    if (reason._tag === "Fail" && isVendorError(reason.error)) return reason.error
-  }
-  return undefined
-}
+const failureOf = (exit: Exit.Exit<unknown, unknown>): VendorError | undefined =>
+  Exit.isSuccess(exit) ? undefined : vendorErrorOf(exit.cause)

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { type CredentialRequest, Credentials, environmentName } from "../../credentials/Credential.ts"
 import type { Refusals } from "../../credentials/Refusals.ts"
-import { CredentialUnavailable, type Reason } from "../../Reason.ts"
+import { CredentialUnavailable } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
 import * as Telemetry from "../../Telemetry.ts"
 import * as BasicAuth from "../../transport/BasicAuth.ts"
@@ -80,7 +80,7 @@ class Authentication {
     })
   }
 
-  private renew(refused: Redacted.Redacted, refusal: Reason, response: Response | undefined): void {
+  private renew(refused: Redacted.Redacted, refusal: Meaning, response: Response | undefined): void {
     const { asked, attempt, credentials, refusals } = this
     Telemetry.counter(attempt.context, Telemetry.credentialRefusals, { vendor: asked.vendor }).count++
     this.obtain(credentials.renew?.(asked, refused) ?? credentials.read(asked), (secret) => {
@@ -105,7 +105,7 @@ class Authentication {
   private giveUp(
     refused: Redacted.Redacted,
     isSecond: boolean,
-    refusal: Reason,
+    refusal: Meaning,
     response: Response | undefined
   ): void {
     const { asked, attempt, refusals } = this
@@ -155,6 +155,10 @@ class Authentication {
   }
 }
 
-/** A 403 says that the credential lacks a permission, not that it is invalid. */
-const isRefusal = (meaning: Meaning): meaning is Reason =>
-  !Exit.isExit(meaning) && meaning._tag === "Unauthorized" && meaning.status === 401
+/** Whether the vendor refused the credential, with an error that the contract declares or without. */
+const isRefusal = (meaning: Meaning): boolean => {
+  if (Exit.isExit(meaning)) return false
+  const reason = meaning._tag === "Declared" ? meaning.reason : meaning
+  // A 403 says that the credential lacks a permission, not that it is invalid.
+  return reason._tag === "Unauthorized" && reason.status === 401
+}

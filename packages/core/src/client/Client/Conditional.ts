@@ -5,8 +5,9 @@
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
 import type { CacheOptions } from "../../caching/CacheOptions.ts"
-import type * as ResponseCache from "../../caching/ResponseCache.ts"
+import * as ResponseCache from "../../caching/ResponseCache.ts"
 import { header } from "../../transport/Headers.ts"
+import { isLasting } from "../Answer.ts"
 import { freshnessOf } from "../Freshness.ts"
 import { type Response, unchanged } from "./Response.ts"
 import type { Meaning, Step } from "./Step.ts"
@@ -20,7 +21,8 @@ export const step = (options: CacheOptions, next: Step): Step => (request, attem
   )
 
 const kept = (options: CacheOptions, meaning: Meaning, response: Response): Meaning => {
-  if (!Exit.isExit(meaning) || Exit.isFailure(meaning)) return meaning
+  if (!Exit.isExit(meaning)) return meaning
+  if (Exit.isFailure(meaning)) return isLasting(response.status) ? meaning : ResponseCache.passing(meaning.cause)
   const { at, body, headers } = response
   const said = options.obeyVendor === true ? freshnessOf(headers, at) : undefined
   const fresh = said?.millis === undefined ? undefined : Duration.millis(said.millis)

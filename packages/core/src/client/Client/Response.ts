@@ -11,10 +11,11 @@ import type { Quota } from "../../Outcome.ts"
 import type { Reason } from "../../Reason.ts"
 import type { Fate } from "../../Safety.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
+import { header } from "../../transport/Headers.ts"
 import * as Json from "../../transport/Json.ts"
 import * as RetryAfter from "../../transport/RetryAfter.ts"
 import type { Receiver, ResponseHeaders } from "../../transport/Transport.ts"
-import { type Answer, quotaOf } from "../Answer.ts"
+import { type Answer, Declared, quotaOf } from "../Answer.ts"
 import type { CompiledOperation } from "../Contract.ts"
 import type { Declaration } from "../Declaration.ts"
 import type { Request } from "./Request.ts"
@@ -114,7 +115,8 @@ export class AttemptReceiver implements Receiver {
     try {
       const classified = reasonFrom("classify", declaration.classify?.(response, operation))
       const meaning = classified ?? operation.decode(response, response.body)
-      if (operation.check === undefined || !Exit.isExit(meaning) || Exit.isFailure(meaning)) return meaning
+      if (!Exit.isExit(meaning)) return isReplayed(declaration.replayedHeader, response) ? repeated(meaning) : meaning
+      if (operation.check === undefined || Exit.isFailure(meaning)) return meaning
       return reasonFrom("Operation.check", operation.check(meaning.value, request.input)) ?? meaning
     } catch (defect) {
       // An exception here is a mistake in the declaration; the call must still end.
@@ -122,3 +124,16 @@ export class AttemptReceiver implements Receiver {
     }
   }
 }
+
+const isReplayed = (name: string | undefined, { headers }: Response): boolean =>
+  name !== undefined && header(headers, name.toLowerCase())?.trim().toLowerCase() === "true"
+
+/** A failure as a repeated response says it: it is final, and its time to come back was meant for the first response. */
+const repeated = (failure: Declared | Reason): Declared | Reason =>
+  failure._tag === "Declared" ? new Declared(failure.error, final(failure.reason)) : final(failure)
+
+const final = (reason: Reason): Reason =>
+  Object.assign(Object.create(Object.getPrototypeOf(reason)), reason, {
+    isRetryable: false,
+    retryAfterMillis: undefined
+  })

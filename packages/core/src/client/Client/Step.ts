@@ -5,11 +5,12 @@
 import type * as Exit from "effect/Exit"
 import type { Reason } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
+import type { Declared } from "../Answer.ts"
 import type { Request } from "./Request.ts"
 import type { Response } from "./Response.ts"
 
-/** The meaning of a response: the answer that the contract declares, or the reason why there was no such answer. */
-export type Meaning = Exit.Exit<unknown, unknown> | Reason
+/** The meaning of a response: the answer or the failure that the contract declares, or the reason why it is neither. */
+export type Meaning = Exit.Exit<unknown, unknown> | Declared | Reason
 
 /** Ends a request; `response` is absent if none came. */
 export type Settle = (meaning: Meaning, response?: Response) => void

@@ -9,7 +9,7 @@ import { InvalidResponse } from "../../Reason.ts"
 import * as Charset from "../../transport/Charset.ts"
 import { header } from "../../transport/Headers.ts"
 import type { ResponseHeaders } from "../../transport/Transport.ts"
-import { type Answer, reasonOf } from "../Answer.ts"
+import { type Answer, failureBehind, reasonOf } from "../Answer.ts"
 import type { Codec, CompiledOperation } from "../Contract.ts"
 import * as ResponseShape from "../ResponseShape.ts"
 import { issueOf, notJson } from "./Issues.ts"
@@ -35,12 +35,13 @@ export const makeDecoder = (successes: Schemas, errors: Schemas): CompiledOperat
     const declared = readError.get(answer.status)
     if (declared !== undefined) {
       try {
-        return Exit.fail(declared(answer, body))
+        const error = declared(answer, body)
+        return failureBehind(error, answer) ?? Exit.fail(error)
       } catch {
         // The body is not the declared error; the status alone decides.
       }
     }
-    return reasonOf(answer.status, answer.retryAfterMillis)
+    return reasonOf(answer)
   }
 }
 

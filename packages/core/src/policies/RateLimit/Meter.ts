@@ -1,6 +1,6 @@
 /** The algorithm of a rate limit: tells how long until permits are due, and takes them. */
 export interface Meter {
-  /** The most permits that can ever be due at once. */
+  /** The most permits that can ever be due at once; `Infinity` without a limit. */
   readonly capacity: number
   /** Time in which one permit is refilled, in milliseconds. */
   readonly interval: number
@@ -10,10 +10,19 @@ export interface Meter {
   take(now: number, cost: number): void
   /** Gives back permits that were taken at `takenAt` and not used. */
   giveBack(takenAt: number, cost: number): void
-  /** Lowers the permits due now to `remaining`, as reported by the vendor. */
-  tighten(now: number, remaining: number): void
   /** The permits taken, in as few numbers as possible, to be stored while no permit is in use. */
   pack(now: number): ReadonlyArray<number>
   /** Restores packed numbers into an unused meter. */
   unpack(numbers: ReadonlyArray<number>): void
+}
+
+/** No limit: every permit is due. */
+export const unlimited: Meter = {
+  capacity: Infinity,
+  interval: 0,
+  delay: () => 0,
+  take() {},
+  giveBack() {},
+  pack: () => [],
+  unpack() {}
 }

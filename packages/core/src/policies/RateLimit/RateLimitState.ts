@@ -7,7 +7,7 @@ import { RateLimitExceeded } from "../../Reason.ts"
 import type { Cell } from "../../structures/Keyed.ts"
 import { Waiter, WaitQueue } from "../../structures/WaitQueue.ts"
 import type { Lease } from "./Lease.ts"
-import type { Meter } from "./Meter.ts"
+import { type Meter, unlimited } from "./Meter.ts"
 
 /** The settings that all states of a rate limit share. */
 export interface RateLimitStateSettings {
@@ -23,6 +23,16 @@ const defaultPauseMillis = 1_000
  * The longest pause that a vendor can cause: a day, our own judgement. For a longer pause, the vendor must ask again.
  */
 const longestPauseMillis = 24 * 60 * 60 * 1_000
+/** How far the ends of one window of the vendor's may lie apart: its responses round them to seconds. */
+const sameWindowMillis = 1_000
+
+/** How long the vendor asks for no calls, in milliseconds; `undefined` if it names no time. */
+export const pauseOf = ({ quota, reason }: Outcome): number | undefined =>
+  reason?._tag === "RateLimited"
+    ? reason.retryAfterMillis ?? quota?.resetMillis
+    : reason?._tag === "Unavailable"
+    ? reason.retryAfterMillis
+    : undefined
 
 /** The calls of one key. */
 export class RateLimitState implements Cell {
@@ -35,8 +45,9 @@ export class RateLimitState implements Cell {
   declare touchedAt: number
   declare placedAt: number
   declare private readonly settings: RateLimitStateSettings
-  /** The time until which the vendor asked for no calls. */
-  private pausedUntil = -Infinity
+  /** The permits that the vendor has left us until `leftUntil`; `-Infinity` while it asks for no calls. */
+  private left = Infinity
+  private leftUntil = -Infinity
   /** The time until which the calls that waited for its end are spread, and when the next of them is due. */
   private spreadUntil = -Infinity
   private nextAt = -Infinity
@@ -60,14 +71,19 @@ export class RateLimitState implements Cell {
   /** The delay by our own limit: exact up to the meter's capacity, an estimate beyond it. */
   private own(now: number, cost: number): number {
     const beyond = Math.max(0, cost - this.meter.capacity)
-    return Math.max(this.meter.delay(now, cost - beyond), this.pausedUntil - now, 0) + beyond * this.meter.interval
+    return Math.max(this.meter.delay(now, cost - beyond), this.held(now, cost - beyond)) + beyond * this.meter.interval
+  }
+  /** The delay by the vendor's word: its pause, or the rest of the quota that it has reported. */
+  private held(now: number, cost: number): number {
+    return now < this.leftUntil && this.left < cost ? this.leftUntil - now : 0
   }
   /** The longest time by which the end of the present pause may be exceeded, in milliseconds. */
   get spreadMillis(): number {
-    return this.nextAt === -Infinity ? 0 : this.spreadUntil - this.pausedUntil
+    return this.nextAt === -Infinity ? 0 : Math.max(0, this.spreadUntil - this.leftUntil)
   }
   take(call: Call): Permit {
     if (this.nextAt !== -Infinity) this.spread(call.now)
+    this.left -= call.cost
     this.meter.take(call.now, call.cost)
     this.lease?.take(call.now, call.cost)
     this.running++
@@ -120,34 +136,63 @@ export class RateLimitState implements Cell {
   }
   learn(call: Call, outcome: Outcome): void {
     const { now } = call
-    if (outcome.reason?._tag === "RateLimited") {
-      this.pause(call, outcome.reason.retryAfterMillis ?? outcome.quota?.resetMillis ?? defaultPauseMillis)
-    } else if (outcome.quota !== undefined) {
-      if (outcome.quota.remaining <= 0) this.pause(call, outcome.quota.resetMillis)
-      else this.meter.tighten(now, outcome.quota.remaining)
+    const { quota, reason } = outcome
+    const pause = pauseOf(outcome) ??
+      (reason?._tag === "RateLimited" && this.meter !== unlimited ? defaultPauseMillis : undefined)
+    if (pause !== undefined) this.pause(call, pause)
+    else if (quota !== undefined && this.meter !== unlimited) {
+      if (quota.remaining <= 0) this.pause(call, quota.resetMillis)
+      else this.lower(now, quota.remaining, quota.resetMillis)
     }
-    this.keep(Math.max(now, this.pausedUntil))
+    this.keep(Math.max(now, this.leftUntil))
   }
   /** The state in numbers, while no call waits or runs; `undefined` with a lease. */
   pack(now: number): ReadonlyArray<number> | undefined {
-    return this.lease === undefined ? [this.pausedUntil, ...this.meter.pack(now)] : undefined
+    return this.lease === undefined ? [this.left, this.leftUntil, ...this.meter.pack(now)] : undefined
   }
-  unpack([pausedUntil, ...numbers]: ReadonlyArray<number>): void {
-    this.pausedUntil = pausedUntil!
+  unpack([left, leftUntil, ...numbers]: ReadonlyArray<number>): void {
+    this.left = left!
+    this.leftUntil = leftUntil!
     this.meter.unpack(numbers)
   }
+  /** Stops all calls for this long; never shortens a pause. */
   private pause(call: Call, millis: number): void {
     const { now } = call
     const until = now + Math.min(millis, longestPauseMillis)
-    if (until <= this.pausedUntil) return
-    this.pausedUntil = until
-    this.spreadUntil = now + Jitter.later(until - now, 1)
-    this.nextAt = until + call.random() * (this.spreadUntil - until) / (this.queue.length + 1)
+    if (this.left === -Infinity && until <= this.leftUntil) return
+    const spreadMillis = Jitter.later(until - now, 1) - (until - now)
+    this.spreadUntil = Math.max(this.spreadUntil, until + spreadMillis)
+    this.nextAt = Math.max(this.nextAt, until + call.random() * spreadMillis / (this.queue.length + 1))
+    this.heed(now, -Infinity, until)
   }
   /** After a pause: the calls that wait share the time that is left for them, and do not go in the same moment. */
   private spread(now: number): void {
     const left = this.spreadUntil - now
     this.nextAt = left > 0 && this.queue.length > 1 ? now + left / this.queue.length : -Infinity
+  }
+  /**
+   * Lowers the permits due to the rest of the vendor's quota, until its reset. Responses about the same window may come
+   * in any order, so the smallest number counts. A response about another window replaces it.
+   */
+  private lower(now: number, remaining: number, resetMillis: number): void {
+    if (this.left === -Infinity && now < this.leftUntil) return
+    const until = now + Math.min(resetMillis, longestPauseMillis)
+    const isSame = now < this.leftUntil && Math.abs(until - this.leftUntil) <= sameWindowMillis
+    if (isSame) this.left = Math.min(this.left, remaining)
+    else this.heed(now, remaining, until)
+  }
+  private heed(now: number, left: number, until: number): void {
+    const mayBeSooner = left > this.left || until < this.leftUntil
+    this.left = left
+    this.leftUntil = until
+    if (mayBeSooner) this.callHead(now)
+  }
+  /** Gives back the permits of a call that never started. */
+  giveBack(call: Call, takenAt: number): void {
+    this.left += call.cost
+    this.meter.giveBack(takenAt, call.cost)
+    this.lease?.giveBack(call.cost)
+    this.callHead(call.now)
   }
   /** Keeps the key from eviction while its state still matters. */
   private keep(until: number): void {
@@ -169,9 +214,7 @@ class RateLimitPermit implements Permit {
   }
   cancel(call: Call) {
     this.lane.running--
-    this.lane.meter.giveBack(this.at, call.cost)
-    this.lane.lease?.giveBack(call.cost)
-    this.lane.callHead(call.now)
+    this.lane.giveBack(call, this.at)
   }
 }
 

@@ -52,11 +52,6 @@ export class SlidingWindow implements Meter {
     // bound.
     while (this.length > 0 && this.log[this.index(this.length - 1) + 1] === 0) this.length--
   }
-  tighten(now: number, remaining: number) {
-    this.expire(now)
-    const surplus = this.capacity - this.used - remaining
-    if (surplus > 0) this.take(now, surplus)
-  }
   pack(now: number) {
     this.expire(now)
     return Array.from({ length: 2 * this.length }, (_, i) => this.log[this.index(i >> 1) + i % 2]!)

@@ -30,9 +30,6 @@ export class TokenBucket implements Meter {
     // refill. So the permits refilled between the two calls are not given back.
     this.fullAgainAt -= Math.max(0, cost * this.interval - (this.lastTakenAt - takenAt))
   }
-  tighten(now: number, remaining: number) {
-    this.fullAgainAt = Math.max(this.fullAgainAt, now + (this.capacity - remaining) * this.interval)
-  }
   pack(now: number) {
     return this.fullAgainAt <= now ? [] : [this.fullAgainAt]
   }

@@ -15,6 +15,7 @@ import * as Pull from "effect/Pull"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Tracer from "effect/Tracer"
+import * as DeclaredFailure from "../../DeclaredFailure.ts"
 import type { Refusal, Wait } from "../../Gate.ts"
 import * as Outcome from "../../Outcome.ts"
 import type { Hedge } from "../../policies/Hedge.ts"
@@ -277,7 +278,9 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
   /** Ends the call with a failure, which its last attempt may have put in words of its own. */
   private giveUp(reason: Reason, failed?: Failed<A, E>): Effect.Effect<A, E | VendorError> {
     const outcome = Outcome.failed(this.now - this.beganAt, reason, failed?.outcome.quota)
-    return this.end(failed?.exit ?? Exit.fail(this.error(reason)), reason._tag, outcome)
+    const error = this.error(reason)
+    const exit = failed?.exit === undefined ? Exit.fail(error) : DeclaredFailure.carry(failed.exit, error)
+    return this.end(exit, reason._tag, outcome)
   }
 
   private end(

@@ -5,6 +5,7 @@ import {
   isVendorError,
   RateLimited,
   type Reason,
+  Unauthorized,
   Vendor,
   VendorError
 } from "@breakwater/core"
@@ -21,11 +22,16 @@ import { type Country as CscCountry, CountryStateCityApi } from "./Api.ts"
 
 const name = "country-state-city"
 
-/** A 429 with a `period` is the quota of a day or a month. No retry of this call can outlast it. */
-const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | undefined =>
-  status === 429 && Predicate.hasProperty(json, "period")
+/**
+ * A 429 with a `period` is the quota of a day or a month. No retry of this call can outlast it. A 403 means that the key's
+ * plan lacks a feature.
+ */
+const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | undefined => {
+  if (status === 403 && retryAfterMillis === undefined) return new Unauthorized(status)
+  return status === 429 && Predicate.hasProperty(json, "period")
     ? new RateLimited(status, { retryAfterMillis, isRetryable: false })
     : undefined
+}
 
 /** The client. `COUNTRY_STATE_CITY_API_KEY` is its key; `COUNTRY_STATE_CITY_BASE_URL` overrides the public address. */
 export class CountryStateCity extends Vendor.Service<CountryStateCity>()({

@@ -25,10 +25,12 @@ import { type Country as RestCountry, fields, pageSize, RestCountriesApi } from 
 const name = "rest-countries"
 
 /**
- * Reads two cases that the status alone does not tell. The demo key gets status 200 with one sample and a note (seen in
- * clients, not documented). A retired version answers 410 to every request, as four versions have done.
+ * Reads three cases that the status alone does not tell. The demo key gets status 200 with one sample and a note (seen in
+ * clients, not documented). A retired version answers 410 to every request, as four versions have done. A 403 is about the
+ * account, which is paused or has used up its month.
  */
-const classify = ({ json, status }: Answer.Answer): Reason | undefined => {
+const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | undefined => {
+  if (status === 403 && retryAfterMillis === undefined) return new Unauthorized(status)
   if (status === 410) return new Unavailable(status, { isRetryable: false })
   const data = Predicate.hasProperty(json, "data") ? json.data : undefined
   return status === 200 && Predicate.hasProperty(data, "_demo") ? new Unauthorized(status) : undefined

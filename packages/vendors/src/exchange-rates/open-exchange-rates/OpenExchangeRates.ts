@@ -28,9 +28,11 @@ const name = "open-exchange-rates"
 
 /**
  * Reads the meanings of a 429 (https://docs.openexchangerates.org/reference/errors). It can mean that the plan does not allow
- * the request, which no wait changes, or over-use, which is refused for longer than a call can wait.
+ * the request, which no wait changes, or over-use, which is refused for longer than a call can wait. A 403 is about the plan
+ * or the account as well: there are no objects that another account could own.
  */
 const classify = ({ json, retryAfterMillis, status }: Answer.Answer): Reason | undefined => {
+  if (status === 403 && retryAfterMillis === undefined) return new Unauthorized(status)
   if (status !== 429) return undefined
   switch (Predicate.hasProperty(json, "message") ? json.message : undefined) {
     case "not_allowed":

@@ -69,6 +69,8 @@ export class Stripe extends Vendor.Service<Stripe>()({
   auth: { _tag: "Bearer" },
   version: { header: "Stripe-Version", value: "2026-10-28.endive" },
   idempotencyHeader: "Idempotency-Key",
+  // Set on a stored response, a 500 included (https://docs.stripe.com/api/idempotent_requests).
+  replayedHeader: "Idempotent-Replayed",
   policy: {
     ...Policy.write,
     // The limit of live mode; a sandbox allows 25 (https://docs.stripe.com/rate-limits).
