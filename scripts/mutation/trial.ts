@@ -31,7 +31,7 @@ export type Report =
 export const variable = "BREAKWATER_TRIAL"
 
 /** A file that takes longer hangs, which is a way to notice a change. Files of the quick tier take some seconds. */
-const fileMillis = 90_000
+const fileMillis = 120_000
 /** No further file begins after this time. */
 const wholeMillis = 300_000
 
@@ -96,10 +96,14 @@ export const run = async (
         isOver = true
     }
   })
-  const onExit = () => stop()
-  process.once("exit", onExit)
+  const onSignal = () => {
+    stop()
+    process.exit(1)
+  }
+  const signals = ["SIGINT", "SIGTERM"] as const
+  for (const signal of signals) process.once(signal, onSignal)
   await new Promise<void>((resolve) => child.once("close", () => resolve()))
-  process.off("exit", onExit)
+  for (const signal of signals) process.off(signal, onSignal)
   clearTimeout(limit)
   rmSync(folder, { recursive: true, force: true })
   if (!isOver) throw new Error(`the test runner ended early:\n${errors}`)

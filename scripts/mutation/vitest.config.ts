@@ -31,8 +31,8 @@ export default defineConfig({
     bail: 1,
     maxWorkers: 1,
     fileParallelism: false,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     sequence: {
       sequencer: class {
         shard = (specifications: Array<TestSpecification>) => specifications

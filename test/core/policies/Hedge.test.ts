@@ -58,6 +58,14 @@ describe("Latencies", () => {
     assert.strictEqual(latencies.count(2_000), 0)
   })
 
+  it("counts an answer that took no time, or more than the longest", () => {
+    const latencies = new Latencies(1_000)
+    for (const millis of [0, 0.01, 1e12]) latencies.record(millis, 0)
+    assert.strictEqual(latencies.count(0), 3)
+    assert.isAtMost(latencies.quantile(0.5, 0), 0.1)
+    assert.isAtLeast(latencies.quantile(0.99, 10), 4_000_000)
+  })
+
   it("computes a quantile anew after a two-hundredth of its window", () => {
     const latencies = new Latencies(1_000)
     latencies.record(10, 0)
