@@ -580,8 +580,8 @@ const ofFaults: ReadonlyArray<Mutant> = [
   fault(
     "stack/Stack/AttemptRing.ts",
     "calls: an attempt that is left before it starts keeps its permits",
-    "else cancelPermits(this)",
-    ""
+    "return void cancelPermits(this)",
+    "return"
   ),
   fault(
     "stack/Stack/HedgedAttempt.ts",

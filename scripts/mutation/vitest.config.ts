@@ -2,6 +2,7 @@
 import { readFileSync, writeSync } from "node:fs"
 import { defineConfig } from "vitest/config"
 import type { TestModule, TestSpecification } from "vitest/node"
+import { apart } from "../../test/setup/Apart.ts"
 import { leftOut } from "../../test/setup/Tiers.ts"
 import { root } from "./mutants.ts"
 import { type Report, variable } from "./trial.ts"
@@ -14,6 +15,8 @@ const { change, files } = JSON.parse(readFileSync(process.env[variable]!, "utf8"
 /** The third descriptor is the pipe to the process that started the trial. */
 const report = (line: Report): void => void writeSync(3, `${JSON.stringify(line)}\n`)
 
+const exclude = ["**/node_modules/**", ...leftOut]
+
 const order = ({ moduleId }: TestSpecification): number => files.findIndex((file) => moduleId === root + file)
 
 export default defineConfig({
@@ -23,16 +26,21 @@ export default defineConfig({
     load: (id) => change !== undefined && id.split("?")[0] === root + change.file ? change.source : undefined
   }],
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: ["**/node_modules/**", ...leftOut],
     // The cache knows a module by its file, which has not changed.
     fsModuleCache: false,
-    isolate: false,
     bail: 1,
     maxWorkers: 1,
     fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // What hangs is ended by the trial.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: "shared", include: ["test/**/*.test.ts"], exclude: [...exclude, ...apart], isolate: false }
+      },
+      { extends: true, test: { name: "apart", include: [...apart], exclude } }
+    ],
     sequence: {
       sequencer: class {
         shard = (specifications: Array<TestSpecification>) => specifications

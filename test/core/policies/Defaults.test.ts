@@ -155,17 +155,19 @@ describe("the defaults of an adaptive limit", () => {
         algorithm: { _tag: "Aimd", timeout: 1 }
       }]
     ])
-    hold(overload, { algorithm: { _tag: "Vegas" }, initialLimit: 9, maxLimit: 9 }, [
-      [{ algorithm: { _tag: "Vegas", alpha: 3 }, initialLimit: 9, maxLimit: 9 }, {
-        algorithm: { _tag: "Vegas", alpha: 1 },
-        initialLimit: 9,
-        maxLimit: 9
+    // Up to a limit of 99.
+    hold(overload, { algorithm: { _tag: "Vegas" }, maxLimit: 99 }, [
+      [{ algorithm: { _tag: "Vegas", alpha: 3 }, maxLimit: 99 }, {
+        algorithm: { _tag: "Vegas", alpha: 4 },
+        maxLimit: 99
       }],
-      [{ algorithm: { _tag: "Vegas", beta: 6 }, initialLimit: 9, maxLimit: 9 }, {
-        algorithm: { _tag: "Vegas", beta: 1 },
-        initialLimit: 9,
-        maxLimit: 9
-      }]
+      [
+        { algorithm: { _tag: "Vegas", beta: 6 }, maxLimit: 99 },
+        { algorithm: { _tag: "Vegas", beta: 7 }, maxLimit: 99 },
+        {
+          algorithm: { _tag: "Vegas", beta: 1 }
+        }
+      ]
     ])
   })
 })

@@ -28,10 +28,10 @@ const processOf = (options?: SharedState.SharedStateOptions) =>
     const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy })
     let passed = 0
     /** Calls one after another, this many milliseconds apart. */
-    const calls = (count: number, millis: number) =>
+    const calls = (count: number, millis: number, cost = 1) =>
       Effect.gen(function*() {
         for (let i = 0; i < count; i++) {
-          yield* Effect.forkChild(stack.guard(Effect.sync(() => passed++), () => undefined))
+          yield* Effect.forkChild(stack.guard(Effect.sync(() => passed++), () => undefined, { cost }))
           yield* TestClock.adjust(millis)
         }
       })
@@ -71,6 +71,27 @@ describe("a lease on the permits of a fleet", () => {
       assert.deepStrictEqual([passed(), store.asked], [0, [1]])
       yield* TestClock.adjust("200 millis")
       assert.deepStrictEqual([passed(), store.asked], [30, [1, 29, 4]])
+    }).pipe(Effect.scoped))
+
+  it.effect("asks once for the next batch, and for one twice as large, while calls use up the last", () =>
+    Effect.gen(function*() {
+      const { calls, store } = yield* processOf()
+      yield* calls(2, 1)
+      store.takesMillis = 40
+      const before = store.asked.length
+      yield* calls(60, 1)
+      yield* TestClock.adjust("200 millis")
+      assert.deepStrictEqual(store.asked.slice(before, before + 3), [4, 8, 10])
+    }).pipe(Effect.scoped))
+
+  it.effect("takes a part of a permit that is left, if that is enough for the call", () =>
+    Effect.gen(function*() {
+      const { calls, passed, store } = yield* processOf()
+      yield* calls(1, 0, 99.25)
+      yield* TestClock.adjust(300)
+      yield* calls(1, 0, 0.5)
+      assert.strictEqual(passed(), 2)
+      assert.deepStrictEqual(store.asked, [99.25, 1, 0.5])
     }).pipe(Effect.scoped))
 
   it.effect.each<readonly [SharedState.SharedStateOptions | undefined, seconds: number]>([
