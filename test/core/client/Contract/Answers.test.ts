@@ -21,6 +21,6 @@ describe("a status with several schemas", () => {
   it("is described by the first, if none fits", () => {
     const reason = read({ owed: 5 })
     assert.instanceOf(reason, InvalidResponse)
-    assert.include((reason as InvalidResponse).issue, "[\"paid\"]")
+    assert.include(reason.issue, "[\"paid\"]")
   })
 })
