@@ -1,10 +1,12 @@
 /**
  * Evidence is what a long run has found, in `docs/evidence/`: each file names its commit, its machine and its sources.
- * `node scripts/evidence.ts` says which is older than its sources; `node scripts/evidence.ts bench` writes that of the bench.
+ * `node scripts/evidence.ts` says which is older than its sources; `node scripts/evidence.ts bench` writes that of the bench, and
+ * `node scripts/evidence.ts mutants` that of the mutants drawn at random.
  */
 import { spawnSync } from "node:child_process"
-import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
-import { cpus, totalmem } from "node:os"
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpus, tmpdir, totalmem } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
 export interface Evidence {
@@ -39,20 +41,31 @@ export const verdict = (name: string, { commit }: Evidence, changed: ReadonlyArr
   return `older than its sources: ${name}, about ${short}; ${changed.length} files have changed since`
 }
 
+/** Runs a program that writes its table to the file of its last argument, and reads the table. */
+const tableOf = (...args: ReadonlyArray<string>): ReadonlyArray<unknown> => {
+  const file = join(tmpdir(), `evidence-${process.pid}.json`)
+  const { status } = spawnSync(process.execPath, [...args, "--json", file], { cwd: root, stdio: "inherit" })
+  if (status !== 0) process.exitCode = 1
+  const rows = JSON.parse(readFileSync(file, "utf8")) as ReadonlyArray<unknown>
+  rmSync(file)
+  return rows
+}
+
 const suites: Readonly<
   Record<string, { readonly sources: ReadonlyArray<string>; readonly run: () => ReadonlyArray<unknown> }>
 > = {
   bench: {
     sources: ["packages/core/src", "test/bench", "pnpm-lock.yaml"],
-    run: () => {
-      const file = `${folder}.bench.json`
-      const { status } = spawnSync(process.execPath, ["--expose-gc", "test/bench/main.ts", "--json", file], {
-        cwd: root,
-        stdio: "inherit"
-      })
-      if (status !== 0) process.exitCode = 1
-      return JSON.parse(readFileSync(file, "utf8")) as ReadonlyArray<unknown>
-    }
+    run: () => tableOf("--expose-gc", "test/bench/main.ts")
+  },
+  mutants: {
+    sources: [
+      ...["policies", "stack", "caching", "client", "fleet"].map((folder) => `packages/core/src/${folder}`),
+      "test/core",
+      "test/regressions",
+      "scripts/mutation"
+    ],
+    run: () => tableOf("scripts/mutation/random.ts")
   }
 }
 

@@ -34,6 +34,7 @@ const steps: ReadonlyArray<Step> = [
   { name: "evidence", command: [node, "scripts/evidence.ts"], from: "check" },
   { name: "tests", command: ["vitest", "run", ...words] },
   { name: "known mutants", command: [node, "scripts/mutation/run.ts"], from: "check" },
+  { name: "drawn mutants", command: [node, "scripts/evidence.ts", "mutants"], from: "long" },
   { name: "bench", command: [node, "scripts/evidence.ts", "bench"], from: "long" }
 ]
 

@@ -1,6 +1,6 @@
 /**
- * Mutants: the product with one redaction removed, each by a change of one source file. A mutant whose change no longer
- * applies counts as a survivor.
+ * Known mutants: the product with one redaction removed, or with one of the faults that a test once did not notice, each by
+ * a change of one source file. A mutant whose change no longer applies counts as a survivor.
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -17,6 +17,8 @@ export interface Mutant {
   readonly file: string
   /** The changed source; `undefined` when there is nothing to change. */
   readonly change: (source: string) => string | undefined
+  /** What has to notice it: the leak test, or any test that reaches its file. @default "leaks" */
+  readonly by?: "leaks" | "tests"
 }
 
 const core = "packages/core/src"
@@ -568,4 +570,86 @@ const ofServer: ReadonlyArray<Mutant> = [
   )
 ]
 
-export const mutants = (): ReadonlyArray<Mutant> => [...ofTables(), ...ofRules, ...ofSearch, ...ofCalls, ...ofServer]
+const fault = (file: string, name: string, from: string, to: string): Mutant => ({
+  ...change(`${core}/${file}`, name, from, to),
+  by: "tests"
+})
+
+/** Faults of a call. Each of them is easy to make, and once went unnoticed. */
+const ofFaults: ReadonlyArray<Mutant> = [
+  fault(
+    "stack/Stack/AttemptRing.ts",
+    "calls: an attempt that is left before it starts keeps its permits",
+    "return void cancelPermits(this)",
+    "return"
+  ),
+  fault(
+    "stack/Stack/HedgedAttempt.ts",
+    "calls: an attempt that a gate refused is followed by another at once",
+    "end.wasStarted && begun <= hedge.hedges",
+    "begun <= hedge.hedges"
+  ),
+  fault(
+    "stack/Stack/OperationRing.ts",
+    "calls: a hedge begins after the deadline",
+    "this.now >= this.deadline || this.plan.retryBudget",
+    "this.plan.retryBudget"
+  ),
+  fault(
+    "stack/Order.ts",
+    "calls: an operation with its own timeout shares the breaker's idea of slow",
+    `["attemptTimeout", "deadline"]`,
+    `["deadline"]`
+  ),
+  fault(
+    "policies/RateLimit/Lease.ts",
+    "fleet: a lease takes fewer permits than a call needs",
+    "Math.max(least, Math.floor(there))",
+    "Math.floor(there)"
+  ),
+  fault(
+    "caching/ResponseCache/Shelf.ts",
+    "cache: eviction begins at the oldest entry every time",
+    "this.hand === none ? table.oldest : this.hand",
+    "table.oldest"
+  ),
+  fault(
+    "transport/Redirect.ts",
+    "redirects: a cancelled request still fails",
+    "cancel(): void {\n    this.isOver = true",
+    "cancel(): void {"
+  ),
+  fault(
+    "structures/Keyed.ts",
+    "keys: a cell that cannot rest keeps its place",
+    "if (numbers === undefined) {\n        cell.placedAt = now",
+    "if (numbers === undefined) {"
+  ),
+  fault(
+    "structures/Keyed.ts",
+    "keys: a spared cell keeps its place",
+    "(!idle && spared)) {\n        cell.placedAt = now",
+    "(!idle && spared)) {"
+  ),
+  fault(
+    "structures/Keyed.ts",
+    "keys: a cell that wakes has its old place",
+    "cell.placedAt = now\n    this.resting.remove(slot)",
+    "this.resting.remove(slot)"
+  ),
+  fault(
+    "policies/RetryBudget.ts",
+    "budget: retries are saved up without a limit",
+    "Math.min(this.capacity, this.saved + earned + passed * this.perMilli)",
+    "this.saved + earned + passed * this.perMilli"
+  )
+]
+
+export const mutants = (): ReadonlyArray<Mutant> => [
+  ...ofTables(),
+  ...ofRules,
+  ...ofSearch,
+  ...ofCalls,
+  ...ofServer,
+  ...ofFaults
+]

@@ -61,7 +61,7 @@ const page = () =>
     "| `npm test` | `test` | types, and every file that is not listed below; at most 50 runs of a property | at most 200 CPU seconds, 180 s |",
     "| `npm run check` | `check` | lint, format, unused code, tarballs, costly calls, the known mutants; all runs of a property | at most 15 min |",
     "| `.ci/run` | `ci` | real servers and the project that installs the tarballs, from a frozen lockfile | at most 25 min |",
-    "| `npm run long` | `long` | twenty times as many runs of a property, and the bench; writes [`docs/evidence`](evidence) | hours |",
+    "| `npm run long` | `long` | twenty times as many runs of a property, a hundred mutants drawn at random, and the bench; writes [`docs/evidence`](evidence) | hours |",
     "",
     "`EFFORT=check npx vitest run test/leaks` runs one file in the size of a tier. A command ends with one line,",
     "`N passed, N failed, N skipped`, over all that it ran. `REQUIRE=redis,chromium` makes a server that is not installed a",

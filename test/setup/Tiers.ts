@@ -105,6 +105,12 @@ export const later: ReadonlyArray<Later> = [
     because: "It compiles all contracts in two processes of its own"
   },
   {
+    file: "test/scripts/mutation.test.ts",
+    part: "a trial",
+    tier: "check",
+    because: "It runs tests in processes of their own"
+  },
+  {
     file: "test/scripts/Licences.test.ts",
     tier: "check",
     because: "It asks pnpm for the licence of every package"

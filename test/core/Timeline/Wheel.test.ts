@@ -27,6 +27,54 @@ describe("Wheel", () => {
   })
   const now = () => performance.now()
 
+  it("fires a timer once when it is due, at most a slot late", () => {
+    const wheel = new Wheel(now)
+    let fired = 0
+    wheel.add(now(), now() + 1_000, { timeIsUp: () => fired++ })
+    vi.advanceTimersByTime(999)
+    assert.strictEqual(fired, 0)
+    vi.advanceTimersByTime(1 + lateness)
+    assert.strictEqual(fired, 1)
+    vi.advanceTimersByTime(60_000)
+    assert.strictEqual(fired, 1)
+  })
+
+  it("does not fire a timer that was cancelled", () => {
+    const wheel = new Wheel(now)
+    const timer = wheel.add(now(), now() + 1_000, { timeIsUp: () => assert.fail("it was cancelled") })
+    vi.advanceTimersByTime(500)
+    timer.cancel()
+    vi.advanceTimersByTime(60_000)
+  })
+
+  it("uses one timer of the engine for all of its own", () => {
+    const wheel = new Wheel(now)
+    const limited = { timeIsUp() {} }
+    for (let i = 0; i < 1_000; i++) wheel.add(now(), now() + 1_000 + i, limited)
+    assert.strictEqual(vi.getTimerCount(), 1)
+    vi.advanceTimersByTime(2_100)
+    assert.strictEqual(vi.getTimerCount(), 0)
+  })
+
+  it("fires the others when one throws, and does not hide the error", () => {
+    const wheel = new Wheel(now)
+    const heard = new Array<string>()
+    const uncaught = new Array<() => void>()
+    vi.stubGlobal("queueMicrotask", (task: () => void) => uncaught.push(task))
+    const due = now() + 200
+    wheel.add(now(), due, { timeIsUp: () => heard.push("first") })
+    wheel.add(now(), due, {
+      timeIsUp: () => {
+        throw new Error("mine")
+      }
+    })
+    wheel.add(now(), due, { timeIsUp: () => heard.push("third") })
+    vi.advanceTimersByTime(300)
+    vi.unstubAllGlobals()
+    assert.deepStrictEqual(heard, ["first", "third"])
+    assert.throws(() => uncaught[0]!(), "mine")
+  })
+
   it.effect.prop(
     "fires each timer once, when due or up to a slot later, unless it is cancelled first; then it stops",
     { scripts: Schema.Array(TimerScript).check(Schema.isMaxLength(20)) },
@@ -68,32 +116,4 @@ describe("Wheel", () => {
       }),
     { arbitrary: { runs: Effort.runs(300), seed: 20261123 } }
   )
-
-  it("uses one timer of the engine for all of its own", () => {
-    const wheel = new Wheel(now)
-    const limited = { timeIsUp() {} }
-    for (let i = 0; i < 1_000; i++) wheel.add(now(), now() + 1_000 + i, limited)
-    assert.strictEqual(vi.getTimerCount(), 1)
-    vi.advanceTimersByTime(2_100)
-    assert.strictEqual(vi.getTimerCount(), 0)
-  })
-
-  it("fires the others when one throws, and does not hide the error", () => {
-    const wheel = new Wheel(now)
-    const heard = new Array<string>()
-    const uncaught = new Array<() => void>()
-    vi.stubGlobal("queueMicrotask", (task: () => void) => uncaught.push(task))
-    const due = now() + 200
-    wheel.add(now(), due, { timeIsUp: () => heard.push("first") })
-    wheel.add(now(), due, {
-      timeIsUp: () => {
-        throw new Error("mine")
-      }
-    })
-    wheel.add(now(), due, { timeIsUp: () => heard.push("third") })
-    vi.advanceTimersByTime(300)
-    vi.unstubAllGlobals()
-    assert.deepStrictEqual(heard, ["first", "third"])
-    assert.throws(() => uncaught[0]!(), "mine")
-  })
 })

@@ -86,15 +86,21 @@ const Category = Schema.Struct({
 })
 
 describe("bracketForm", () => {
-  it.prop(
-    "reads back its own output: nested, repeated, in any script, with any reserved character",
-    { payload: Payload },
-    ({ payload }) => {
-      const form = bracketForm(Payload)
-      assert.deepStrictEqual(read(form, write(form, payload)), payload)
-    },
-    { arbitrary: { runs: Effort.runs(200), size: 8 } }
-  )
+  it("writes nested fields as names with brackets, and reads them back", () => {
+    const form = bracketForm(Schema.Struct({
+      amount: Schema.Int,
+      customer: Schema.Struct({ name: Schema.String }),
+      items: Schema.Array(Schema.Struct({ price: Schema.String }))
+    }))
+    const payload = { amount: 1_999, customer: { name: "Jane Doe" }, items: [{ price: "p_1" }, { price: "p_2" }] }
+    assert.deepStrictEqual(pairs(write(form, payload)), [
+      ["amount", "1999"],
+      ["customer[name]", "Jane Doe"],
+      ["items[0][price]", "p_1"],
+      ["items[1][price]", "p_2"]
+    ])
+    assert.deepStrictEqual(read(form, write(form, payload)), payload)
+  })
 
   it("reads back its own output for a recursive schema", () => {
     const form = bracketForm(Category)
@@ -185,6 +191,16 @@ describe("bracketForm", () => {
   it("takes the last of several values under one name", () => {
     assert.deepStrictEqual(read(bracketForm(Schema.Struct({ a: Schema.String })), "a=1&a=2"), { a: "2" })
   })
+
+  it.prop(
+    "reads back its own output: nested, repeated, in any script, with any reserved character",
+    { payload: Payload },
+    ({ payload }) => {
+      const form = bracketForm(Payload)
+      assert.deepStrictEqual(read(form, write(form, payload)), payload)
+    },
+    { arbitrary: { runs: Effort.runs(200), size: 8 } }
+  )
 })
 
 // docs.stripe.com/api: the curl examples of metadata, subscriptions, checkout sessions and payment intents.

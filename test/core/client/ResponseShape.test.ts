@@ -34,22 +34,6 @@ const marked = (json: Json): Json => {
 }
 
 describe("the shape of a JSON answer", () => {
-  it.prop(
-    "holds no text and no key that is data, and is never long",
-    { json: Value },
-    ({ json }) => {
-      const sample = ofJson(marked(json))
-      assert.notInclude(sample, mark)
-      assert.isAtMost(sample.length, 1_000)
-    },
-    { arbitrary: { runs: Effort.runs(300), size: 12 } }
-  )
-
-  it.prop("holds no number either", { numbers: Schema.Array(Schema.Int) }, ({ numbers }) => {
-    const expected = numbers.length === 0 ? "{ ids: [] }" : `{ ids: [number × ${numbers.length}] }`
-    assert.strictEqual(ofJson({ ids: numbers }), expected)
-  })
-
   it("shows names and types", () => {
     const samples: ReadonlyArray<readonly [Json, string]> = [
       [null, "null"],
@@ -113,6 +97,22 @@ describe("the shape of a JSON answer", () => {
     endless["self"] = endless
     assert.strictEqual(ofJson(endless), "{ self: { self: { self: { self: {…} } } } }")
   })
+
+  it.prop(
+    "holds no text and no key that is data, and is never long",
+    { json: Value },
+    ({ json }) => {
+      const sample = ofJson(marked(json))
+      assert.notInclude(sample, mark)
+      assert.isAtMost(sample.length, 1_000)
+    },
+    { arbitrary: { runs: Effort.runs(300), size: 12 } }
+  )
+
+  it.prop("holds no number either", { numbers: Schema.Array(Schema.Int) }, ({ numbers }) => {
+    const expected = numbers.length === 0 ? "{ ids: [] }" : `{ ids: [number × ${numbers.length}] }`
+    assert.strictEqual(ofJson({ ids: numbers }), expected)
+  })
 })
 
 describe("the shape of an answer that is not JSON", () => {
@@ -133,6 +133,12 @@ describe("the shape of an answer that is not JSON", () => {
     for (const [body, contentType, sample] of samples) assert.strictEqual(ofBytes(body, contentType), sample)
   })
 
+  it("reads a body that is part of a larger buffer, and nothing else of the buffer", () => {
+    const whole = bytes("<html>no json")
+    assert.strictEqual(ofBytes(whole.subarray(6), "text/plain"), "<not json, 7 bytes, text/plain>")
+    assert.strictEqual(ofBytes(whole.subarray(0, 6), "text/plain"), "<html, 6 bytes, text/plain>")
+  })
+
   it.prop(
     "holds nothing of the body or the parameters of its media type, and is never long",
     { body: Schema.String, parameters: Schema.String, type: Schema.String },
@@ -146,10 +152,4 @@ describe("the shape of an answer that is not JSON", () => {
       }
     }
   )
-
-  it("reads a body that is part of a larger buffer, and nothing else of the buffer", () => {
-    const whole = bytes("<html>no json")
-    assert.strictEqual(ofBytes(whole.subarray(6), "text/plain"), "<not json, 7 bytes, text/plain>")
-    assert.strictEqual(ofBytes(whole.subarray(0, 6), "text/plain"), "<html, 6 bytes, text/plain>")
-  })
 })

@@ -30,31 +30,23 @@ const told = (asked: ReturnType<Credential.Credentials["read"]>) =>
 const Member = Schema.Literals(["has", "has none", "is down"])
 
 describe("Chain", () => {
-  it.effect.prop(
-    "returns the secret of the first part that has one, and skips a part that is down only if configured",
-    [Schema.NonEmptyArray(Member), Schema.Boolean],
-    ([members, isPassedOver]) =>
-      Effect.gen(function*() {
-        const parts = members.map((member, index) => {
-          const part = scripted(`${index}`, member === "has" ? `of ${index}` : undefined)
-          part.state.isDown = member === "is down"
-          return part
-        })
-        const chain = Chain.make(parts.map(({ source }) => source), { whenDown: isPassedOver ? "Next" : "Fail" })
-        const ends = (member: typeof Member.Type) => member === "has" || (member === "is down" && !isPassedOver)
-        const end = members.findIndex(ends)
-        const expected = end < 0
-          ? members.includes("is down") ? "Unreachable" : "Missing"
-          : members[end] === "has"
-          ? `of ${end}`
-          : "Unreachable"
-        assert.strictEqual(yield* told(chain.read(stripe)), expected)
-        assert.deepStrictEqual(
-          parts.map(({ state }) => state.asked),
-          members.map((_, index) => end < 0 || index <= end ? 1 : 0)
-        )
-      })
-  )
+  it.effect("returns the secret of the first part that has one", () =>
+    Effect.gen(function*() {
+      const [file, environment, vault] = [
+        scripted("file", undefined),
+        scripted("environment", "from the environment"),
+        scripted("vault", "from the vault")
+      ]
+      const { read } = Chain.make([file.source, environment.source, vault.source])
+      assert.strictEqual(yield* told(read(stripe)), "from the environment")
+      assert.strictEqual(vault.state.asked, 0)
+    }))
+
+  it.effect("fails when no part has the secret", () =>
+    Effect.gen(function*() {
+      const { read } = Chain.make([scripted("file", undefined).source, scripted("vault", undefined).source])
+      assert.strictEqual(yield* told(read(stripe)), "Missing")
+    }))
 
   it.effect("fails rather than asking the next part, by default", () =>
     Effect.gen(function*() {
@@ -118,4 +110,30 @@ describe("Chain", () => {
   it("needs at least one part", () => {
     assert.throws(() => Chain.make([]), /at least one part/)
   })
+
+  it.effect.prop(
+    "returns the secret of the first part that has one, and skips a part that is down only if configured",
+    [Schema.NonEmptyArray(Member), Schema.Boolean],
+    ([members, isPassedOver]) =>
+      Effect.gen(function*() {
+        const parts = members.map((member, index) => {
+          const part = scripted(`${index}`, member === "has" ? `of ${index}` : undefined)
+          part.state.isDown = member === "is down"
+          return part
+        })
+        const chain = Chain.make(parts.map(({ source }) => source), { whenDown: isPassedOver ? "Next" : "Fail" })
+        const ends = (member: typeof Member.Type) => member === "has" || (member === "is down" && !isPassedOver)
+        const end = members.findIndex(ends)
+        const expected = end < 0
+          ? members.includes("is down") ? "Unreachable" : "Missing"
+          : members[end] === "has"
+          ? `of ${end}`
+          : "Unreachable"
+        assert.strictEqual(yield* told(chain.read(stripe)), expected)
+        assert.deepStrictEqual(
+          parts.map(({ state }) => state.asked),
+          members.map((_, index) => end < 0 || index <= end ? 1 : 0)
+        )
+      })
+  )
 })

@@ -18,53 +18,23 @@ const Plan = Schema.Struct({
 })
 
 describe("Partial", () => {
-  it.effect.prop(
-    "returns the results that arrived in time, and a reason for each of the others",
-    { plans: Schema.Array(Plan).check(Schema.isBetweenLength(1, 6)), within: intBetween(1, 40) },
-    ({ plans, within }) =>
-      Effect.gen(function*() {
-        let running = 0
-        const operations = Object.fromEntries(plans.map(({ after, ends }, i) => {
-          const end: Effect.Effect<string, VendorError | NoService> = ends === "answers"
-            ? Effect.succeed(`answer ${i}`)
-            : ends === "fails"
-            ? failing(reasons.Unavailable)
-            : ends === "declines"
-            ? Effect.fail(new NoService({ country: "XX" }))
-            : Effect.never
-          const operation = Effect.suspend(() => {
-            running++
-            return Effect.andThen(Effect.sleep(after), end)
-          })
-          return [`part ${i}`, Effect.ensuring(operation, Effect.sync(() => running--))] as const
-        }))
-        const began = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
-        const fiber = yield* Effect.forkChild(Effect.timed(Parts.all(operations, { within })))
-        yield* TestClock.adjust(100)
-        const [, parts] = yield* Fiber.join(fiber)
-        assert.strictEqual(running, 0)
-        assert.strictEqual(began, 0)
-        plans.forEach(({ after, ends }, i) => {
-          const part = parts[`part ${i}`]!
-          // An operation that ends at that exact moment may count either way.
-          if (after === within && ends !== "never") return
-          if (ends === "never" || after > within) {
-            assert.include(part, { _tag: "Gap", reason: "DeadlineExceeded", vendor: `part ${i}` })
-          } else if (ends === "answers") assert.deepStrictEqual(part, { _tag: "Present", value: `answer ${i}` })
-          else if (ends === "declines") {
-            assert.deepStrictEqual(part, { _tag: "Declined", error: new NoService({ country: "XX" }) })
-          } else {
-            assert.deepStrictEqual(part, {
-              _tag: "Gap",
-              reason: "Unavailable",
-              message: reasons.Unavailable.message,
-              vendor: "acme",
-              retryAfter: reasons.Unavailable.retryAfter
-            })
-          }
-        })
-      })
-  )
+  it.effect("returns every part that answers, and a gap for one that fails", () =>
+    Effect.gen(function*() {
+      const page = yield* Parts.all({ country: Effect.succeed("Switzerland"), rate: failing(reasons.Unavailable) })
+      assert.deepStrictEqual(page.country, { _tag: "Present", value: "Switzerland" })
+      assert.include(page.rate, { _tag: "Gap", vendor: "acme", reason: "Unavailable" })
+    }))
+
+  it.effect("returns a gap for a part that does not answer in time", () =>
+    Effect.gen(function*() {
+      const page = yield* Effect.forkChild(
+        Parts.all({ country: Effect.succeed("Switzerland"), rate: Effect.never }, { within: "2 seconds" })
+      )
+      yield* TestClock.adjust("2 seconds")
+      const { country, rate } = yield* Fiber.join(page)
+      assert.strictEqual(country._tag, "Present")
+      assert.include(rate, { _tag: "Gap", vendor: "rate", reason: "DeadlineExceeded" })
+    }))
 
   it.effect("takes no longer than its limit, for any operations, nor longer than a deadline already set", () =>
     Effect.gen(function*() {
@@ -172,4 +142,52 @@ describe("Partial", () => {
   it("rejects a time out of its range", () => {
     assert.throws(() => Parts.all({}, { within: 0 }), /within must be longer than 0/)
   })
+
+  it.effect.prop(
+    "returns the results that arrived in time, and a reason for each of the others",
+    { plans: Schema.Array(Plan).check(Schema.isBetweenLength(1, 6)), within: intBetween(1, 40) },
+    ({ plans, within }) =>
+      Effect.gen(function*() {
+        let running = 0
+        const operations = Object.fromEntries(plans.map(({ after, ends }, i) => {
+          const end: Effect.Effect<string, VendorError | NoService> = ends === "answers"
+            ? Effect.succeed(`answer ${i}`)
+            : ends === "fails"
+            ? failing(reasons.Unavailable)
+            : ends === "declines"
+            ? Effect.fail(new NoService({ country: "XX" }))
+            : Effect.never
+          const operation = Effect.suspend(() => {
+            running++
+            return Effect.andThen(Effect.sleep(after), end)
+          })
+          return [`part ${i}`, Effect.ensuring(operation, Effect.sync(() => running--))] as const
+        }))
+        const began = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+        const fiber = yield* Effect.forkChild(Effect.timed(Parts.all(operations, { within })))
+        yield* TestClock.adjust(100)
+        const [, parts] = yield* Fiber.join(fiber)
+        assert.strictEqual(running, 0)
+        assert.strictEqual(began, 0)
+        plans.forEach(({ after, ends }, i) => {
+          const part = parts[`part ${i}`]!
+          // An operation that ends at that exact moment may count either way.
+          if (after === within && ends !== "never") return
+          if (ends === "never" || after > within) {
+            assert.include(part, { _tag: "Gap", reason: "DeadlineExceeded", vendor: `part ${i}` })
+          } else if (ends === "answers") assert.deepStrictEqual(part, { _tag: "Present", value: `answer ${i}` })
+          else if (ends === "declines") {
+            assert.deepStrictEqual(part, { _tag: "Declined", error: new NoService({ country: "XX" }) })
+          } else {
+            assert.deepStrictEqual(part, {
+              _tag: "Gap",
+              reason: "Unavailable",
+              message: reasons.Unavailable.message,
+              vendor: "acme",
+              retryAfter: reasons.Unavailable.retryAfter
+            })
+          }
+        })
+      })
+  )
 })

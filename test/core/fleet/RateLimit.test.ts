@@ -78,41 +78,6 @@ const tally = (fibers: ReadonlyArray<Fiber.Fiber<Exit.Exit<void, VendorError>>>)
 }
 
 describe("a rate limit that a fleet shares", () => {
-  it.effect.prop(
-    "admits at most the bucket and its refill in any span of time, and every call in the end",
-    {
-      limit: intBetween(1, 12),
-      window: Schema.Literals([100, 1_000, 10_000]),
-      arrivals: Schema.Array(
-        Schema.Struct({ process: intBetween(0, 2), gap: intBetween(0, 400), cost: Schema.Literals([1, 1, 1, 2, 0]) })
-      )
-    },
-    ({ arrivals, limit, window }) =>
-      Effect.gen(function*() {
-        const settings = { limit: limit + 1, window, queue: 1_000, maxWait: "1 hour" } as const
-        const { passed, processes } = yield* fleetOf(3, settings)
-        const fibers: Array<Fiber.Fiber<Exit.Exit<void, VendorError>>> = []
-        for (const { cost, gap, process } of arrivals) {
-          yield* TestClock.adjust(gap)
-          fibers.push(yield* Effect.forkChild(Effect.exit(processes[process]!.call(cost))))
-        }
-        yield* TestClock.adjust(200 * 3 * window + 60_000)
-        assert.deepStrictEqual(tally(fibers), { passed: arrivals.length, refused: 0, waiting: 0 })
-
-        // Permits taken ahead may be used up to a quarter of a second later.
-        const interval = window / settings.limit
-        for (const [first, from] of passed.entries()) {
-          let used = 0
-          for (const { at, cost } of passed.slice(first)) {
-            used += cost
-            const most = settings.limit + 1 + (at - from.at + 250) / interval
-            assert.isAtMost(used, most, `between ${from.at} and ${at}`)
-          }
-        }
-      }).pipe(Effect.scoped),
-    { arbitrary: { runs: Effort.runs(150), size: 60 } }
-  )
-
   it.effect("counts the calls of all processes together", () =>
     Effect.gen(function*() {
       const { processes } = yield* fleetOf(3, { limit: 5, window: "1 minute", queue: 0 })
@@ -381,4 +346,39 @@ describe("a rate limit that a fleet shares", () => {
       assert.strictEqual(tally([second!]).passed, 1)
       assert.strictEqual(tally(yield* burst(processes, 2)).passed, 1)
     }))
+
+  it.effect.prop(
+    "admits at most the bucket and its refill in any span of time, and every call in the end",
+    {
+      limit: intBetween(1, 12),
+      window: Schema.Literals([100, 1_000, 10_000]),
+      arrivals: Schema.Array(
+        Schema.Struct({ process: intBetween(0, 2), gap: intBetween(0, 400), cost: Schema.Literals([1, 1, 1, 2, 0]) })
+      )
+    },
+    ({ arrivals, limit, window }) =>
+      Effect.gen(function*() {
+        const settings = { limit: limit + 1, window, queue: 1_000, maxWait: "1 hour" } as const
+        const { passed, processes } = yield* fleetOf(3, settings)
+        const fibers: Array<Fiber.Fiber<Exit.Exit<void, VendorError>>> = []
+        for (const { cost, gap, process } of arrivals) {
+          yield* TestClock.adjust(gap)
+          fibers.push(yield* Effect.forkChild(Effect.exit(processes[process]!.call(cost))))
+        }
+        yield* TestClock.adjust(200 * 3 * window + 60_000)
+        assert.deepStrictEqual(tally(fibers), { passed: arrivals.length, refused: 0, waiting: 0 })
+
+        // Permits taken ahead may be used up to a quarter of a second later.
+        const interval = window / settings.limit
+        for (const [first, from] of passed.entries()) {
+          let used = 0
+          for (const { at, cost } of passed.slice(first)) {
+            used += cost
+            const most = settings.limit + 1 + (at - from.at + 250) / interval
+            assert.isAtMost(used, most, `between ${from.at} and ${at}`)
+          }
+        }
+      }).pipe(Effect.scoped),
+    { arbitrary: { runs: Effort.runs(150), size: 60 } }
+  )
 })

@@ -187,35 +187,17 @@ class Play {
 const settings = { initial: intBetween(1, 12), queue: intBetween(0, 6), share: intBetween(0, 9) }
 
 describe("AdaptiveLimit", () => {
-  it.prop(
-    "admits, queues, serves, displaces and learns like plain lists of running and waiting calls",
-    { ...settings, script: Schema.Array(Step) },
-    ({ script, ...settings }) => {
-      const play = new Play(settings)
-      // A key's state is made by its first call.
-      play.admit("a", "Normal")
-      for (const step of script) {
-        play.step(step)
-        play.check()
-      }
-    },
-    { arbitrary: { runs: Effort.runs(300), size: 120 } }
-  )
-
-  it.prop(
-    "loses no place, for any ending of the calls",
-    { ...settings, script: Schema.Array(Step), endings: Schema.Array(Which).check(Schema.isBetweenLength(1, 12)) },
-    ({ endings, script, ...settings }) => {
-      const play = new Play(settings)
-      for (const step of script) play.step(step)
-      for (let i = 0; play.in("waiting", "granted", "lost", "running").length > 0; i++) {
-        const left = play.in("waiting", "granted", "lost", "running")
-        play.cancel(left[endings[i % endings.length]! % left.length]!)
-      }
-      assert.deepStrictEqual([play.gate.running("acme"), play.gate.waiting("acme")], [0, 0])
-    },
-    { arbitrary: { runs: Effort.runs(200), size: 120 } }
-  )
+  it("admits calls up to its limit, and lets the next one run when a call ends", () => {
+    const gate = AdaptiveLimit.make({ initialLimit: 2 })
+    const [first, second, third] = [fakeCall(), fakeCall(), fakeCall()]
+    const permit = gate.admit(first) as Permit
+    assert.strictEqual(gate.admit(second)._tag, "Permit")
+    const wait = gate.admit(third) as Wait
+    assert.deepStrictEqual([gate.running("acme"), gate.waiting("acme")], [2, 1])
+    permit.settle(first, answer)
+    assert.propertyVal(wait.claim(third), "_tag", "Permit")
+    assert.deepStrictEqual([gate.running("acme"), gate.waiting("acme")], [2, 0])
+  })
 
   const algorithms = ["Gradient", "Vegas", "Aimd"] as const
   /** Calls made at once, all of which end in the same way. */
@@ -226,68 +208,6 @@ describe("AdaptiveLimit", () => {
       calls[i]!.now = now + 10
       if (outcome === "cancel") permit.cancel(calls[i]!)
       else permit.settle(calls[i]!, outcome)
-    })
-  }
-
-  for (const _tag of algorithms) {
-    it.prop(
-      `${_tag} neither grows nor shrinks while less than half of the limit is in use, for any outcomes of the calls`,
-      {
-        ends: Schema.Array(Schema.Struct({
-          running: intBetween(1, 9),
-          millis: intBetween(1, 10_000),
-          dropped: Schema.Boolean
-        }))
-      },
-      ({ ends }) => {
-        const gate = AdaptiveLimit.make({ algorithm: { _tag } })
-        ends.forEach(({ dropped, millis, running }, i) => {
-          const outcome = dropped ? Outcome.failed(millis, new Timeout("Headers", millis)) : Outcome.answered(millis)
-          together(gate, running, outcome, i * 20_000)
-          // From time to time half of it is measured for a moment.
-          assert.include([20, 10], gate.limit("acme"))
-        })
-        for (let i = 0; i < 3; i++) together(gate, 9, answer, 1e9 + i * 10_000)
-        assert.strictEqual(gate.limit("acme"), 20)
-      }
-    )
-
-    it(`${_tag} learns nothing from our refusals, interruptions and broken responses`, () => {
-      const gate = AdaptiveLimit.make({ algorithm: { _tag } })
-      for (let i = 0; i < 20; i++) {
-        for (const outcome of ["cancel", gone, broken] as const) together(gate, 20, outcome, i * 3_000)
-        for (
-          const reason of [reasons.CircuitOpen, reasons.BulkheadFull, reasons.Unauthorized, reasons.RequestRejected]
-        ) {
-          together(gate, 20, Outcome.failed(1, reason), i * 3_000 + 1_500)
-        }
-      }
-      assert.strictEqual(gate.limit("acme"), 20)
-    })
-
-    it(`${_tag} shrinks on signs of overload, and grows on answers`, () => {
-      const overloads = [
-        new Timeout("Headers", 10),
-        new RateLimited(429),
-        new DeadlineExceeded("Unknown", { wasFair: true }),
-        ...[408, 502, 503, 504, 529].map((status) => new Unavailable(status))
-      ]
-      for (const reason of overloads) {
-        const gate = AdaptiveLimit.make({ algorithm: { _tag } })
-        for (let i = 0; i < 4; i++) together(gate, gate.limit("acme"), Outcome.failed(10, reason), i * 2_000)
-        assert.isBelow(gate.limit("acme"), 20, reason.message)
-      }
-      const gate = AdaptiveLimit.make({ algorithm: { _tag } })
-      for (let i = 0; i < 8; i++) together(gate, gate.limit("acme"), answer, i * 2_000)
-      assert.isAbove(gate.limit("acme"), 20)
-    })
-
-    it(`${_tag} stays between its bounds, except while it measures at rest`, () => {
-      const gate = AdaptiveLimit.make({ algorithm: { _tag }, minLimit: 15, maxLimit: 25 })
-      for (let i = 0; i < 200; i++) together(gate, gate.limit("acme"), drop, i * 2_000)
-      assert.include([15, 8], gate.limit("acme"))
-      for (let i = 200; i < 300; i++) together(gate, gate.limit("acme"), answer, i * 2_000)
-      assert.include([25, 13], gate.limit("acme"))
     })
   }
 
@@ -386,4 +306,96 @@ describe("AdaptiveLimit", () => {
     ]
     for (const [options, message] of cases) assert.throws(() => AdaptiveLimit.make(options), message)
   })
+
+  it.prop(
+    "admits, queues, serves, displaces and learns like plain lists of running and waiting calls",
+    { ...settings, script: Schema.Array(Step) },
+    ({ script, ...settings }) => {
+      const play = new Play(settings)
+      // A key's state is made by its first call.
+      play.admit("a", "Normal")
+      for (const step of script) {
+        play.step(step)
+        play.check()
+      }
+    },
+    { arbitrary: { runs: Effort.runs(300), size: 120 } }
+  )
+
+  it.prop(
+    "loses no place, for any ending of the calls",
+    { ...settings, script: Schema.Array(Step), endings: Schema.Array(Which).check(Schema.isBetweenLength(1, 12)) },
+    ({ endings, script, ...settings }) => {
+      const play = new Play(settings)
+      for (const step of script) play.step(step)
+      for (let i = 0; play.in("waiting", "granted", "lost", "running").length > 0; i++) {
+        const left = play.in("waiting", "granted", "lost", "running")
+        play.cancel(left[endings[i % endings.length]! % left.length]!)
+      }
+      assert.deepStrictEqual([play.gate.running("acme"), play.gate.waiting("acme")], [0, 0])
+    },
+    { arbitrary: { runs: Effort.runs(200), size: 120 } }
+  )
+
+  for (const _tag of algorithms) {
+    it(`${_tag} learns nothing from our refusals, interruptions and broken responses`, () => {
+      const gate = AdaptiveLimit.make({ algorithm: { _tag } })
+      for (let i = 0; i < 20; i++) {
+        for (const outcome of ["cancel", gone, broken] as const) together(gate, 20, outcome, i * 3_000)
+        for (
+          const reason of [reasons.CircuitOpen, reasons.BulkheadFull, reasons.Unauthorized, reasons.RequestRejected]
+        ) {
+          together(gate, 20, Outcome.failed(1, reason), i * 3_000 + 1_500)
+        }
+      }
+      assert.strictEqual(gate.limit("acme"), 20)
+    })
+
+    it(`${_tag} shrinks on signs of overload, and grows on answers`, () => {
+      const overloads = [
+        new Timeout("Headers", 10),
+        new RateLimited(429),
+        new DeadlineExceeded("Unknown", { wasFair: true }),
+        ...[408, 502, 503, 504, 529].map((status) => new Unavailable(status))
+      ]
+      for (const reason of overloads) {
+        const gate = AdaptiveLimit.make({ algorithm: { _tag } })
+        for (let i = 0; i < 4; i++) together(gate, gate.limit("acme"), Outcome.failed(10, reason), i * 2_000)
+        assert.isBelow(gate.limit("acme"), 20, reason.message)
+      }
+      const gate = AdaptiveLimit.make({ algorithm: { _tag } })
+      for (let i = 0; i < 8; i++) together(gate, gate.limit("acme"), answer, i * 2_000)
+      assert.isAbove(gate.limit("acme"), 20)
+    })
+
+    it(`${_tag} stays between its bounds, except while it measures at rest`, () => {
+      const gate = AdaptiveLimit.make({ algorithm: { _tag }, minLimit: 15, maxLimit: 25 })
+      for (let i = 0; i < 200; i++) together(gate, gate.limit("acme"), drop, i * 2_000)
+      assert.include([15, 8], gate.limit("acme"))
+      for (let i = 200; i < 300; i++) together(gate, gate.limit("acme"), answer, i * 2_000)
+      assert.include([25, 13], gate.limit("acme"))
+    })
+
+    it.prop(
+      `${_tag} neither grows nor shrinks while less than half of the limit is in use, for any outcomes of the calls`,
+      {
+        ends: Schema.Array(Schema.Struct({
+          running: intBetween(1, 9),
+          millis: intBetween(1, 10_000),
+          dropped: Schema.Boolean
+        }))
+      },
+      ({ ends }) => {
+        const gate = AdaptiveLimit.make({ algorithm: { _tag } })
+        ends.forEach(({ dropped, millis, running }, i) => {
+          const outcome = dropped ? Outcome.failed(millis, new Timeout("Headers", millis)) : Outcome.answered(millis)
+          together(gate, running, outcome, i * 20_000)
+          // From time to time half of it is measured for a moment.
+          assert.include([20, 10], gate.limit("acme"))
+        })
+        for (let i = 0; i < 3; i++) together(gate, 9, answer, 1e9 + i * 10_000)
+        assert.strictEqual(gate.limit("acme"), 20)
+      }
+    )
+  }
 })

@@ -106,6 +106,37 @@ describe("Breaker", () => {
   })
 
   describe("open", () => {
+    it("by default stays open for 5 seconds each time, and with growth for no more than 10", () => {
+      for (
+        const [growth, times] of [[undefined, [5, 5, 5, 5]], [1.5, [5, 7.5, 10, 10]], [2, [5, 10, 10, 10]]] as const
+      ) {
+        const { call, make, refusal } = drive({ trip: consecutive(1), growth })
+        for (const seconds of times) {
+          make("failure")
+          assert.strictEqual(refusal().retryAfterMillis, seconds * 1_000)
+          call.now += seconds * 1_000
+        }
+      }
+    })
+
+    it("stays open as long as the option says, also beyond the default cap", () => {
+      const { call, make, refusal } = drive({ trip: consecutive(1), openFor: "5 minutes" })
+      for (let failure = 0; failure < 2; failure++) {
+        make("failure")
+        assert.strictEqual(refusal().retryAfterMillis, 300_000)
+        call.now += 300_000
+      }
+    })
+
+    it("stays open as long as Retry-After asks, even after two thousand failed probes in a row", () => {
+      const { call, make, refusal } = drive({ trip: consecutive(1), openFor: 0, probes: [1] })
+      for (let i = 0; i < 2_000; i++) make("failure")
+      make("comeBackLater")
+      assert.strictEqual(refusal().retryAfterMillis, 90_000)
+      call.now += 90_000
+      make("answer")
+    })
+
     it.prop(
       "refuses for exactly as long as it says, to the last fraction of a millisecond",
       { openFor: intBetween(1, 60_000), share: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 })) },
@@ -176,37 +207,6 @@ describe("Breaker", () => {
         assert.strictEqual(breaker.state("acme/charge", openedAt + open), "HalfOpen")
       }
     )
-
-    it("by default stays open for 5 seconds each time, and with growth for no more than 10", () => {
-      for (
-        const [growth, times] of [[undefined, [5, 5, 5, 5]], [1.5, [5, 7.5, 10, 10]], [2, [5, 10, 10, 10]]] as const
-      ) {
-        const { call, make, refusal } = drive({ trip: consecutive(1), growth })
-        for (const seconds of times) {
-          make("failure")
-          assert.strictEqual(refusal().retryAfterMillis, seconds * 1_000)
-          call.now += seconds * 1_000
-        }
-      }
-    })
-
-    it("stays open as long as the option says, also beyond the default cap", () => {
-      const { call, make, refusal } = drive({ trip: consecutive(1), openFor: "5 minutes" })
-      for (let failure = 0; failure < 2; failure++) {
-        make("failure")
-        assert.strictEqual(refusal().retryAfterMillis, 300_000)
-        call.now += 300_000
-      }
-    })
-
-    it("stays open as long as Retry-After asks, even after two thousand failed probes in a row", () => {
-      const { call, make, refusal } = drive({ trip: consecutive(1), openFor: 0, probes: [1] })
-      for (let i = 0; i < 2_000; i++) make("failure")
-      make("comeBackLater")
-      assert.strictEqual(refusal().retryAfterMillis, 90_000)
-      call.now += 90_000
-      make("answer")
-    })
   })
 
   describe("half-open", () => {

@@ -160,43 +160,16 @@ class Play {
 }
 
 describe("Bulkhead", () => {
-  it.prop(
-    "admits, queues and serves exactly like plain lists of running and waiting calls, key by key",
-    { ...Settings, script: Script },
-    ({ script, ...settings }) => {
-      const play = new Play(settings)
-      for (const step of script) {
-        play.step(step)
-        play.check()
-      }
-    },
-    long
-  )
-
-  it.prop(
-    "loses no place, for any ending of the calls",
-    {
-      ...Settings,
-      script: Script,
-      endings: Schema.Array(Which).check(Schema.isBetweenLength(1, 12))
-    },
-    ({ endings, script, ...settings }) => {
-      const play = new Play(settings)
-      for (const step of script) play.step(step)
-      for (let i = 0; play.callers.some((caller) => caller.stage !== "over"); i++) {
-        const left = play.callers.filter((caller) => caller.stage !== "over")
-        play.cancel(left[endings[i % endings.length]! % left.length]!)
-      }
-      for (const key of ["a", "b", "c"]) {
-        assert.deepStrictEqual([play.gate.running(key), play.gate.waiting(key)], [0, 0])
-        const call = fakeCall({ key, now: 10_000 })
-        const admissions = Array.from({ length: settings.limit + 1 }, () => play.gate.admit(call)._tag)
-        assert.deepStrictEqual(admissions.slice(0, -1), Array.from({ length: settings.limit }, () => "Permit"))
-        assert.notStrictEqual(admissions.at(-1), "Permit")
-      }
-    },
-    long
-  )
+  it("admits calls up to its limit, queues the next, and refuses what the queue does not hold", () => {
+    const bulkhead = Bulkhead.make({ limit: 1, queue: 1 })
+    const call = fakeCall()
+    const permit = bulkhead.admit(call) as Permit
+    const wait = bulkhead.admit(call) as Wait
+    assert.deepStrictEqual([permit._tag, wait._tag, bulkhead.admit(call)._tag], ["Permit", "Wait", "Refusal"])
+    permit.settle(call, outcomes[0])
+    assert.propertyVal(wait.claim(call), "_tag", "Permit")
+    assert.deepStrictEqual([bulkhead.running("acme"), bulkhead.waiting("acme")], [1, 0])
+  })
 
   it("serves a hundred thousand waiters in the order of arrival, touching a dozen links for each", () => {
     const n = 100_000
@@ -299,4 +272,42 @@ describe("Bulkhead", () => {
       assert.throws(() => Bulkhead.make({ idle }), `idle must be longer than 0 and finite, got ${idle} ms`)
     }
   })
+
+  it.prop(
+    "admits, queues and serves exactly like plain lists of running and waiting calls, key by key",
+    { ...Settings, script: Script },
+    ({ script, ...settings }) => {
+      const play = new Play(settings)
+      for (const step of script) {
+        play.step(step)
+        play.check()
+      }
+    },
+    long
+  )
+
+  it.prop(
+    "loses no place, for any ending of the calls",
+    {
+      ...Settings,
+      script: Script,
+      endings: Schema.Array(Which).check(Schema.isBetweenLength(1, 12))
+    },
+    ({ endings, script, ...settings }) => {
+      const play = new Play(settings)
+      for (const step of script) play.step(step)
+      for (let i = 0; play.callers.some((caller) => caller.stage !== "over"); i++) {
+        const left = play.callers.filter((caller) => caller.stage !== "over")
+        play.cancel(left[endings[i % endings.length]! % left.length]!)
+      }
+      for (const key of ["a", "b", "c"]) {
+        assert.deepStrictEqual([play.gate.running(key), play.gate.waiting(key)], [0, 0])
+        const call = fakeCall({ key, now: 10_000 })
+        const admissions = Array.from({ length: settings.limit + 1 }, () => play.gate.admit(call)._tag)
+        assert.deepStrictEqual(admissions.slice(0, -1), Array.from({ length: settings.limit }, () => "Permit"))
+        assert.notStrictEqual(admissions.at(-1), "Permit")
+      }
+    },
+    long
+  )
 })

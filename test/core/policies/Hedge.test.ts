@@ -47,6 +47,34 @@ describe("Latencies", () => {
     took: Schema.Union([intBetween(1, 50), intBetween(1, 10_000_000)])
   })
 
+  it("drops half of its window at a time, and all of it after a full window without calls", () => {
+    const latencies = new Latencies(1_000)
+    latencies.record(10, 0)
+    latencies.record(10, 499)
+    latencies.record(20, 500)
+    assert.strictEqual(latencies.count(999), 3)
+    assert.strictEqual(latencies.count(1_000), 1)
+    latencies.record(30, 1_000)
+    assert.strictEqual(latencies.count(2_000), 0)
+  })
+
+  it("counts an answer that took no time, or more than the longest", () => {
+    const latencies = new Latencies(1_000)
+    for (const millis of [0, 0.01, 1e12]) latencies.record(millis, 0)
+    assert.strictEqual(latencies.count(0), 3)
+    assert.isAtMost(latencies.quantile(0.5, 0), 0.1)
+    assert.isAtLeast(latencies.quantile(0.99, 10), 4_000_000)
+  })
+
+  it("computes a quantile anew after a two-hundredth of its window", () => {
+    const latencies = new Latencies(1_000)
+    latencies.record(10, 0)
+    const first = latencies.quantile(0.95, 0)
+    latencies.record(1_000, 1)
+    assert.strictEqual(latencies.quantile(0.95, 4), first)
+    assert.isAtLeast(latencies.quantile(0.95, 5), 1_000)
+  })
+
   it.prop(
     "returns at least the naive quantile of the remembered answers, and at most 5 % more",
     {
@@ -85,24 +113,4 @@ describe("Latencies", () => {
       }
     }
   )
-
-  it("drops half of its window at a time, and all of it after a full window without calls", () => {
-    const latencies = new Latencies(1_000)
-    latencies.record(10, 0)
-    latencies.record(10, 499)
-    latencies.record(20, 500)
-    assert.strictEqual(latencies.count(999), 3)
-    assert.strictEqual(latencies.count(1_000), 1)
-    latencies.record(30, 1_000)
-    assert.strictEqual(latencies.count(2_000), 0)
-  })
-
-  it("computes a quantile anew after a two-hundredth of its window", () => {
-    const latencies = new Latencies(1_000)
-    latencies.record(10, 0)
-    const first = latencies.quantile(0.95, 0)
-    latencies.record(1_000, 1)
-    assert.strictEqual(latencies.quantile(0.95, 4), first)
-    assert.isAtLeast(latencies.quantile(0.95, 5), 1_000)
-  })
 })

@@ -36,6 +36,23 @@ const refused = (retryAfterMillis: number | undefined): Refusal => ({
 })
 
 describe("RateLimit", () => {
+  it("admits its limit in a window, and the next call when the first permit is a window old", () => {
+    const gate = RateLimit.make({ limit: 2, window: "1 second", queue: 0 })
+    assert.strictEqual(tags(gate, fakeCall(), 3), "PPR")
+    assert.deepStrictEqual(gate.admit(fakeCall({ now: 400 })), refused(600))
+    assert.strictEqual(tags(gate, fakeCall({ now: 1_000 }), 3), "PPR")
+  })
+
+  it("lets a call wait for its permit, if its queue has room", () => {
+    const gate = RateLimit.make({ limit: 1, window: "1 second" })
+    const call = fakeCall()
+    permit(gate, call)
+    const wait = gate.admit(call) as Wait
+    assert.strictEqual(wait.claim(call), 1_000)
+    call.now = 1_000
+    assert.propertyVal(wait.claim(call), "_tag", "Permit")
+  })
+
   it.prop(
     "admits, queues, serves and refuses like a plain list of all grants",
     { settings: Settings, script: Script },
@@ -117,20 +134,6 @@ describe("RateLimit", () => {
   )
 
   describe("admission", () => {
-    it.prop(
-      "admits exactly the first calls of a burst at once, at any time and rate",
-      {
-        algorithm: Schema.Literals(algorithms),
-        limit: Schema.Union([intBetween(1, 500), Schema.Literals([7, 90])]),
-        window: Schema.Union([intBetween(1_000, 100_000), Schema.Literals([1_000, 60_000])]),
-        now: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1e9 }))
-      },
-      ({ algorithm, limit, now, window }) => {
-        const gate = RateLimit.make({ algorithm, limit, window, queue: 0 })
-        assert.strictEqual(tags(gate, fakeCall({ now }), limit + 1), "P".repeat(limit) + "R")
-      }
-    )
-
     it("admits the whole first burst at once where Effect's limiter returns a wait of 1e-5 ms", () => {
       for (const now of [0, 0.1, 1_234.567_89, 987_654_321.123]) {
         for (const [limit, window] of [[7, "1 second"], [90, "1 minute"], [100_000, "1 second"]] as const) {
@@ -241,6 +244,20 @@ describe("RateLimit", () => {
       }
       assert.strictEqual(gate.waiting("acme"), 0)
     })
+
+    it.prop(
+      "admits exactly the first calls of a burst at once, at any time and rate",
+      {
+        algorithm: Schema.Literals(algorithms),
+        limit: Schema.Union([intBetween(1, 500), Schema.Literals([7, 90])]),
+        window: Schema.Union([intBetween(1_000, 100_000), Schema.Literals([1_000, 60_000])]),
+        now: Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1e9 }))
+      },
+      ({ algorithm, limit, now, window }) => {
+        const gate = RateLimit.make({ algorithm, limit, window, queue: 0 })
+        assert.strictEqual(tags(gate, fakeCall({ now }), limit + 1), "P".repeat(limit) + "R")
+      }
+    )
   })
 
   describe("an unused permit", () => {

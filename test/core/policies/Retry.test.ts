@@ -41,28 +41,6 @@ const withDraw = (draw: number) =>
 const almostOne = 1 - 2 ** -53
 
 describe("backoff", () => {
-  it.effect.prop(
-    "waits between 0 and min(cap, base * factor^(n - 1)) before retry n, and ends after its retries",
-    {
-      retries: intBetween(0, 12),
-      base: intBetween(0, 10_000),
-      factor: Schema.Literals([1, 1.5, 2, 3, 10]),
-      cap: intBetween(0, 60_000),
-      seed: Schema.Int
-    },
-    Effect.fnUntraced(function*({ base, cap, factor, retries, seed }) {
-      const delays = yield* Random.withSeed(delaysOf(Retry.backoff({ retries, base, factor, cap })), seed)
-      assert.strictEqual(delays.length, retries)
-      let bound = base
-      for (const delay of delays) {
-        assert.isAtLeast(delay, 0)
-        // A duration has whole nanoseconds.
-        assert.isAtMost(delay, Math.min(cap, bound) + 1e-6)
-        bound *= factor
-      }
-    })
-  )
-
   it.effect("by default retries three times, within half a second, one second and two", () =>
     Effect.gen(function*() {
       const longest = yield* withDraw(almostOne)(delaysOf(Retry.backoff()))
@@ -111,6 +89,28 @@ describe("backoff", () => {
   ])("refuses %j", (options, message) => {
     assert.throws(() => Retry.backoff(options), message)
   })
+
+  it.effect.prop(
+    "waits between 0 and min(cap, base * factor^(n - 1)) before retry n, and ends after its retries",
+    {
+      retries: intBetween(0, 12),
+      base: intBetween(0, 10_000),
+      factor: Schema.Literals([1, 1.5, 2, 3, 10]),
+      cap: intBetween(0, 60_000),
+      seed: Schema.Int
+    },
+    Effect.fnUntraced(function*({ base, cap, factor, retries, seed }) {
+      const delays = yield* Random.withSeed(delaysOf(Retry.backoff({ retries, base, factor, cap })), seed)
+      assert.strictEqual(delays.length, retries)
+      let bound = base
+      for (const delay of delays) {
+        assert.isAtLeast(delay, 0)
+        // A duration has whole nanoseconds.
+        assert.isAtMost(delay, Math.min(cap, bound) + 1e-6)
+        bound *= factor
+      }
+    })
+  )
 })
 
 const safeties: ReadonlyArray<Safety> = ["Idempotent", "Keyed", "Unsafe"]

@@ -9,6 +9,31 @@ const Event = Schema.Struct({
 })
 
 describe("RetryBudget", () => {
+  it("pays for its reserve, and then for one retry in ten calls", () => {
+    const budget = RetryBudget.make({ ratio: 0.1, reserve: 2, perSecond: 0 })
+    assert.deepStrictEqual([1, 2, 3].map(() => budget.withdraw(0)), [true, true, false])
+    for (let call = 0; call < 10; call++) budget.deposit(0)
+    assert.deepStrictEqual([budget.withdraw(0), budget.withdraw(0)], [true, false])
+  })
+
+  it("sends a dead vendor at most 1.11 requests per call, over a thousand calls at once", () => {
+    const budget = RetryBudget.make({ perSecond: 0 })
+    let asked = 0
+    for (let call = 0; call < 1_000; call++) {
+      budget.deposit(0)
+      asked++
+      for (let retry = 0; retry < 3 && budget.withdraw(0); retry++) asked++
+    }
+    assert.isAtMost(asked, 1_110)
+    assert.isAtLeast(asked, 1_100)
+  })
+
+  it("rejects options outside their range, and names them", () => {
+    assert.throws(() => RetryBudget.make({ ratio: 1.5 }), /ratio must be between 0 and 1, got 1.5/)
+    assert.throws(() => RetryBudget.make({ reserve: -1 }), /reserve/)
+    assert.throws(() => RetryBudget.make({ perSecond: Number.NaN }), /perSecond/)
+  })
+
   it.prop(
     "never pays for more than its reserve, its share of the calls and its rate over time",
     {
@@ -35,22 +60,4 @@ describe("RetryBudget", () => {
       }
     }
   )
-
-  it("sends a dead vendor at most 1.11 requests per call, over a thousand calls at once", () => {
-    const budget = RetryBudget.make({ perSecond: 0 })
-    let asked = 0
-    for (let call = 0; call < 1_000; call++) {
-      budget.deposit(0)
-      asked++
-      for (let retry = 0; retry < 3 && budget.withdraw(0); retry++) asked++
-    }
-    assert.isAtMost(asked, 1_110)
-    assert.isAtLeast(asked, 1_100)
-  })
-
-  it("rejects options outside their range, and names them", () => {
-    assert.throws(() => RetryBudget.make({ ratio: 1.5 }), /ratio must be between 0 and 1, got 1.5/)
-    assert.throws(() => RetryBudget.make({ reserve: -1 }), /reserve/)
-    assert.throws(() => RetryBudget.make({ perSecond: Number.NaN }), /perSecond/)
-  })
 })

@@ -145,6 +145,45 @@ const describeExit = (exit: Exit.Exit<string, string | VendorError>): string => 
 }
 
 describe("Stack, fused against a reference of Effect's own combinators", () => {
+  it.effect("answers like it after a first attempt that failed, at the same time", () =>
+    Effect.gen(function*() {
+      const behaviours: ReadonlyArray<Behaviour> = [
+        { connect: 1, headers: 1, body: 1, end: "unavailable" },
+        { connect: 1, headers: 1, body: 1, end: "answered" }
+      ]
+      const calls: ReadonlyArray<CallScript> = [{ at: 0, patience: undefined, hurry: undefined }]
+      const retry = Schedule.upTo(Schedule.spaced(unit), { times: 1 })
+      const [deadline, each] = [20 * unit, 5 * unit]
+      const fused = yield* play(calls, behaviours, (vendor) =>
+        Stack.make({
+          vendor: "acme",
+          operation: "charge",
+          safety: "Idempotent",
+          policy: {
+            deadline,
+            attemptTimeout: each,
+            connectTimeout: each,
+            headersTimeout: each,
+            bodyTimeout: each,
+            retry
+          }
+        }).call(vendor.leaf)).pipe(Effect.provide(TestClock.layer()))
+      const reference = yield* play(calls, behaviours, (vendor) =>
+        Reference.make({
+          deadlineMillis: deadline,
+          attemptMillis: each,
+          safety: "Idempotent",
+          phaseMillis: { Connect: each, Headers: each, Body: each },
+          schedule: retry,
+          budget: undefined,
+          bulkhead: undefined,
+          attemptGates: []
+        })((onPhase) => vendor.attempt(onPhase))).pipe(Effect.provide(TestClock.layer()))
+      assert.strictEqual(fused.ends[0]?.result, "answer 1")
+      assert.lengthOf(fused.attempts, 2)
+      assert.deepStrictEqual(fused, reference)
+    }))
+
   it.effect.prop(
     "has the same outcomes, attempts and virtual times for arbitrary policies and vendors",
     {

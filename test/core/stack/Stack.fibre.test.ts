@@ -22,29 +22,14 @@ const instant: Leaf<string, never> = (attempt) => {
 const yielding = Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
 
 describe("a call and its fibre", () => {
-  it.effect.prop(
-    "gives everything back when the fibre is interrupted at any step",
-    { steps: intBetween(0, 30), limit: intBetween(1, 2), isFailing: intBetween(0, 1) },
-    ({ isFailing, limit, steps }) =>
-      Effect.gen(function*() {
-        const bulkhead = Bulkhead.make({ limit, queue: 4 })
-        const guarded = stack({ bulkhead, retry: { base: 1_000 } })
-        const holder = yield* Effect.forkChild(guarded.call(hanging), { startImmediately: true })
-        const failing: Leaf<never, never> = (attempt) => {
-          attempt.fail(new Unavailable(503))
-          return () => {}
-        }
-        const fiber = yield* Effect.forkChild(yielding(guarded.call(isFailing === 1 ? failing : hanging)), {
-          startImmediately: true
-        })
-        for (let step = 0; step < steps; step++) yield* Effect.yieldNow
-        yield* Fiber.interrupt(fiber)
-        assert.strictEqual(bulkhead.waiting("acme"), 0)
-        assert.strictEqual(bulkhead.running("acme"), 1)
-        yield* Fiber.interrupt(holder)
-        assert.strictEqual(bulkhead.running("acme"), 0)
-      })
-  )
+  it.effect("gives back its place when the fibre is interrupted", () =>
+    Effect.gen(function*() {
+      const bulkhead = Bulkhead.make({ limit: 1 })
+      const fiber = yield* Effect.forkChild(stack({ bulkhead }).call(hanging), { startImmediately: true })
+      assert.strictEqual(bulkhead.running("acme"), 1)
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(bulkhead.running("acme"), 0)
+    }))
 
   it.effect("passes on the defect of a gate, and gives back the permits taken before", () =>
     Effect.gen(function*() {
@@ -99,6 +84,30 @@ describe("a call and its fibre", () => {
     const refused = stack({ gates: { attempt: [closed] } }).call(instant)
     assert.strictEqual(Effect.runSync(Effect.flip(refused)).reason._tag, "BulkheadFull")
   })
+
+  it.effect.prop(
+    "gives everything back when the fibre is interrupted at any step",
+    { steps: intBetween(0, 30), limit: intBetween(1, 2), isFailing: intBetween(0, 1) },
+    ({ isFailing, limit, steps }) =>
+      Effect.gen(function*() {
+        const bulkhead = Bulkhead.make({ limit, queue: 4 })
+        const guarded = stack({ bulkhead, retry: { base: 1_000 } })
+        const holder = yield* Effect.forkChild(guarded.call(hanging), { startImmediately: true })
+        const failing: Leaf<never, never> = (attempt) => {
+          attempt.fail(new Unavailable(503))
+          return () => {}
+        }
+        const fiber = yield* Effect.forkChild(yielding(guarded.call(isFailing === 1 ? failing : hanging)), {
+          startImmediately: true
+        })
+        for (let step = 0; step < steps; step++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(bulkhead.waiting("acme"), 0)
+        assert.strictEqual(bulkhead.running("acme"), 1)
+        yield* Fiber.interrupt(holder)
+        assert.strictEqual(bulkhead.running("acme"), 0)
+      })
+  )
 
   describe("runs its leaf in the async context of its caller", () => {
     const caller = new AsyncLocalStorage<string>()

@@ -27,6 +27,24 @@ const contentOf = (table: KeyTable<number>) => {
 }
 
 describe("KeyTable", () => {
+  it("holds a value and numbers for each key, from the oldest to the newest", () => {
+    const table = new KeyTable<string>(1)
+    for (const [index, key] of ["a", "b", "c"].entries()) table.setNumber(table.add(key, `value of ${key}`), 0, index)
+    assert.strictEqual(table.value(table.find("b")), "value of b")
+    assert.strictEqual(table.number(table.find("b"), 0), 1)
+    assert.strictEqual(table.find("d"), none)
+    table.renew(table.find("a"))
+    table.remove(table.find("b"))
+    assert.deepStrictEqual([table.key(table.oldest), table.key(table.newest), table.size], ["c", "a", 2])
+  })
+
+  it("finds earlier keys after a key longer than all of them was added", () => {
+    const table = new KeyTable<string>(0)
+    const keys = Array.from({ length: 12 }, (_, power) => "k".repeat(2 ** power))
+    for (const key of keys) table.add(key, key)
+    for (const key of keys) assert.strictEqual(table.value(table.find(key)), key)
+  })
+
   it.prop(
     "holds the same as a plain map, in the same order, for any sequence of adding, removing and renewing",
     { script: Schema.Array(Step).check(Schema.isMaxLength(30)) },
@@ -84,11 +102,4 @@ describe("KeyTable", () => {
     },
     { arbitrary: { runs: Effort.runs(200) } }
   )
-
-  it("finds earlier keys after a key longer than all of them was added", () => {
-    const table = new KeyTable<string>(0)
-    const keys = Array.from({ length: 12 }, (_, power) => "k".repeat(2 ** power))
-    for (const key of keys) table.add(key, key)
-    for (const key of keys) assert.strictEqual(table.value(table.find(key)), key)
-  })
 })

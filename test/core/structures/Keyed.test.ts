@@ -111,6 +111,82 @@ const drive = (maxKeys: number, idleMillis: number, awake = Infinity) => {
 }
 
 describe("Keyed", () => {
+  it("returns the same cell for the same key, and evicts the least recently used one when it is full", () => {
+    const subject = drive(2, 60_000)
+    const cell = subject.get("a")
+    subject.use("b", "a")
+    assert.strictEqual(subject.get("a"), cell)
+    subject.use("c")
+    assert.sameMembers(subject.keys(), ["a", "c"])
+  })
+
+  it("evicts a key that was not used for its idle time", () => {
+    const subject = drive(10, 60_000)
+    subject.get("a")
+    subject.now = 60_000
+    subject.use("b")
+    assert.deepStrictEqual(subject.keys(), ["b"])
+  })
+
+  it("does not grow for ever while every key is used again and a few stay busy", () => {
+    for (const busy of [1, 2, 3, 5, 7]) {
+      const subject = drive(8, 1e9)
+      for (let key = 0; key < busy; key++) subject.hold(`busy ${key}`)
+      for (let key = 0; key < 2_000; key++) {
+        subject.use(key)
+        subject.use(...subject.keys())
+        assert.isAtMost(subject.keyed.size, 8 + busy)
+      }
+    }
+  })
+
+  it("evicts idle keys although the oldest key is always in use", () => {
+    const subject = drive(100, 1_000)
+    subject.use("always", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+    for (let i = 0; i < 3_000; i++) subject.use("always")
+    assert.deepStrictEqual(subject.keys(), ["always"])
+  })
+
+  it("evicts a key that was used again and then no more", () => {
+    const subject = drive(8, 1e9)
+    subject.use(0, 1, 2, 3, 4, 5, 6, 7)
+    subject.use(0, 1, 2)
+    subject.use("a", "b", "c", "d", "e", "f", "g", "h")
+    assert.sameMembers(subject.keys(), ["a", "b", "c", "d", "e", "f", "g", "h"])
+  })
+
+  it("keeps the keys in use through a flood of keys that are used once", () => {
+    const subject = drive(8, 1e9)
+    const cells = ["a", "b", "c"].map(subject.get)
+    for (let key = 0; key < 1_000; key++) {
+      subject.use("a", "b", "c", key)
+      assert.deepStrictEqual(["a", "b", "c"].map((hot) => subject.keyed.peek(hot)), cells)
+    }
+  })
+
+  it("looks at no more than four entries when ten thousand become idle at once", () => {
+    const subject = drive(10_000, 1_000)
+    for (let key = 0; key < 10_000; key++) subject.get(key)
+    subject.now = 1_000
+    let most = 0
+    for (let key = 0; key < 10_000; key++) {
+      most = Math.max(most, subject.lookedAt(() => subject.get(`new ${key}`)).length)
+    }
+    assert.strictEqual(most, 4)
+    assert.strictEqual(subject.keyed.size, 10_000)
+  })
+
+  it("does not keep a key alive that is only peeked at", () => {
+    const subject = drive(8, 100)
+    const cell = subject.get("a")
+    subject.now = 99
+    assert.strictEqual(subject.keyed.peek("a"), cell)
+    subject.now = 100
+    subject.get("b")
+    assert.isUndefined(subject.keyed.peek("a"))
+    assert.isUndefined(subject.keyed.peek("never asked for"))
+  })
+
   it.prop(
     "never holds more than maxKeys entries when none is busy",
     { ...options, script: Script },
@@ -154,18 +230,6 @@ describe("Keyed", () => {
     },
     long
   )
-
-  it("does not grow for ever while every key is used again and a few stay busy", () => {
-    for (const busy of [1, 2, 3, 5, 7]) {
-      const subject = drive(8, 1e9)
-      for (let key = 0; key < busy; key++) subject.hold(`busy ${key}`)
-      for (let key = 0; key < 2_000; key++) {
-        subject.use(key)
-        subject.use(...subject.keys())
-        assert.isAtMost(subject.keyed.size, 8 + busy)
-      }
-    }
-  })
 
   it.prop(
     "never evicts a busy key",
@@ -229,13 +293,6 @@ describe("Keyed", () => {
     { arbitrary: { runs: Effort.runs(60), size: 200 } }
   )
 
-  it("evicts idle keys although the oldest key is always in use", () => {
-    const subject = drive(100, 1_000)
-    subject.use("always", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
-    for (let i = 0; i < 3_000; i++) subject.use("always")
-    assert.deepStrictEqual(subject.keys(), ["always"])
-  })
-
   it.prop(
     "keeps a used key before an unused one when it is full",
     { used: Schema.Array(intBetween(0, 7)).check(Schema.isBetweenLength(0, 3)) },
@@ -249,23 +306,6 @@ describe("Keyed", () => {
       assert.sameMembers(subject.keys(), expected.map(String))
     }
   )
-
-  it("evicts a key that was used again and then no more", () => {
-    const subject = drive(8, 1e9)
-    subject.use(0, 1, 2, 3, 4, 5, 6, 7)
-    subject.use(0, 1, 2)
-    subject.use("a", "b", "c", "d", "e", "f", "g", "h")
-    assert.sameMembers(subject.keys(), ["a", "b", "c", "d", "e", "f", "g", "h"])
-  })
-
-  it("keeps the keys in use through a flood of keys that are used once", () => {
-    const subject = drive(8, 1e9)
-    const cells = ["a", "b", "c"].map(subject.get)
-    for (let key = 0; key < 1_000; key++) {
-      subject.use("a", "b", "c", key)
-      assert.deepStrictEqual(["a", "b", "c"].map((hot) => subject.keyed.peek(hot)), cells)
-    }
-  })
 
   it.prop(
     "looks at no more than four entries per call",
@@ -285,31 +325,45 @@ describe("Keyed", () => {
     long
   )
 
-  it("looks at no more than four entries when ten thousand become idle at once", () => {
-    const subject = drive(10_000, 1_000)
-    for (let key = 0; key < 10_000; key++) subject.get(key)
-    subject.now = 1_000
-    let most = 0
-    for (let key = 0; key < 10_000; key++) {
-      most = Math.max(most, subject.lookedAt(() => subject.get(`new ${key}`)).length)
-    }
-    assert.strictEqual(most, 4)
-    assert.strictEqual(subject.keyed.size, 10_000)
-  })
-
-  it("does not keep a key alive that is only peeked at", () => {
-    const subject = drive(8, 100)
-    const cell = subject.get("a")
-    subject.now = 99
-    assert.strictEqual(subject.keyed.peek("a"), cell)
-    subject.now = 100
-    subject.get("b")
-    assert.isUndefined(subject.keyed.peek("a"))
-    assert.isUndefined(subject.keyed.peek("never asked for"))
-  })
-
   describe("with few cells awake", () => {
     const few = { ...options, awake: intBetween(1, 4), script: Script }
+
+    it("evicts the least recently used resting key first", () => {
+      const subject = drive(8, 1e9, 2)
+      subject.use(0, 1, 2, 3, 4, 5, 6, 7)
+      subject.use(0, 2)
+      subject.use("new")
+      assert.sameMembers(subject.keys(), ["0", "2", "3", "4", "5", "6", "7", "new"])
+      subject.use("newer")
+      assert.sameMembers(subject.keys(), ["0", "2", "4", "5", "6", "7", "new", "newer"])
+    })
+
+    it("spares a key that must be kept for longer, and evicts those resting behind it", () => {
+      const subject = drive(8, 100, 1)
+      subject.use("vendor's pause", 1, 2, 3)
+      const cell = subject.get("vendor's pause")
+      cell.touchedAt = 1_000
+      // It rests, wakes, and rests again.
+      subject.use(4, "vendor's pause", 4)
+      subject.now = 500
+      for (let i = 0; i < 200; i++) subject.get("always")
+      assert.sameMembers(subject.keys(), ["vendor's pause", "always"])
+      subject.now = 1_100
+      for (let i = 0; i < 200; i++) subject.get("always")
+      assert.deepStrictEqual(subject.keys(), ["always"])
+    })
+
+    it("iterates over every awake cell, and ends although cells are added meanwhile", () => {
+      const subject = drive(100, 1e9, 4)
+      subject.use(0, 1, 2, 3, 4, 5)
+      assert.sameMembers(Array.from(subject.keyed.cells(), ({ key }) => key), ["2", "3", "4", "5"])
+      let seen = 0
+      for (const { key } of subject.keyed.cells()) {
+        assert.isBelow(++seen, 10)
+        subject.use(`after ${key}`)
+      }
+      assert.isAbove(seen, 2)
+    })
 
     it.prop(
       "keeps the notes of every key, resting or awake, until it is idle or evicted",
@@ -385,42 +439,5 @@ describe("Keyed", () => {
       },
       { arbitrary: { runs: Effort.runs(60), size: 200 } }
     )
-
-    it("evicts the least recently used resting key first", () => {
-      const subject = drive(8, 1e9, 2)
-      subject.use(0, 1, 2, 3, 4, 5, 6, 7)
-      subject.use(0, 2)
-      subject.use("new")
-      assert.sameMembers(subject.keys(), ["0", "2", "3", "4", "5", "6", "7", "new"])
-      subject.use("newer")
-      assert.sameMembers(subject.keys(), ["0", "2", "4", "5", "6", "7", "new", "newer"])
-    })
-
-    it("spares a key that must be kept for longer, and evicts those resting behind it", () => {
-      const subject = drive(8, 100, 1)
-      subject.use("vendor's pause", 1, 2, 3)
-      const cell = subject.get("vendor's pause")
-      cell.touchedAt = 1_000
-      // It rests, wakes, and rests again.
-      subject.use(4, "vendor's pause", 4)
-      subject.now = 500
-      for (let i = 0; i < 200; i++) subject.get("always")
-      assert.sameMembers(subject.keys(), ["vendor's pause", "always"])
-      subject.now = 1_100
-      for (let i = 0; i < 200; i++) subject.get("always")
-      assert.deepStrictEqual(subject.keys(), ["always"])
-    })
-
-    it("iterates over every awake cell, and ends although cells are added meanwhile", () => {
-      const subject = drive(100, 1e9, 4)
-      subject.use(0, 1, 2, 3, 4, 5)
-      assert.sameMembers(Array.from(subject.keyed.cells(), ({ key }) => key), ["2", "3", "4", "5"])
-      let seen = 0
-      for (const { key } of subject.keyed.cells()) {
-        assert.isBelow(++seen, 10)
-        subject.use(`after ${key}`)
-      }
-      assert.isAbove(seen, 2)
-    })
   })
 })

@@ -8,11 +8,10 @@ const bytes = Schema.Array(intBetween(0, 255))
 const mark = "\uFEFF"
 
 describe("the text of a body", () => {
-  it.prop("is the original text, leniently and strictly", { text: Schema.String }, ({ text }) => {
-    // An encoder has no bytes for half a surrogate pair.
-    const body = new TextEncoder().encode(text)
-    assert.strictEqual(Charset.strictText(body), text.toWellFormed())
-    assert.strictEqual(Charset.text(body), text.toWellFormed().replace(/^\uFEFF/, ""))
+  it("is what was encoded as UTF-8", () => {
+    const body = new TextEncoder().encode("größe: 5 €")
+    assert.strictEqual(Charset.text(body), "größe: 5 €")
+    assert.strictEqual(Charset.strictText(body), "größe: 5 €")
   })
 
   it.each<readonly [what: string, body: ReadonlyArray<number>, lenient: string, strict: string | undefined]>([
@@ -27,6 +26,13 @@ describe("the text of a body", () => {
   ])("that is %s", (_, body, lenient, strict) => {
     assert.strictEqual(Charset.text(Uint8Array.from(body)), lenient)
     assert.strictEqual(Charset.strictText(Uint8Array.from(body)), strict)
+  })
+
+  it.prop("is the original text, leniently and strictly", { text: Schema.String }, ({ text }) => {
+    // An encoder has no bytes for half a surrogate pair.
+    const body = new TextEncoder().encode(text)
+    assert.strictEqual(Charset.strictText(body), text.toWellFormed())
+    assert.strictEqual(Charset.text(body), text.toWellFormed().replace(/^\uFEFF/, ""))
   })
 
   it.prop("is present in strict mode exactly if the body is UTF-8, and never throws", { bytes }, ({ bytes }) => {

@@ -19,6 +19,22 @@ const Step = Schema.Struct({
 })
 
 describe("FairQueue", () => {
+  it("serves the lines in turn, so that one call does not wait for a hundred of another key", () => {
+    const queue = new FairQueue<Guest>()
+    for (let id = 0; id < 100; id++) queue.push(new Guest(id, "flood"))
+    queue.push(new Guest(100, "quiet"))
+    assert.deepStrictEqual([queue.shift()?.id, queue.shift()?.id, queue.shift()?.id], [0, 100, 1])
+    assert.deepStrictEqual([queue.length, queue.waiting("flood"), queue.waiting("quiet")], [98, 98, 0])
+  })
+
+  it("takes the last call of the longest line", () => {
+    const queue = new FairQueue<Guest>()
+    for (const [id, key] of [[0, "a"], [1, "b"], [2, "b"]] as const) queue.push(new Guest(id, key))
+    assert.strictEqual(queue.longest, "b")
+    assert.strictEqual(queue.pop("b")?.id, 2)
+    assert.strictEqual(queue.length, 2)
+  })
+
   it.prop(
     "serves the lines in turn, each in the order of arrival, like lists of lists, for any leaving in between",
     { script: Schema.Array(Step) },

@@ -3,7 +3,7 @@ import * as Breaker from "@breakwater/core/policies/Breaker"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { intBetween, Settings } from "../../../drivers/BreakerSettings.ts"
-import { type Ending, ending, slowCall } from "../../../drivers/DrivenBreaker.ts"
+import { consecutive, drive, type Ending, ending, slowCall } from "../../../drivers/DrivenBreaker.ts"
 import { fakeCall } from "../../../drivers/FakeCall.ts"
 import * as Effort from "../../../setup/Effort.ts"
 
@@ -181,6 +181,19 @@ const play = (
 }
 
 const circuitOf: Record<string, string> = { "": "acme/charge", tenant: "acme/charge/tenant" }
+
+describe("Breaker", () => {
+  it("opens after failures, admits a probe when its time is over, and closes when that is answered", () => {
+    const { call, make, refusal, state } = drive({ trip: consecutive(2), openFor: "1 second", probes: [1] })
+    make("answer", "failure", "failure")
+    assert.strictEqual(state(), "Open")
+    assert.strictEqual(refusal()._tag, "CircuitOpen")
+    call.now += 1_000
+    assert.strictEqual(state(), "HalfOpen")
+    make("answer")
+    assert.strictEqual(state(), "Closed")
+  })
+})
 
 describe("Breaker agrees with a naive model", () => {
   it.prop(

@@ -75,6 +75,23 @@ describe("Breaker over a restart", () => {
       }
     }))
 
+  it.effect("a closed breaker counts no calls after its restart that it did not count before", () =>
+    Effect.gen(function*() {
+      const trips: ReadonlyArray<Breaker.Trip> = [
+        consecutive(6),
+        { _tag: "CountWindow", size: 10, minimumCalls: 6, failureRate: 1 },
+        { _tag: "TimeWindow", minimumCalls: 6, failureRate: 1 }
+      ]
+      for (const trip of trips) {
+        const { takeOver } = yield* restart({ trip }, "failure", "failure", "failure")
+        const { make, state } = yield* takeOver
+        make("failure", "failure")
+        assert.strictEqual(state(), "Closed")
+        make("failure")
+        assert.strictEqual(state(), "Open")
+      }
+    }))
+
   it.effect("a restored time window still drops old calls", () =>
     Effect.gen(function*() {
       const { takeOver } = yield* restart({ trip: { _tag: "TimeWindow", minimumCalls: 3 } }, "failure", "failure")

@@ -116,6 +116,35 @@ const note = (events: Array<Event>, kind: typeof Step.Type["kind"], now: number)
 /** Monotonic time has an arbitrary origin: the first call may come at any time, also before 0. */
 const Origin = Schema.Literals([0, 3, 1_234.567, 86_400_000, 1e9 + 0.25, -5_000.5])
 
+describe("a window", () => {
+  const half: Thresholds = { minimumCalls: 4, failureRate: 0.5, slowCallRate: 1 }
+  const failures = (window: Window, now: number, ...calls: ReadonlyArray<"ok" | "failed">) =>
+    calls.forEach((call) => window.record(now, call === "failed", false))
+
+  it("of failures in a row trips at their number, and starts again after a success", () => {
+    const window = new Consecutive(2)
+    failures(window, 0, "failed", "ok", "failed")
+    assert.deepStrictEqual([window.failures(), window.isTripped()], [1, false])
+    failures(window, 0, "failed")
+    assert.isTrue(window.isTripped())
+  })
+
+  it("of calls trips when half of the last four failed", () => {
+    const window = new CountWindow(4, half)
+    failures(window, 0, "ok", "ok", "ok", "failed")
+    assert.isFalse(window.isTripped(0))
+    failures(window, 0, "failed")
+    assert.deepStrictEqual([window.calls(), window.failures(), window.isTripped(0)], [4, 2, true])
+  })
+
+  it("of time drops calls that are older than its span", () => {
+    const window = new TimeWindow(10_000, 10, half)
+    failures(window, 0, "failed", "failed", "ok", "ok")
+    assert.isTrue(window.isTripped(9_999))
+    assert.deepStrictEqual([window.calls(10_000), window.isTripped(10_000)], [0, false])
+  })
+})
+
 const suite = (Settings: typeof ConsecutiveSettings | typeof CountSettings | typeof TimeSettings) => {
   describe(Settings.fields._tag.schema.literal, () => {
     it.prop(
@@ -190,30 +219,6 @@ suite(TimeSettings)
 const never: Thresholds = { minimumCalls: Infinity, failureRate: 1, slowCallRate: 1 }
 
 describe("TimeWindow", () => {
-  it.prop(
-    "holds every call of its span less one bucket, and no call older than its span",
-    {
-      settings: TimeSettings,
-      origin: Origin,
-      gaps: Schema.Array(Gap)
-    },
-    ({ gaps, origin, settings: { buckets, windowMillis } }) => {
-      const window = new TimeWindow(windowMillis, buckets, never)
-      const times: Array<number> = []
-      let now = origin
-      for (const gap of gaps) {
-        now += gapMillis(gap)
-        times.push(now)
-        window.record(now, false, false)
-        const youngerThan = (millis: number) => times.filter((at) => now - at < millis).length
-        // A time that is a sum of fractions is slightly off.
-        assert.isAtLeast(window.calls(now), youngerThan(windowMillis - windowMillis / buckets - 1e-3))
-        assert.isAtMost(window.calls(now), youngerThan(windowMillis + 1e-3))
-      }
-    },
-    long
-  )
-
   it("is empty after an idle hour, for any first access: a read, a check, a dump or a record", () => {
     const filled = () => {
       const window = new TimeWindow(30_000, 10, { minimumCalls: 20, failureRate: 0.5, slowCallRate: 0.5 })
@@ -248,6 +253,30 @@ describe("TimeWindow", () => {
       assert.strictEqual(window.calls(5_000), 0, what)
     }
   })
+
+  it.prop(
+    "holds every call of its span less one bucket, and no call older than its span",
+    {
+      settings: TimeSettings,
+      origin: Origin,
+      gaps: Schema.Array(Gap)
+    },
+    ({ gaps, origin, settings: { buckets, windowMillis } }) => {
+      const window = new TimeWindow(windowMillis, buckets, never)
+      const times: Array<number> = []
+      let now = origin
+      for (const gap of gaps) {
+        now += gapMillis(gap)
+        times.push(now)
+        window.record(now, false, false)
+        const youngerThan = (millis: number) => times.filter((at) => now - at < millis).length
+        // A time that is a sum of fractions is slightly off.
+        assert.isAtLeast(window.calls(now), youngerThan(windowMillis - windowMillis / buckets - 1e-3))
+        assert.isAtMost(window.calls(now), youngerThan(windowMillis + 1e-3))
+      }
+    },
+    long
+  )
 })
 
 it("Consecutive and CountWindow treat a dump of another kind of window as empty", () => {

@@ -14,6 +14,16 @@ const Step = Schema.Struct({
 
 const suite = (name: string, make: () => Meter) =>
   describe(name, () => {
+    it("still has no permits after it is packed and unpacked", () => {
+      const meter = make()
+      meter.take(0, 20)
+      const rested = make()
+      rested.unpack(meter.pack(0))
+      assert.isAbove(rested.delay(0, 1), 0)
+      assert.strictEqual(rested.delay(0, 1), meter.delay(0, 1))
+      assert.strictEqual(rested.delay(320, 20), 0)
+    })
+
     it.prop(
       "measures the same when it is packed and unpacked while no permit is in use",
       { script: Schema.Array(Step) },
