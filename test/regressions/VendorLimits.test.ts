@@ -196,6 +196,20 @@ describe("a vendor that says when to come back, without a declared rate limit", 
       assert.strictEqual(sent.length, 1)
     }))
 
+  it.effect("is heard before a call waits for a place of our own", () =>
+    Effect.gen(function*() {
+      const { client, sent } = yield* play(
+        (index) => index === 0 ? { status: 429, headers: { "retry-after": "120" } } : { ...answer, after: "2 seconds" },
+        { bulkhead: { limit: 1, queue: 10, maxWait: "5 seconds" } }
+      )
+      yield* failed(client.find(undefined, { key: "held" }))
+      yield* Effect.forkChild(withSecrets(client.find(undefined, { key: "running" })))
+      const { reason } = yield* failed(client.find(undefined, { key: "held" }))
+      assert.strictEqual(reason._tag, "RateLimitExceeded")
+      assert.isAtLeast(reason.retryAfterMillis!, 119_000)
+      assert.strictEqual(sent.length, 2)
+    }))
+
   it.effect("is waited for within the deadline, in sight of the metrics", () =>
     Effect.gen(function*() {
       const { client } = yield* play(

@@ -1,10 +1,12 @@
+import * as SharedState from "@breakwater/core/fleet/SharedState"
 import type { Admission, Call, Permit, Refusal, Wait } from "@breakwater/core/Gate"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import { Conflict, RateLimited, RateLimitExceeded, Unavailable } from "@breakwater/core/Reason"
 import { Waiter } from "@breakwater/core/structures/WaitQueue"
 import { assert, describe, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
+import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import { type FakeCall, fakeCall as anyCall } from "../../drivers/FakeCall.ts"
 import { intBetween } from "../../drivers/IntBetween.ts"
 import * as Effort from "../../setup/Effort.ts"
@@ -378,6 +380,14 @@ describe("RateLimit", () => {
       }
     })
 
+    it("gives a rest back that a call has not used", () => {
+      const gate = RateLimit.make({ limit: 100, queue: 0 })
+      const call = fakeCall()
+      hear(gate, call, quota(3, 60_000))
+      for (let i = 0; i < 10; i++) permit(gate, call).cancel(call)
+      assert.strictEqual(tags(gate, call, 4), "PPPR")
+    })
+
     it("takes the smallest rest of one window, and the latest of another", () => {
       const gate = RateLimit.make({ limit: 100, queue: 0 })
       const call = fakeCall()
@@ -474,6 +484,16 @@ describe("RateLimit", () => {
       wait.cancel(fakeCall({ key: "a" }))
       assert.strictEqual(gate.admit(fakeCall({ key: "a", now: 5_000 }))._tag, "Permit")
     })
+
+    it.effect("takes nothing from a fleet's store", () =>
+      Effect.gen(function*() {
+        const gate = RateLimit.make()
+        yield* gate.share("acme")
+        hear(gate, fakeCall(), limited)
+        assert.strictEqual(gate.admit(fakeCall({ now: 5_000 }))._tag, "Permit")
+      }).pipe(Effect.provide(
+        SharedState.layer().pipe(Layer.provide([RateLimiter.layerStoreMemory, CircuitBreaker.layerStoreMemory()]))
+      )))
 
     it("is bounded: 256 calls wait for a key, and at most maxKeys keys are remembered", () => {
       const gate = RateLimit.make({ maxKeys: 10 })

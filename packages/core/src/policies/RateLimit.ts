@@ -19,7 +19,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { SharedState } from "../fleet/Fleet.ts"
-import type { Admission, Call, Gate, Permit } from "../Gate.ts"
+import type { Admission, Call, Gate, Permit, Refusal } from "../Gate.ts"
 import { refuse } from "../Gate.ts"
 import * as Range from "../Range.ts"
 import { RateLimitExceeded } from "../Reason.ts"
@@ -194,6 +194,11 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
     const place = new RateLimitWaiter(lane, call, this.limitMillis + lane.spreadMillis)
     lane.join(place, call.now)
     return place
+  }
+  /** A call that the vendor holds past its deadline need not wait anywhere else. */
+  forecast(call: Call): Refusal | undefined {
+    const held = this.states.peek(this.keyOf(call))?.held(call.now, call.cost) ?? 0
+    return call.now + held > call.deadline ? refuse(new RateLimitExceeded(held)) : undefined
   }
   private keyOf(call: Call): string {
     return this.by === undefined ? keyOf(call) : this.by(call)

@@ -74,7 +74,7 @@ export class RateLimitState implements Cell {
     return Math.max(this.meter.delay(now, cost - beyond), this.held(now, cost - beyond)) + beyond * this.meter.interval
   }
   /** The delay by the vendor's word: its pause, or the rest of the quota that it has reported. */
-  private held(now: number, cost: number): number {
+  held(now: number, cost: number): number {
     return now < this.leftUntil && this.left < cost ? this.leftUntil - now : 0
   }
   /** The longest time by which the end of the present pause may be exceeded, in milliseconds. */
