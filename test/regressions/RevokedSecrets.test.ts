@@ -121,6 +121,23 @@ describe("a revoked secret", () => {
       assert.deepStrictEqual(depot.secrets, [first, ...Array(20).fill(second)])
     }))
 
+  it.effect("is known without the line end that its source has, and with one", () =>
+    Effect.gen(function*() {
+      const [plain, ended] = [keys(), keys()]
+      for (const [own, revoked] of [[plain, `${plain.first}\n`], [ended, ended.first]] as const) {
+        if (own === ended) own.state.current = `${own.first}\r\n`
+        const depot = Depot.serve(() => undefined)
+        const client = yield* Depot.make().pipe(
+          Effect.provide([depot.transport, own.layer]),
+          Effect.provideService(Metric.MetricRegistry, new Map())
+        )
+        const call = yield* begin(client.report())
+        assert.strictEqual(yield* own.revoke(revoked), 1)
+        assert.deepStrictEqual((yield* errorOf(yield* end(call))).reason, new CredentialUnavailable(name, "Revoked"))
+        assert.deepStrictEqual(depot.secrets, [own.first])
+      }
+    }))
+
   it.effect("is no successor after a refusal", () =>
     Effect.gen(function*() {
       const { client, depot, first, revoke, second, state } = yield* world()
@@ -416,6 +433,43 @@ describe("a request in flight with a revoked secret is cut, and its call", () =>
       assert.strictEqual(yield* own.revoke(own.first), 0)
       assert.isTrue(Exit.isSuccess(yield* end(call)))
       assert.deepStrictEqual(depot.secrets, [own.first, own.second])
+    }))
+
+  it.effect.each([0, 1, 2])(
+    "is cut beside others, of which the one begun at place %s has ended",
+    (place) =>
+      Effect.gen(function*() {
+        const { client, depot, first, replace, revoke, second } = yield* world()
+        const calls = yield* Effect.forEach(Array.from({ length: 3 }), () => begin(client.report()))
+        yield* Fiber.interrupt(calls[place]!)
+        yield* replace
+        assert.strictEqual(yield* revoke(first), 2)
+        for (const call of calls.toSpliced(place, 1)) assert.isTrue(Exit.isSuccess(yield* end(call)))
+        assert.deepStrictEqual(depot.secrets, [first, first, first, second, second])
+        assert.strictEqual(yield* revoke(first), 0)
+      })
+  )
+
+  it.effect("is not sent with a successor that is revoked while the request waits for a permit", () =>
+    Effect.gen(function*() {
+      const own = keys()
+      const depot = Depot.serve(() => Depot.refused)
+      const client = yield* Depot.make({
+        policy: { retry: false, rateLimit: { limit: 1, window: "1 second", queue: 1 }, attemptTimeout: "5 seconds" }
+      }).pipe(
+        Effect.provide([
+          depot.transport,
+          Layer.succeed(Credential.Credentials, {
+            read: own.credentials.read,
+            renew: () => Effect.succeed(Redacted.make(own.second))
+          })
+        ])
+      )
+      const call = yield* begin(client.report())
+      yield* TestClock.adjust(10)
+      yield* own.revoke(own.second)
+      assert.deepStrictEqual((yield* errorOf(yield* end(call))).reason, new CredentialUnavailable(name, "Revoked"))
+      assert.deepStrictEqual(depot.secrets, [own.first])
     }))
 
   it.effect("is cut in its second request too, after the first one was refused", () =>

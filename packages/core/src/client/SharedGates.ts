@@ -33,7 +33,7 @@ interface Product {
 }
 
 /** The gates of the clients that live now. */
-interface Shelf {
+interface GateSet {
   /** Gates share their state with the fleet of the first client; a client with another fleet has its own. */
   readonly fleet: Fleet | undefined
   readonly scope: Scope.Closeable
@@ -41,7 +41,7 @@ interface Shelf {
   readonly clients: Set<ClientGates>
 }
 
-const shelves = new WeakMap<object, Map<string, ReadonlyArray<Shelf>>>()
+const gateSets = new WeakMap<object, Map<string, ReadonlyArray<GateSet>>>()
 
 /** The gates of a client, until its scope closes. Fails with a sentence that says which limit differs, and from what. */
 export const make = (
@@ -69,10 +69,10 @@ const acquire = (
     const registry = Context.get(context, Metric.MetricRegistry)
     const fleet = Context.get(context, SharedState)
     const name = `${vendor} ${origin}`
-    let byName = shelves.get(registry)
-    if (byName === undefined) shelves.set(registry, byName = new Map())
+    let byName = gateSets.get(registry)
+    if (byName === undefined) gateSets.set(registry, byName = new Map())
     const known = byName.get(name) ?? []
-    const shelf = known.find((shelf) => shelf.fleet === fleet) ??
+    const set = known.find((set) => set.fleet === fleet) ??
       { fleet, scope: Scope.makeUnsafe(), products: new Set(), clients: new Set() }
 
     const used: Array<Product> = []
@@ -80,7 +80,7 @@ const acquire = (
       const inputs = Order.inputsOf(setting, policy)
       const isSame = (one: Product) =>
         one.place === place && one.option === setting.option && Equal.equals(one.inputs, inputs)
-      const product = Array.from(shelf.products).find(isSame) ??
+      const product = Array.from(set.products).find(isSame) ??
         { place, option: setting.option, inputs, made: Order.madeOf(setting, policy), users: 0 }
       used.push(product)
       return product.made
@@ -89,8 +89,8 @@ const acquire = (
     const ofOperation = new Map(
       operations.map(({ id, policy: own }) => [id, Order.overrideGates(gates, policy, own, makeAt(id))] as const)
     )
-    const client: ClientGates = { gates, ofOperation, scope: shelf.scope }
-    for (const other of shelf.clients) {
+    const client: ClientGates = { gates, ofOperation, scope: set.scope }
+    for (const other of set.clients) {
       const difference = differenceOf(client, other)
       if (difference !== undefined) {
         return Effect.fail(
@@ -99,18 +99,20 @@ const acquire = (
       }
     }
 
-    if (shelf.clients.size === 0) byName.set(name, [...known, shelf])
-    shelf.clients.add(client)
+    if (set.clients.size === 0) byName.set(name, [...known, set])
+    set.clients.add(client)
     for (const product of used) {
       product.users++
-      shelf.products.add(product)
+      set.products.add(product)
     }
     const release = Effect.suspend(() => {
-      for (const product of used) if (--product.users === 0) shelf.products.delete(product)
-      shelf.clients.delete(client)
-      if (shelf.clients.size > 0) return Effect.void
-      byName.set(name, byName.get(name)!.filter((one) => one !== shelf))
-      return Scope.close(shelf.scope, Exit.void)
+      for (const product of used) if (--product.users === 0) set.products.delete(product)
+      set.clients.delete(client)
+      if (set.clients.size > 0) return Effect.void
+      const others = byName.get(name)!.filter((one) => one !== set)
+      if (others.length === 0) byName.delete(name)
+      else byName.set(name, others)
+      return Scope.close(set.scope, Exit.void)
     })
     return Effect.succeed({ client, release })
   })

@@ -4,7 +4,7 @@
  * two operations, and accepted from none since, is dead for all. Calls are then not sent with it, except for an
  * occasional probe that tests whether it is accepted again. Only a keyed digest of a secret is stored.
  */
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import { digestOf } from "./Digest.ts"
 
 /** The most refused pairs of a key and an operation; beyond it the oldest key is forgotten. */
@@ -72,7 +72,7 @@ export class Refusals {
     if (refused === undefined) return 0
     const known = refused.operations.get(operation)
     if (!refused.isDead && (known === undefined || !isDead(known))) return 0
-    if (refused.digest !== digestOf(secret)) return 0
+    if (refused.digest !== digestOf(Redacted.value(secret))) return 0
     const { probeAt } = known ?? refused
     if (now < probeAt) return probeAt - now
     const probing = known ?? this.add(refused, operation)
@@ -82,7 +82,7 @@ export class Refusals {
 
   /** Records a refusal. Returns what has just become dead. */
   refuse({ isSecond, key, now, operation, secret, sentAt }: Refusal): Dead | undefined {
-    const digest = digestOf(secret)
+    const digest = digestOf(Redacted.value(secret))
     const before = this.byKey.get(key)
     const isKnown = before?.digest === digest
     const refused: Refused = isKnown
@@ -114,7 +114,7 @@ export class Refusals {
     if (refused === undefined) return false
     const wasDead = deadIn(refused, operation) !== undefined
     if (refused.operations.delete(operation)) this.size--
-    if (refused.operations.size === 0 || refused.digest !== digestOf(secret)) this.forget(key)
+    if (refused.operations.size === 0 || refused.digest !== digestOf(Redacted.value(secret))) this.forget(key)
     else {
       refused.isDead = false
       for (const other of refused.operations.values()) other.isOwn = true

@@ -1,11 +1,12 @@
 /**
- * Secrets that were revoked by hand. No client sends one of them again, and attempts in flight with it are cut at once.
+ * Secrets that were revoked by hand. No client sends one of them again, and requests in flight with it are cut at once.
  * Only a keyed digest of a revoked secret is stored.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { digestOf } from "./Digest.ts"
+import { withoutLineEnds } from "./Source.ts"
 
 /** The most revoked secrets; beyond it the oldest is forgotten. */
 const maxRevoked = 10_000
@@ -26,7 +27,7 @@ class RevokedSecrets {
 
   /** Whether a secret was revoked. */
   has(secret: Redacted.Redacted): boolean {
-    return this.digests.size > 0 && this.digests.has(digestOf(secret))
+    return this.digests.size > 0 && this.digests.has(digestOf(withoutLineEnds(Redacted.value(secret))))
   }
   /** A request is sent with a secret, until {@link left}. */
   entered(request: InFlight): void {
@@ -44,15 +45,15 @@ class RevokedSecrets {
   }
   /** Revokes a secret, and returns the number of requests that were cut. */
   revoke(secret: Redacted.Redacted): number {
-    const digest = digestOf(secret)
+    const text = withoutLineEnds(Redacted.value(secret))
+    const digest = digestOf(text)
     this.digests.delete(digest)
     this.digests.add(digest)
     if (this.digests.size > maxRevoked) this.digests.delete(this.digests.values().next().value!)
-    const value = Redacted.value(secret)
     // A cut request leaves, and may start another one at once.
     const cut: Array<InFlight> = []
     for (let request = this.first; request !== undefined; request = request.after) {
-      if (request.carried !== undefined && Redacted.value(request.carried) === value) cut.push(request)
+      if (request.carried !== undefined && withoutLineEnds(Redacted.value(request.carried)) === text) cut.push(request)
     }
     for (const request of cut) request.cut()
     return cut.length
