@@ -450,6 +450,19 @@ describe("a request in flight with a revoked secret is cut, and its call", () =>
       })
   )
 
+  it.effect.each([[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]])(
+    "is forgotten when it has ended, in the order %j",
+    (...order) =>
+      Effect.gen(function*() {
+        const revocations = Credential.makeRevocations()
+        const { client } = yield* world().pipe(Effect.provideService(Credential.Revocations, revocations))
+        const calls = yield* Effect.forEach(Array.from({ length: 3 }), () => begin(client.report()))
+        assert.notInclude(inspect(revocations), "first: undefined")
+        for (const place of order.flat()) yield* Fiber.interrupt(calls[place]!)
+        assert.include(inspect(revocations), "first: undefined")
+      })
+  )
+
   it.effect("is not sent with a successor that is revoked while the request waits for a permit", () =>
     Effect.gen(function*() {
       const own = keys()
