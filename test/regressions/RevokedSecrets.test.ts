@@ -450,15 +450,15 @@ describe("a request in flight with a revoked secret is cut, and its call", () =>
       })
   )
 
-  it.effect.each([[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]])(
-    "is forgotten when it has ended, in the order %j",
-    (...order) =>
+  it.effect.each(["012", "102", "210", "120"])(
+    "is forgotten when it has ended, in the order %s",
+    (order) =>
       Effect.gen(function*() {
         const revocations = Credential.makeRevocations()
         const { client } = yield* world().pipe(Effect.provideService(Credential.Revocations, revocations))
         const calls = yield* Effect.forEach(Array.from({ length: 3 }), () => begin(client.report()))
         assert.notInclude(inspect(revocations), "first: undefined")
-        for (const place of order.flat()) yield* Fiber.interrupt(calls[place]!)
+        for (const place of order) yield* Fiber.interrupt(calls[Number(place)]!)
         assert.include(inspect(revocations), "first: undefined")
       })
   )
