@@ -28,7 +28,13 @@ const failures: Readonly<Record<ConnectFailure, true>> = {
   Tls: true,
   Unreachable: true
 }
-const problems: Readonly<Record<CredentialProblem, true>> = { Missing: true, Refused: true, Unreachable: true }
+const problems: Readonly<Record<CredentialProblem, true>> = {
+  Missing: true,
+  Refused: true,
+  Revoked: true,
+  Unreachable: true,
+  Unusable: true
+}
 
 const variants = [
   ...Object.values(reasons),

@@ -235,8 +235,20 @@ const ofCalls: ReadonlyArray<Mutant> = [
   change(
     `${core}/credentials/Credential.ts`,
     "a credential is not Redacted",
-    "({ value: Redacted.make(value) })",
-    "({ value: Redacted.make(value, { label: value }) })"
+    "{ value: Redacted.make(value) }",
+    "{ value: Redacted.make(value, { label: value }) }"
+  ),
+  change(
+    `${core}/credentials/Source.ts`,
+    "a broken source's defect is repeated",
+    "defect instanceof Error ? defect.name",
+    "defect instanceof Error ? defect.message"
+  ),
+  change(
+    `${core}/client/Secrets.ts`,
+    "a credential in quotes is shown",
+    "`the credential ${name} is in quotes,",
+    "`the credential ${Redacted.value(secret)} is in quotes,"
   ),
   change(issues, "an issue says which key it was", "ResponseShape.isName(key) ? `\"${key}\"` : \"<key>\"", "key"),
   change(

@@ -24,7 +24,8 @@ const expected: Record<Reason["_tag"], Outcome.Outcome["_tag"]> = {
   BulkheadFull: "Ignored",
   Throttled: "Ignored",
   InvalidRequest: "Ignored",
-  CredentialUnavailable: "Ignored"
+  CredentialUnavailable: "Ignored",
+  CredentialRevoked: "Ignored"
 }
 
 describe("Outcome", () => {

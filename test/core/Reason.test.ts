@@ -27,7 +27,8 @@ const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number |
   ],
   InvalidResponse: ["Unknown", false, undefined, "the response is invalid: id: missing"],
   ResponseTooLarge: ["Unknown", false, undefined, "the response is larger than 8388608 bytes"],
-  CredentialUnavailable: ["NotSent", false, undefined, "the credential acme/key is not available"]
+  CredentialUnavailable: ["NotSent", false, undefined, "the credential acme/key is not available"],
+  CredentialRevoked: ["Unknown", true, undefined, "the credential acme/key was revoked during the call"]
 }
 
 describe("a reason", () => {

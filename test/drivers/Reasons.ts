@@ -5,6 +5,7 @@ import {
   Conflict,
   ConnectFailed,
   ConnectionLost,
+  CredentialRevoked,
   CredentialUnavailable,
   DeadlineExceeded,
   InvalidRequest,
@@ -37,5 +38,6 @@ export const reasons: { readonly [Tag in Reason["_tag"]]: Extract<Reason, { read
   InvalidRequest: new InvalidRequest("amount: expected a whole number"),
   InvalidResponse: new InvalidResponse(200, "id: missing", "{ object: string }"),
   ResponseTooLarge: new ResponseTooLarge(8_388_608),
-  CredentialUnavailable: new CredentialUnavailable("acme/key")
+  CredentialUnavailable: new CredentialUnavailable("acme/key"),
+  CredentialRevoked: new CredentialRevoked("acme/key", "Unknown")
 }

@@ -1,6 +1,8 @@
 /** Errors at the start with an invalid setting: a secret in the wrong place, or an unusable one. */
 import * as Vendor from "@breakwater/core/client/Vendor"
-import { Credentials } from "@breakwater/core/credentials/Credential"
+import { Credentials, fromSource } from "@breakwater/core/credentials/Credential"
+import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
+import type { Source } from "@breakwater/core/credentials/Source"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import { ConfigProvider, Effect, Exit, Layer, Redacted } from "effect"
 import { inspect } from "node:util"
@@ -58,7 +60,7 @@ export const start: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*(
     )
     yield* look("the declared base URL", declared, Exit.isFailure(declared))
     // A key with a line break, as files have them, and one that a header cannot hold.
-    for (const key of [`${secret}\n`, `\u0000${secret}`, `${secret}é€`]) {
+    for (const key of [`${secret}\n${secret}`, `\u0000${secret}`, `${secret}é€`]) {
       const exit = yield* Effect.gen(function*() {
         const client = yield* Vendor.make(declaration(echo.baseUrl, { _tag: "Header", name: "X-Acme" }))
         return yield* client.careless({ params: { id: "1" } })
@@ -68,6 +70,19 @@ export const start: Effect.Effect<ReadonlyArray<string>> = Effect.gen(function*(
         Effect.provideService(Credentials, { read: () => Effect.succeed(Redacted.make(key)) })
       )
       yield* look("a key that cannot be sent", exit, Exit.isFailure(exit))
+    }
+    // A key in quotes, which is warned about.
+    yield* Effect.scoped(Vendor.make(declaration(echo.baseUrl, { _tag: "Bearer" }))).pipe(
+      Effect.provideService(Credentials, { read: () => Effect.succeed(Redacted.make(`"${secret}"`)) })
+    )
+    // A source that dies of what it has read.
+    const dying: Source = {
+      name: "dying",
+      fetch: () => Effect.die(new SyntaxError(`Unexpected token in "${secret}"`, { cause: secret }))
+    }
+    for (const credentials of [fromSource(dying), yield* RefreshingCredentials.make(dying)]) {
+      const exit = yield* Effect.exit(credentials.read({ vendor: "acme", key: "" }))
+      yield* look("a source that dies", exit, Exit.isFailure(exit))
     }
     for (const proxy of proxies(secret, echo)) {
       echo.behave((heard) => Echo.answer(407, { "proxy-authenticate": "Basic" }, JSON.stringify(heard)))

@@ -158,9 +158,10 @@ describe("a vendor that says when to come back, without a declared rate limit", 
       }
     }).pipe(Random.withSeed("spread")))
 
-  it.effect("is asked again once by the call that was told, not after a second wait", () =>
-    Effect.gen(function*() {
-      for (const policy of [{}, { rateLimit: { limit: 10 } }]) {
+  it.effect.each<Policy.Policy>([{}, { rateLimit: { limit: 10 } }])(
+    "is asked again once by the call that was told, not after a second wait: %j",
+    (policy) =>
+      Effect.gen(function*() {
         const { client, sent } = yield* play(
           (index) => index === 0 ? { status: 503, headers: { "retry-after": "2" } } : answer,
           { ...policy, retry: { base: 0 } }
@@ -169,8 +170,8 @@ describe("a vendor that says when to come back, without a declared rate limit", 
         assert.strictEqual(sent.length, 2)
         assert.isAtLeast(sent[1]! - sent[0]!, 2_000)
         assert.isAtMost(sent[1]! - sent[0]!, 3_200)
-      }
-    }))
+      })
+  )
 
   it.effect("is not asked by a hedge either", () =>
     Effect.gen(function*() {

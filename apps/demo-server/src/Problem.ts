@@ -129,6 +129,7 @@ const codeOf = (reason: Reason["_tag"]): keyof typeof messages => {
     case "RateLimited":
     case "Unauthorized":
     case "CredentialUnavailable":
+    case "CredentialRevoked":
       return "SERVICE_UNAVAILABLE"
   }
 }

@@ -285,8 +285,11 @@ export class ResponseTooLarge extends ReasonBase<"ResponseTooLarge"> {
   }
 }
 
-/** The cause of a missing credential: no source has it, the vendor refused it, or the source cannot be reached. */
-export type CredentialProblem = "Missing" | "Refused" | "Unreachable"
+/**
+ * The cause of a missing credential: no source has it, the vendor refused it, it was revoked by hand, the source cannot
+ * be reached, or no header can carry it.
+ */
+export type CredentialProblem = "Missing" | "Refused" | "Revoked" | "Unreachable" | "Unusable"
 
 /** No credential is available, so nothing was sent. `credential` is its name. */
 export class CredentialUnavailable extends ReasonBase<"CredentialUnavailable"> {
@@ -303,9 +306,25 @@ export class CredentialUnavailable extends ReasonBase<"CredentialUnavailable"> {
         return `the credential ${this.credential} is not available`
       case "Refused":
         return `the credential ${this.credential} was refused by the vendor, and there is no newer one`
+      case "Revoked":
+        return `the credential ${this.credential} was revoked, and there is no newer one`
       case "Unreachable":
         return `the source of the credential ${this.credential} cannot be reached`
+      case "Unusable":
+        return `the credential ${this.credential} must be visible ASCII without blanks at its ends`
     }
+  }
+}
+
+/** The credential was revoked by hand while the attempt was in flight, which was cut. `credential` is its name. */
+export class CredentialRevoked extends ReasonBase<"CredentialRevoked"> {
+  readonly credential: string
+  constructor(credential: string, fate: Fate) {
+    super("CredentialRevoked", fate, true)
+    this.credential = credential
+  }
+  get message() {
+    return `the credential ${this.credential} was revoked during the call`
   }
 }
 
@@ -328,6 +347,7 @@ export type Reason =
   | InvalidResponse
   | ResponseTooLarge
   | CredentialUnavailable
+  | CredentialRevoked
 
 /**
  * Whether a value is a reason, from this copy of the package or another one. What foreign code returns as a reason is

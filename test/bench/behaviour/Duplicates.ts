@@ -4,6 +4,7 @@ import { seededRandom } from "@breakwater/core/simulator/Simulator/Fault"
 import { Transport } from "@breakwater/core/transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import type { Findings } from "../Suite.ts"
 import { Bank, BankApi } from "./Bank.ts"
 import { compared } from "./compared.ts"
@@ -24,7 +25,11 @@ const clientOf = (bank: Bank, hedge: Policy.Policy["hedge"] = false) =>
     policy: { ...eager, hedge },
     // A key in use, as Stripe reports it.
     classify: ({ status }) => status === 409 ? new Conflict(status, { isRetryable: true }) : undefined
-  }).pipe(Effect.provideService(Transport.Transport, bank.transport))
+  }).pipe(
+    Effect.provideService(Transport.Transport, bank.transport),
+    // Clients of one process would share their gates.
+    Effect.provideService(Metric.MetricRegistry, new Map())
+  )
 
 /** Longer than any request is on its way. */
 const settledMillis = 120_000

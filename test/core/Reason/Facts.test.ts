@@ -38,7 +38,9 @@ const before: Record<Reason["_tag"], Row> = {
   InvalidRequest: ["Ignored", false, false, undefined, false],
   InvalidResponse: ["Failure", false, true, true, false],
   ResponseTooLarge: ["Failure", false, true, true, false],
-  CredentialUnavailable: ["Ignored", false, true, undefined, false]
+  CredentialUnavailable: ["Ignored", false, true, undefined, false],
+  // Newer than the switches.
+  CredentialRevoked: ["Ignored", false, true, undefined, false]
 }
 
 const errorOf = (reason: Reason) =>

@@ -91,7 +91,8 @@ describe("Failover", () => {
     "Unauthorized",
     "InvalidResponse",
     "ResponseTooLarge",
-    "CredentialUnavailable"
+    "CredentialUnavailable",
+    "CredentialRevoked"
   ]
   it.each(Object.entries(reasons))("moves on with a read only for a reason about the vendor: %s", (tag, reason) => {
     assert.strictEqual(Failover.mayMoveOn(error("north", reason)), movesOn.includes(tag as Reason["_tag"]))

@@ -158,6 +158,7 @@ const table: Record<Reason["_tag"], ReadonlyArray<readonly [string, Reason, stri
   InvalidResponse: [["in any case", reasons.InvalidResponse, final]],
   ResponseTooLarge: [["in any case", reasons.ResponseTooLarge, final]],
   CredentialUnavailable: [["in any case", reasons.CredentialUnavailable, final]],
+  CredentialRevoked: [["during the call", reasons.CredentialRevoked, passing]],
   // Our own gates refused.
   CircuitOpen: [["in any case", reasons.CircuitOpen, final]],
   RateLimitExceeded: [["in any case", reasons.RateLimitExceeded, final]],

@@ -198,7 +198,8 @@ describe("the throttle of Google's SRE book, chapter 21", () => {
       BulkheadFull: undefined,
       Throttled: undefined,
       InvalidRequest: undefined,
-      CredentialUnavailable: undefined
+      CredentialUnavailable: undefined,
+      CredentialRevoked: undefined
     }
     for (const reason of Object.values(reasons)) {
       const gate = Throttle.make({ minimumCalls: 1 })

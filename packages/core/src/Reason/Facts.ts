@@ -51,7 +51,9 @@ const facts: { readonly [Tag in Reason["_tag"]]: Facts } = {
   InvalidResponse: { from: "Vendor", health: "Failure", movesOn: true, load: "Accepted" },
   ResponseTooLarge: { from: "Vendor", health: "Failure", movesOn: true, load: "Accepted" },
   // On our side, but not a gate: a source that cannot be reached now is worth a retry.
-  CredentialUnavailable: { from: "Credential", health: "Ignored", movesOn: true, load: "Unknown" }
+  CredentialUnavailable: { from: "Credential", health: "Ignored", movesOn: true, load: "Unknown" },
+  // We cut the attempt ourselves. Another vendor has another credential.
+  CredentialRevoked: { from: "Credential", health: "Ignored", movesOn: true, load: "Unknown" }
 }
 
 /**

@@ -9,7 +9,7 @@ import type * as HttpApiClient from "effect/http-api/HttpApiClient"
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import type * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import type { Simplify } from "effect/Types"
-import type { Refusals } from "../credentials/Refusals.ts"
+import { Override } from "../credentials/Credential.ts"
 import * as IdempotencyKey from "../IdempotencyKey.ts"
 import { InvalidRequest } from "../Reason.ts"
 import type { Attempt } from "../stack/Leaf.ts"
@@ -26,6 +26,7 @@ import type { Settle, Step } from "./Client/Step.ts"
 import type { CompiledOperation, Groups, Input } from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
 import type { InputOf } from "./Operation.ts"
+import type { Secrets } from "./Secrets.ts"
 
 /** The options of a single call, besides its input. */
 export interface CallOptions {
@@ -86,15 +87,16 @@ export interface MethodOptions {
   readonly transport: Transport["Service"]
   readonly baseUrl: URL
   readonly own: Policy.Policy
-  /** The secrets the vendor has refused, over all its operations. */
-  readonly refusals: Refusals
+  /** The secrets of its calls, over all operations; `undefined` if requests carry none. */
+  readonly secrets: Secrets | undefined
   /** The operation's cache; `undefined` if it has none. */
   readonly cached: CachedOperation | undefined
 }
 
 export const makeMethod = (options: MethodOptions): UntypedMethod => {
-  const { cached, declaration, operation, stack } = options
-  const step = stepOf(options)
+  const { cached, declaration, operation, secrets, stack } = options
+  const authenticated = authenticatedStep(options)
+  const conditional = cached === undefined ? authenticated : Conditional.step(cached.options, authenticated)
   const invalid = (reason: InvalidRequest) =>
     Effect.fail(
       new VendorError({ vendor: declaration.name, operation: operation.id, safety: operation.safety, reason })
@@ -114,14 +116,17 @@ export const makeMethod = (options: MethodOptions): UntypedMethod => {
       const headers = idempotencyKey === undefined
         ? encoded.headers
         : [...encoded.headers, declaration.idempotencyHeader!, idempotencyKey]
-      const call = (validator?: string) => {
+      const call = (step: Step, validator?: string) => {
         const request = new Request(encoded.path, headers, encoded.body, key, asked, validator)
         return stack.call((attempt) => step(request, attempt, into(attempt)), {
           key,
           cost: operation.cost
         })
       }
-      return cached === undefined ? call() : cached.lookup(fiber, key, encoded, asked, call)
+      // The cache has the answers to the client's own credentials.
+      return cached === undefined || (secrets !== undefined && fiber.getRef(Override) !== undefined)
+        ? call(authenticated)
+        : cached.lookup(fiber, key, encoded, asked, (validator) => call(conditional, validator))
     })
 }
 
@@ -132,12 +137,13 @@ const copyOf = (input: Input = {}): Input =>
 const isPlain = (part: unknown): part is object =>
   typeof part === "object" && part !== null && Object.getPrototypeOf(part) === Object.prototype
 
-/** The steps of a request, outermost first: conditional, authenticated, sent. */
-const stepOf = ({ baseUrl, cached, declaration, operation, own, refusals, transport }: MethodOptions): Step => {
-  const { auth, name } = declaration
+/** The steps of a request, outermost first: authenticated, sent. A conditional one stands before them. */
+const authenticatedStep = ({ baseUrl, declaration, operation, own, secrets, transport }: MethodOptions): Step => {
+  const { auth, name: vendor } = declaration
   const send = Send.step(transport, baseUrl, declaration, operation, Policy.limits(own))
-  const authenticated = auth === undefined ? send : Authenticated.step(name, auth, refusals, send)
-  return cached === undefined ? authenticated : Conditional.step(cached.options, authenticated)
+  return auth === undefined || secrets === undefined
+    ? send
+    : Authenticated.step({ vendor, operation: operation.id, safety: operation.safety, auth, secrets }, send)
 }
 
 /** The end of the steps: hands the meaning of the response to the attempt. */

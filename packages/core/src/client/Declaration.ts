@@ -29,8 +29,15 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   /** How a request carries the credential. @default requests carry no credential */
   readonly auth?: Auth | undefined
   /**
+   * The keys whose secrets must exist when the client is made; `""` is the key of calls that name none. The secret of
+   * any other key is read at its first call. Empty if every call names a tenant.
+   * @default [""]
+   */
+  readonly requiredKeys?: ReadonlyArray<string> | undefined
+  /**
    * How long calls with a secret are not sent after the vendor has refused it twice in a row; longer than 0. One call
-   * then tests whether the secret is accepted again. A different secret from the source is used at once.
+   * of each operation then tests whether the secret is accepted again. A different secret from the source is used at
+   * once.
    * @default "30 seconds"
    */
   readonly refusedFor?: Duration.Input | undefined

@@ -32,10 +32,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpApi from "effect/http-api/HttpApi"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Statistics } from "../caching/ResponseCache.ts"
-import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
-import { Refusals } from "../credentials/Refusals.ts"
+import { environmentName, upperSnake } from "../credentials/Credential.ts"
 import * as Range from "../Range.ts"
 import * as Order from "../stack/Order.ts"
 import * as Policy from "../stack/Policy.ts"
@@ -49,6 +48,8 @@ import { CachedOperation } from "./CachedOperation.ts"
 import * as Client from "./Client.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
+import * as Secrets from "./Secrets.ts"
+import * as SharedGates from "./SharedGates.ts"
 
 /** Invalid settings of a vendor. */
 export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")<{
@@ -60,8 +61,13 @@ export class VendorMisconfigured extends Data.TaggedError("VendorMisconfigured")
 export type Overrides = Readonly<Record<string, Policy.Policy>>
 
 /**
- * Makes the client of a vendor. Reads `<NAME>_BASE_URL`, and checks that a credential exists if the vendor needs one.
- * Throws if the declaration contradicts itself.
+ * Makes the client of a vendor. Reads `<NAME>_BASE_URL`, and checks that the required credentials exist. Throws if the
+ * declaration contradicts itself.
+ *
+ * The client's calls use what it is made with: transport, `Credentials`, `ConfigProvider`, metric registry, and the
+ * stores of a fleet. Clock, random numbers, logger, tracer, deadline, priority and idempotency key are the caller's.
+ * Clients that live at the same time, with one metric registry, share their gates; a client with another limit than its
+ * neighbours at the same origin fails as misconfigured.
  */
 export const make = <Api extends HttpApi.Constraint>(
   declaration: Declaration<Api>,
@@ -72,7 +78,7 @@ export const make = <Api extends HttpApi.Constraint>(
     Contract.compile(declaration.api as unknown as HttpApi.Top),
     overrides
   )
-  const { name, policy = Policy.read } = declaration
+  const { auth, name, policy = Policy.read, requiredKeys = [""] } = declaration
   const refusedMillis = Range.duration(`Vendor ${name}: refusedFor`, declaration.refusedFor ?? Duration.seconds(30))
   for (const operation of operations) {
     if (operation.safety === "Keyed" && declaration.idempotencyHeader === undefined) {
@@ -96,7 +102,7 @@ export const make = <Api extends HttpApi.Constraint>(
       )
     }
   }
-  if (declaration.auth?._tag === "Basic" && !BasicAuth.isUser(declaration.auth.user)) {
+  if (auth?._tag === "Basic" && !BasicAuth.isUser(auth.user)) {
     throw new Error(`Vendor ${name}: the user of auth must have no colon and no control character`)
   }
   const redirects = Range.whole(`Vendor ${name}: redirects`, declaration.redirects ?? 0, 0)
@@ -104,20 +110,17 @@ export const make = <Api extends HttpApi.Constraint>(
   return Effect.gen(function*() {
     const transport = yield* Transport
     const baseUrl = yield* baseUrlOf(declaration)
-    if (declaration.auth !== undefined) yield* requireCredential(name)
+    const misconfigured = (message: string) => new VendorMisconfigured({ vendor: name, message })
+    if (auth !== undefined) yield* Effect.mapError(Secrets.check(name, auth, requiredKeys), misconfigured)
     const context = yield* Effect.context<never>()
     const timeline = yield* Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber)))
     const series = yield* Telemetry.series
-    const gates = Order.makeGates(policy)
-    const gatesOf = new Map(
-      operations.map((operation) => [operation.id, Order.overrideGates(gates, policy, operation.policy)] as const)
+    const { gates, ofOperation: gatesOf, scope } = yield* Effect.mapError(
+      SharedGates.make(name, baseUrl.origin, policy, operations),
+      misconfigured
     )
     const caches = yield* makeCaches(name, policy, operations, series)
-    const refusals = new Refusals(refusedMillis)
-    if (declaration.auth !== undefined) {
-      series.counter(Telemetry.credentialRefusals, { vendor: name })
-      series.observe(Telemetry.metrics.credentialDead, { vendor: name }, refusals, () => refusals.dead)
-    }
+    const secrets = auth && (yield* makeSecrets(name, refusedMillis, series))
 
     const methods = operations.map((operation) => {
       const own = Policy.over(policy, operation.policy)
@@ -159,12 +162,12 @@ export const make = <Api extends HttpApi.Constraint>(
           transport,
           baseUrl,
           own,
-          refusals,
+          secrets,
           cached: caches.get(operation.id)
         })
       }
     })
-    yield* Order.share(name, gates, gatesOf)
+    yield* Scope.provide(Order.share(name, gates, gatesOf), scope)
     Order.observe({ vendor: name, series, context }, gates, gatesOf, () => timeline.now())
     const client = Client.assemble<Api>(methods)
     cachesOf.set(client as object, caches)
@@ -264,12 +267,18 @@ const baseUrlOf = (
     })
   })
 
-const requireCredential = (vendor: string): Effect.Effect<void, VendorMisconfigured> =>
-  Effect.flatMap(Credentials, (credentials) =>
-    Effect.mapError(
-      Effect.asVoid(credentials.read({ vendor, key: "" })),
-      (reason) => new VendorMisconfigured({ vendor, message: reason.message })
-    ))
+const makeSecrets = (
+  vendor: string,
+  refusedMillis: number,
+  series: Telemetry.Series
+): Effect.Effect<Secrets.Secrets> =>
+  Effect.map(
+    Secrets.make(series.counter(Telemetry.credentialRefusals, { vendor }), refusedMillis),
+    (secrets) => {
+      series.observe(metrics.credentialDead, { vendor }, secrets, () => secrets.refusals.dead)
+      return secrets
+    }
+  )
 
 /** A vendor as a service: `class Stripe extends Vendor.Service<Stripe>()({ … }) {}`. */
 export const Service = <Self>() =>
@@ -279,9 +288,7 @@ export const Service = <Self>() =>
   const Base = Context.Service<Self, Client.Client<Api>>()(`breakwater/vendor/${declaration.name}`)
   return Object.assign(Base, {
     declaration,
-    get layer() {
-      return Layer.effect(Base, make(declaration))
-    },
+    layer: Layer.effect(Base, make(declaration)),
     layerWith: (overrides: Overrides) => Layer.effect(Base, make(declaration, overrides))
   }) as ServiceClass<Self, Api>
 }

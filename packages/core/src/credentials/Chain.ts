@@ -26,7 +26,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Redacted } from "effect/Redacted"
 import { CredentialUnavailable } from "../Reason.ts"
-import { type CredentialRequest, Credentials, environmentName, fromSource } from "./Credential.ts"
+import { type CredentialRequest, Credentials, environmentName, fromSource, withConfigOfLayer } from "./Credential.ts"
 import type { Source } from "./Source.ts"
 
 /** A local source, asked for every attempt; or a cached one: `RefreshingCredentials.make(source)`. */
@@ -78,4 +78,4 @@ export const make = (parts: ReadonlyArray<Part>, options: ChainOptions = {}): Cr
 
 /** {@link Credentials} from the first part that has the secret. Throws if `parts` is empty. */
 export const layer = (parts: ReadonlyArray<Part>, options?: ChainOptions): Layer.Layer<never> =>
-  Layer.succeed(Credentials, make(parts, options))
+  Layer.effect(Credentials, withConfigOfLayer(make(parts, options)))

@@ -1,6 +1,7 @@
 /**
  * A vendor's secret, read for every attempt and kept no longer than one. A layer selects its source; the default is the
- * environment, through Effect's `Config`.
+ * environment, through Effect's `Config`. A client keeps the credentials that it was built with: those around its calls
+ * do not matter, unless a caller says so with {@link Override}.
  *
  * @example
  * ```ts
@@ -16,14 +17,16 @@
  * ```
  */
 import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { CredentialUnavailable } from "../Reason.ts"
 import { environmentName } from "./Naming.ts"
-import type { CredentialRequest, Source } from "./Source.ts"
+import { ask, type CredentialRequest, type Source, withoutLineEnds } from "./Source.ts"
 
 export { environmentName, upperSnake } from "./Naming.ts"
+export { make as makeRevocations, Revocations, revoke } from "./Revocations.ts"
 export type { CredentialRequest } from "./Source.ts"
 
 export interface Credentials {
@@ -42,12 +45,13 @@ export interface Credentials {
     | undefined
 }
 
-/** The fiber's `ConfigProvider`, by default the environment, as a source. */
+/** The `ConfigProvider` as a source, by default the environment. A client reads it with the one it was built with. */
 export const environment: Source = {
   name: "environment",
   fetch: (request) =>
-    Config.NonEmptyString(environmentName(request)).pipe(
-      Effect.map((value) => ({ value: Redacted.make(value) })),
+    Config.String(environmentName(request)).pipe(
+      Effect.map(withoutLineEnds),
+      Effect.map((value) => value === "" ? undefined : { value: Redacted.make(value) }),
       Effect.orElseSucceed(() => undefined)
     )
 }
@@ -61,7 +65,7 @@ export const fromSource = (source: Source): Credentials => {
   return {
     read(request) {
       const name = environmentName(request)
-      return Effect.matchEffect(source.fetch(request), {
+      return Effect.matchEffect(ask(source, request), {
         onSuccess: (secret) => {
           if (secret === undefined) return Effect.fail(new CredentialUnavailable(name))
           told = undefined
@@ -81,11 +85,47 @@ export const fromSource = (source: Source): Credentials => {
   }
 }
 
-/** Reads from the fiber's `ConfigProvider`, by default the environment. */
+/** Reads from {@link environment}. */
 export const fromConfig: Credentials = fromSource(environment)
 
-/** The credentials of all vendors. @default {@link fromConfig} */
+/** The same credentials, read with the `ConfigProvider` of the layer that makes them, and not with that of its user. */
+export const withConfigOfLayer = (credentials: Credentials): Effect.Effect<Credentials> =>
+  Effect.map(ConfigProvider.ConfigProvider, (provider) => {
+    const within = Effect.provideService(ConfigProvider.ConfigProvider, provider)
+    const { renew } = credentials
+    return {
+      read: (request) => within(Effect.suspend(() => credentials.read(request))),
+      renew: renew && ((request, refused) => within(Effect.suspend(() => renew.call(credentials, request, refused))))
+    }
+  })
+
+/** The credentials of the clients that are built with them. @default {@link fromConfig} */
 export const Credentials: Context.Reference<Credentials> = Context.Reference<Credentials>(
   "breakwater/credentials/Credentials",
   { defaultValue: () => fromConfig }
+)
+
+/**
+ * Credentials that a caller sets for its own calls, such as with a token of the user who is signed in. They override
+ * those of every client that is called, for all vendors, and their reads run with the caller's own services. Answers to
+ * such calls are neither taken from a cache nor put into one.
+ *
+ * A partition of a client's own credentials is better selected by the `key` of a call, which limits and breakers see.
+ * @default each client uses the credentials it was built with
+ *
+ * @example
+ * ```ts
+ * import { Credential } from "@breakwater/core/credentials"
+ * import { Effect, Redacted } from "effect"
+ *
+ * const ofUser = (token: Redacted.Redacted) =>
+ *   Effect.provideService(Credential.Override, { read: () => Effect.succeed(token) })
+ *
+ * const call = Effect.flatMap(Credential.Override, (override) => Effect.succeed(override !== undefined))
+ * console.log(await Effect.runPromise(call.pipe(ofUser(Redacted.make("of the user"))))) // => true
+ * ```
+ */
+export const Override: Context.Reference<Credentials | undefined> = Context.Reference<Credentials | undefined>(
+  "breakwater/credentials/Override",
+  { defaultValue: () => undefined }
 )

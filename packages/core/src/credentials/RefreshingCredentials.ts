@@ -22,6 +22,7 @@
  * ```
  */
 import * as Clock from "effect/Clock"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -41,7 +42,7 @@ import { SingleFlight } from "../structures/SingleFlight.ts"
 import * as Timeline from "../Timeline.ts"
 import { type CredentialRequest, Credentials } from "./Credential.ts"
 import { environmentName } from "./Naming.ts"
-import type { Secret, Source, SourceUnavailable } from "./Source.ts"
+import { alive, type Secret, type Source, type SourceUnavailable } from "./Source.ts"
 
 export type { Secret, Source, SourceUnavailable } from "./Source.ts"
 
@@ -67,7 +68,10 @@ export interface RefreshingCredentialsOptions extends KeyOptions {
   readonly retryPause?: Duration.Input | undefined
 }
 
-/** Caches the secrets of a source until the scope ends. Throws if an option is out of its range. */
+/**
+ * Caches the secrets of a source until the scope ends. The source is asked with the `ConfigProvider` of this effect.
+ * Throws if an option is out of its range.
+ */
 export const make = (
   source: Source,
   options: RefreshingCredentialsOptions = {}
@@ -85,7 +89,14 @@ export const make = (
   const keys = settingsOf("RefreshingCredentials", options)
   return Effect.gen(function*() {
     const held = new Keyed<Held>(keys, (_key, now) => new Held(now), ({ flight }) => flight !== undefined)
-    const keeper = new RefreshingCredentials(source, settings, held, yield* Effect.scope, yield* Random.Random)
+    const keeper = new RefreshingCredentials(
+      source,
+      settings,
+      held,
+      yield* Effect.scope,
+      yield* Random.Random,
+      yield* ConfigProvider.ConfigProvider
+    )
     return {
       read: (request) => keeper.read(request),
       renew: (request, refused) => keeper.renew(request, refused)
@@ -142,19 +153,22 @@ class RefreshingCredentials {
   private readonly held: Keyed<Held>
   private readonly scope: Scope.Scope
   private readonly random: typeof Random.Random.Service
+  private readonly provider: ConfigProvider.ConfigProvider
 
   constructor(
     source: Source,
     settings: Settings,
     held: Keyed<Held>,
     scope: Scope.Scope,
-    random: typeof Random.Random.Service
+    random: typeof Random.Random.Service,
+    provider: ConfigProvider.ConfigProvider
   ) {
     this.source = source
     this.settings = settings
     this.held = held
     this.scope = scope
     this.random = random
+    this.provider = provider
   }
 
   read(request: CredentialRequest): Effect.Effect<Redacted.Redacted, CredentialUnavailable> {
@@ -225,7 +239,7 @@ class RefreshingCredentials {
           ? Effect.fail(new CredentialUnavailable(name, "Missing"))
           : Effect.succeed(end.value.value)
       }
-      if (!Exit.hasFails(end)) return Exit.failCause(end.cause) as Exit.Exit<never>
+      if (this.isOver) return Exit.failCause(end.cause) as Exit.Exit<never>
       return this.withoutSource(moment, name, held)
     })
   }
@@ -258,7 +272,11 @@ class RefreshingCredentials {
     const asked = extend === undefined
       ? fetched
       : Effect.filterOrElse(extend, (secret) => secret !== undefined, () => fetched)
-    const fiber = Effect.runForkWith(Context.add(moment.context, Deadline, Infinity))(asked)
+    const context = moment.context.pipe(
+      Context.add(Deadline, Infinity),
+      Context.add(ConfigProvider.ConfigProvider, this.provider)
+    )
+    const fiber = Effect.runForkWith(context)(alive(this.source, asked))
     flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
       held.flight = undefined
       if (refused !== undefined) held.renewedAt = moment.timeline.now()
@@ -267,20 +285,25 @@ class RefreshingCredentials {
     return flight
   }
 
+  /** Whether the scope has closed, which interrupts every fetch. */
+  private get isOver(): boolean {
+    return this.scope.state._tag === "Closed"
+  }
+
   private learn(
     { context, now, wallClock }: Moment,
     request: CredentialRequest,
     held: Held,
     exit: Exit.Exit<Secret | undefined, SourceUnavailable>
   ): void {
+    if (this.isOver) return
     const { aheadMillis, jitter, maxAgeMillis, retryMillis } = this.settings
     const random = this.random.nextDoubleUnsafe()
     const sooner = 1 - jitter * random
     const credential = { vendor: request.vendor, key: request.key, source: this.source.name }
     const log = Effect.runForkWith(context)
     if (Exit.isFailure(exit)) {
-      const failure = Option.getOrUndefined(Exit.findErrorOption(exit))
-      if (failure === undefined) return
+      const failure = Option.getOrElse(Exit.findErrorOption(exit), () => interrupted)
       const pause = Math.min(retryMillis * 2 ** held.failures++, longestPauseMillis) * sooner
       const hint = Math.min(failure.retryAfterMillis ?? 0, longestHintMillis)
       held.quietUntil = now + Math.max(pause, Jitter.later(hint, random))
@@ -301,6 +324,9 @@ class RefreshingCredentials {
       : secret.expiresAt - Math.min(aheadMillis, (secret.expiresAt - wallClock) / 2) * (2 - sooner)
   }
 }
+
+/** The end of a fetch that neither succeeds nor fails, nor dies. */
+const interrupted = { issue: "the source interrupts itself", retryAfterMillis: undefined }
 
 const isSame = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => Redacted.value(a) === Redacted.value(b)
 

@@ -1,6 +1,6 @@
 /** Sources of secrets. A source is asked for one secret at a time and caches nothing; its caller does the caching. */
-import type * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 
 /** Identifies the requested secret. */
 export interface CredentialRequest {
@@ -65,4 +65,36 @@ export interface Source {
     request: CredentialRequest,
     refused?: Redacted.Redacted
   ): Effect.Effect<Secret | undefined, SourceUnavailable>
+}
+
+/** Asks a source; `refused` as in {@link Source.fetch}. Never dies, see {@link alive}. */
+export const ask = (
+  source: Source,
+  request: CredentialRequest,
+  refused?: Redacted.Redacted
+): Effect.Effect<Secret | undefined, SourceUnavailable> =>
+  alive(source, Effect.suspend(() => source.fetch(request, refused)))
+
+/**
+ * Turns a defect of a source into its unavailability, also that its result is not a secret. The issue names the defect
+ * and does not repeat its message, which may hold the secret.
+ */
+export const alive = (
+  { name }: Source,
+  asked: Effect.Effect<Secret | undefined, SourceUnavailable>
+): Effect.Effect<Secret | undefined, SourceUnavailable> =>
+  Effect.catchDefect(Effect.map(asked, checked), (defect) => {
+    const kind = defect instanceof Error ? defect.name : "a defect"
+    return Effect.fail(sourceUnavailable(name, `the source is broken (${kind})`))
+  })
+
+const checked = (secret: Secret | undefined): Secret | undefined => {
+  if (secret === undefined || Redacted.isRedacted(secret.value)) return secret
+  throw new TypeError("a source must return a secret or undefined")
+}
+
+/** A text without the line ends that editors, `echo` and templates append. */
+export const withoutLineEnds = (text: string): string => {
+  const last = text.charCodeAt(text.length - 1)
+  return last === 0x0a || last === 0x0d ? text.replace(/[\r\n]+$/, "") : text
 }

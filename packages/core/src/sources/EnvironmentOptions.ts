@@ -1,18 +1,20 @@
 /**
  * Reads the options of a source from environment variables, through the `ConfigProvider`. An empty variable counts as
- * absent, because an unfilled template leaves it empty.
+ * absent, because an unfilled template leaves it empty. Line ends at the end of a variable do not count.
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
+import { withoutLineEnds } from "../credentials/Source.ts"
 
 export const text = (name: string): Config.Config<string | undefined> =>
-  Config.map(Config.withDefault(Config.String(name), ""), (value) => value === "" ? undefined : value)
+  Config.map(Config.withDefault(Config.String(name), ""), (value) => withoutLineEnds(value) || undefined)
 
 /** Absent if the variable is absent. */
-export const required = (name: string): Config.Config<string> => or(text(name), Config.NonEmptyString(name))
+export const required = (name: string): Config.Config<string> =>
+  or(text(name), Config.flatMap(Config.NonEmptyString(name), () => mistaken(name, "must not be empty")))
 
 export const secret = (name: string): Config.Config<Redacted.Redacted | undefined> =>
   Config.map(text(name), (value) => value === undefined ? undefined : Redacted.make(value))

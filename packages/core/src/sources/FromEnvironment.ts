@@ -26,7 +26,7 @@ import type { HttpClient } from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Chain from "../credentials/Chain.ts"
-import { Credentials, environment } from "../credentials/Credential.ts"
+import { Credentials, environment, withConfigOfLayer } from "../credentials/Credential.ts"
 import * as Naming from "../credentials/Naming.ts"
 import * as RefreshingCredentials from "../credentials/RefreshingCredentials.ts"
 import type { Source } from "../credentials/Source.ts"
@@ -85,7 +85,7 @@ export const layer: Layer.Layer<never, Config.ConfigError, HttpClient> = Layer.e
   Credentials,
   Effect.gen(function*() {
     const { parts, whenDown } = yield* config
-    return Chain.make(yield* Effect.all(parts), { whenDown })
+    return yield* withConfigOfLayer(Chain.make(yield* Effect.all(parts), { whenDown }))
   })
 )
 

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs"
 import { sep } from "node:path"
+import { withoutLineEnds } from "../credentials/Source.ts"
 
 export interface Found {
   readonly bytes: Buffer
@@ -52,7 +53,7 @@ export const read = (path: string, options: ReadOptions): Effect.Effect<Found | 
 /** The text of a file or a stream, without the line ends that editors and `echo` append. Fails if it is not UTF-8. */
 export const textOf = ({ bytes }: { readonly bytes: Uint8Array }): Effect.Effect<string, Trouble> =>
   Effect.try({
-    try: () => decoder.decode(bytes).replace(/(?:\r?\n)+$/, ""),
+    try: () => withoutLineEnds(decoder.decode(bytes)),
     catch: () => trouble("is not UTF-8 text")
   })
 

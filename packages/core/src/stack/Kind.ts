@@ -47,6 +47,8 @@ export interface Setting<Name extends string, Options, Made> {
   }
   /** Whether every operation has its own product. @default false */
   readonly perOperation?: boolean
+  /** Whether two products side by side allow the vendor's calls twice as much. @default false */
+  readonly isLimit?: boolean
   /** Its gauges. @default none */
   readonly gauges?: ReadonlyArray<Gauge<Made>>
   /** Reports its events, until the client's series end. @default nothing */

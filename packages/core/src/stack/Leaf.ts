@@ -25,6 +25,8 @@ export interface Attempt<A, E> {
   readonly context: Context.Context<never>
   /** The span of the attempt, when the fibre is traced. */
   readonly span: Tracer.Span | undefined
+  /** The phase that it has entered last. */
+  readonly currentPhase: Phase
   /** The status of the response, once there is one; for telemetry. */
   status: number | undefined
   /**
@@ -37,6 +39,8 @@ export interface Attempt<A, E> {
    * ends, because a gate refuses. `fate` is what became of the requests before.
    */
   again(fate: Fate, go: () => void): void
+  /** Reports that a request was cut off on its way. Its fate counts for the whole call. */
+  cutOff(fate: Fate): void
   /** Reports that a piece of the body has arrived, which restarts the idle timeout. */
   progress(): void
   /** Reports an answer of the contract: a value, or an error it declares. */

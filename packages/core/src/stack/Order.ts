@@ -28,10 +28,11 @@ import * as Throttle from "../policies/Throttle.ts"
 import type { Safety } from "../Safety.ts"
 import { metrics } from "../Telemetry.ts"
 import type { Client, Kind, OptionsOf, Setting } from "./Kind.ts"
-import { derive, type GatesOf, type Order, type Row } from "./Order/Derived.ts"
+import { derive, type GatesOf, inputsOf, madeOf, type Maker, type Order, type Row } from "./Order/Derived.ts"
 import { limits, type Policy } from "./Policy.ts"
 
-export type { Explained, Order, Rings, Row } from "./Order/Derived.ts"
+export type { AnySetting, Explained, Maker, Order, Rings, Row } from "./Order/Derived.ts"
+export { inputsOf, madeOf }
 
 const isGate = (option: unknown): boolean => typeof option === "object" && option !== null && "admit" in option
 
@@ -44,6 +45,7 @@ export const rows = [
     ring: "operation",
     gate: gate<"bulkhead", Bulkhead.Bulkhead>({
       option: "bulkhead",
+      isLimit: true,
       per: "vendor",
       byDefault: "64 calls at once, 64 waiting, 1 s; none beside an adaptive limit",
       // An adaptive limit has its own queue, and a bulkhead of 64 would cap the limit that it can learn.
@@ -75,6 +77,7 @@ export const rows = [
     ring: "attempt",
     gate: gate<"adaptiveLimit", AdaptiveLimit.AdaptiveLimit>({
       option: "adaptiveLimit",
+      isLimit: true,
       per: "vendor",
       byDefault: "none",
       fallback: () => false,
@@ -93,6 +96,7 @@ export const rows = [
     ring: "attempt",
     gate: gate<"rateLimit", RateLimit.RateLimit>({
       option: "rateLimit",
+      isLimit: true,
       per: "vendor and key",
       byDefault: "the vendor's own, where it declares one; else calls are held while the vendor asks for it",
       fallback: () => ({}),
@@ -151,7 +155,7 @@ export const rows = [
 /** The label `operation` of transitions of a breaker whose keys name no operation. */
 const allOperations = "(all)"
 
-/** Counts a breaker's transitions by operation, and logs them. */
+/** Counts a breaker's transitions by operation, and logs them: once, although clients share it. */
 const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, vendor }: Client): void => {
   // Keys of its own name no operation: each transition is counted once, for all of them.
   for (const operation of breaker.hasOwnKeys ? [allOperations] : operations) {
@@ -160,13 +164,38 @@ const watchBreaker = (breaker: Breaker.Breaker, { context, operations, series, v
         [to, series.counter(metrics.breakerTransitions.name, { vendor, operation, to })] as const
       )
     )
-    series.atEnd(breaker.onTransition(({ to }) => {
-      counters[to]!.count++
-    }, breaker.hasOwnKeys ? vendor : `${vendor}/${operation}`))
+    // Clients of one registry have the same counters.
+    series.atEnd(once(breaker, counters["Open"]!, () =>
+      breaker.onTransition(({ to }) => {
+        counters[to]!.count++
+      }, breaker.hasOwnKeys ? vendor : `${vendor}/${operation}`)))
   }
-  series.atEnd(breaker.onTransition(({ from, key, to }) => {
-    Effect.runForkWith(context)(Effect.logWarning(`circuit breaker of ${inOneLine(key)}: ${from} → ${to}`))
-  }, vendor))
+  series.atEnd(once(breaker, `log of ${vendor}`, () =>
+    breaker.onTransition(({ from, key, to }) => {
+      Effect.runForkWith(context)(Effect.logWarning(`circuit breaker of ${inOneLine(key)}: ${from} → ${to}`))
+    }, vendor)))
+}
+
+interface Watch {
+  users: number
+  readonly end: () => void
+}
+
+const watches = new WeakMap<object, Map<unknown, Watch>>()
+
+/** Begins to watch a gate for its first user, until the returned function of the last user is called. */
+const once = (gate: object, what: unknown, begin: () => () => void): () => void => {
+  let ofGate = watches.get(gate)
+  if (ofGate === undefined) watches.set(gate, ofGate = new Map())
+  let watch = ofGate.get(what)
+  if (watch === undefined) ofGate.set(what, watch = { users: 0, end: begin() })
+  const used = watch
+  used.users++
+  return () => {
+    if (--used.users > 0) return
+    used.end()
+    ofGate.delete(what)
+  }
 }
 
 /** A key may come from outside. Line ends and control characters are escaped, so that it cannot forge a line of the log. */
@@ -184,6 +213,7 @@ export const between = [
   } satisfies Setting<"retry", Retry.BackoffOptions, Retry.RetrySchedule>,
   {
     option: "retryBudget",
+    isLimit: true,
     byDefault: "10 % of the calls, so a dead vendor is asked at most 1.1 times per call",
     fallback: () => ({}),
     isMade: (option: unknown): boolean => typeof option === "object" && option !== null && "withdraw" in option,
@@ -211,10 +241,11 @@ export const of = <const Rows extends ReadonlyArray<Row>>(rows: Rows): Order<Gat
 const order = of(rows)
 
 /** {@link Order.makeGates} */
-export const makeGates: (policy: Policy) => Gates = order.makeGates
+export const makeGates: (policy: Policy, make?: Maker) => Gates = order.makeGates
 /** {@link Order.overrideGates} */
-export const overrideGates: (shared: Gates, vendor: Policy, own: Policy | undefined) => Gates = order.overrideGates
-export const { explain, observe, rings, share } = order
+export const overrideGates: (shared: Gates, vendor: Policy, own: Policy | undefined, make?: Maker) => Gates =
+  order.overrideGates
+export const { explain, limiting, observe, rings, share } = order
 
 /** The most permits that one call can have under a policy. Throws when an option of its rate limit is out of its range. */
 export const capacityOf = ({ rateLimit }: Policy): number => rateLimit ? RateLimit.capacityOf(rateLimit) : Infinity

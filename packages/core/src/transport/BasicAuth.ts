@@ -17,3 +17,6 @@ export const decode = (header: string): { readonly user: string; readonly passwo
 
 /** Whether a text can be a user: a colon would end it, and control characters are not allowed (section 2). */
 export const isUser = (user: string): boolean => !/[\p{Cc}:]/u.test(user)
+
+/** Whether a text can be a password: control characters are not allowed (section 2). */
+export const isPassword = (password: string): boolean => !/\p{Cc}/u.test(password)

@@ -38,6 +38,7 @@ export const isTransportReason = (reason: Reason): reason is TransportReason => 
     case "Unauthorized":
     case "RequestRejected":
     case "CredentialUnavailable":
+    case "CredentialRevoked":
       return false
   }
 }

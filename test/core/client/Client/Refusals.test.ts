@@ -113,6 +113,14 @@ const outcome = <A, E>(
     return isVendorError(result.failure) ? result.failure.reason : assert.fail(inspect(result.failure))
   })
 
+/** Lets an effect end on virtual time. */
+const elapse = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(effect)
+    yield* TestClock.adjust("10 millis")
+    return yield* Fiber.join(fiber)
+  })
+
 const scenario = (
   play: (scene: {
     readonly state: ReturnType<typeof world>["state"]
@@ -273,6 +281,17 @@ describe("a secret that the vendor refuses", () => {
       assert.strictEqual(state.sent.length, 4)
     })))
 
+  it.effect("is refused by a 401 that the contract declares as by any other", () =>
+    scenario(Effect.fnUntraced(function*({ client, state }) {
+      state.accepted = new Set()
+      assert.deepStrictEqual(yield* outcome(client.ping()), new Unauthorized(401))
+      yield* elapse(Effect.flip(client.whoami()))
+      const sent = state.sent.length
+      // Two operations were refused, so the secret is dead for all.
+      assert.instanceOf(yield* outcome(client.order({ payload: { item: "anvil" } })), CredentialUnavailable)
+      assert.strictEqual(state.sent.length, sent)
+    })))
+
   it.effect("counts as refused although its source is down", () =>
     scenario(Effect.fnUntraced(function*({ client, state }) {
       state.accepted = new Set()
@@ -362,7 +381,7 @@ describe("a secret that the vendor refuses", () => {
       state.accepted = new Set()
       for (let call = 0; call < 5; call++) yield* outcome(client.ping())
       assert.deepStrictEqual(lines, [
-        "Error the vendor no longer accepts the credential ACME_API_KEY: calls with it are not sent"
+        "Error the vendor no longer accepts the credential ACME_API_KEY for ping: it is not called"
       ])
       assert.strictEqual((yield* shown(Telemetry.credentialDead))?.value, 1)
       assert.strictEqual((yield* shown(Telemetry.credentialRefusals))?.count, 2)
@@ -453,10 +472,11 @@ describe("Refusals", () => {
   it("remembers no more than ten thousand keys, the latest", () => {
     const refusals = new Refusals(1_000)
     const value = Redacted.make(secret("any"))
-    for (let key = 0; key <= 10_000; key++) refusals.refuse(String(key), value, 0, true)
+    const refused = { operation: "ping", secret: value, sentAt: 0, now: 0, isSecond: true }
+    for (let key = 0; key <= 10_000; key++) refusals.refuse({ ...refused, key: String(key) })
     assert.strictEqual(refusals.dead, 10_000)
-    assert.strictEqual(refusals.pause("0", value, 0), 0)
-    assert.strictEqual(refusals.pause("10000", value, 0), 1_000)
+    assert.strictEqual(refusals.pause("0", "ping", value, 0), 0)
+    assert.strictEqual(refusals.pause("10000", "ping", value, 0), 1_000)
   })
 })
 

@@ -61,7 +61,7 @@ const scenario = (
         return play(request, index)
       })),
       Effect.provideService(Metric.MetricRegistry, new Map()),
-      Effect.provideService(Credentials, { read: ({ key }) => Effect.succeed(Redacted.make(`of ${key}`)) })
+      Effect.provideService(Credentials, { read: ({ key }) => Effect.succeed(Redacted.make(`of:${key}`)) })
     )
   })
 

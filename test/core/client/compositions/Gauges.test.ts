@@ -180,7 +180,7 @@ describe("the series of several clients", () => {
         const policy: Policy.Policy = { breaker: { trip: { _tag: "Consecutive", failures: 2 }, openFor: "1 hour" } }
         const first = yield* make(policy)
         const scope = yield* Scope.make()
-        const second = yield* Scope.provide(make(policy), scope)
+        const second = yield* Scope.provide(make(policy, { baseUrl: "https://eu.acme.example" }), scope)
         const fibers = yield* Effect.forEach([first, first, first, first, second, second], (client) =>
           Effect.forkChild(Effect.exit(client.lift())))
         yield* TestClock.adjust(1)
@@ -189,7 +189,7 @@ describe("the series of several clients", () => {
         assert.strictEqual(yield* running, 6)
         yield* TestClock.adjust("1 minute")
         for (const fiber of fibers) yield* Fiber.join(fiber)
-        const third = yield* make(policy)
+        const third = yield* make(policy, { baseUrl: "https://us.acme.example" })
         yield* elapse(Effect.exit(third.ring()))
         const open = "breakwater.breaker.state vendor=acme operation=lift state=open"
         const circuits = "breakwater.breaker.circuits vendor=acme state=open"
@@ -260,8 +260,8 @@ describe("the series of several clients", () => {
       () => ({ after: "1 second", ...bell }),
       Effect.gen(function*() {
         const region = (name: string) => Effect.provideService(Metric.CurrentMetricAttributes, { region: name })
-        yield* make({}).pipe(region("eu"))
-        const us = yield* make({}).pipe(region("us"))
+        yield* make({}, { baseUrl: "https://eu.acme.example" }).pipe(region("eu"))
+        const us = yield* make({}, { baseUrl: "https://us.acme.example" }).pipe(region("us"))
         yield* Effect.forkChild(us.ring().pipe(region("us")))
         yield* TestClock.adjust(1)
         const running = Object.entries(only(yield* series, "breakwater.bulkhead.running"))

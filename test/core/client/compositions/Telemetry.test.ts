@@ -612,7 +612,9 @@ describe("the metrics of calls", () => {
         retry: { retries: 1, base: 0 },
         breaker: { trip: { _tag: "Consecutive", failures: 2 }, openFor: "1 hour" }
       }
-      for (const client of [yield* make(policy), yield* make(policy)]) {
+      // At another origin, so that the client has gates of its own.
+      const other = make(policy, { baseUrl: "https://eu.acme.example:8443/v1" })
+      for (const client of [yield* make(policy), yield* other]) {
         yield* elapse(Effect.exit(find(client)))
         yield* elapse(Effect.exit(find(client)))
       }

@@ -43,12 +43,17 @@ export interface Explained {
   readonly because: string
 }
 
+/** Makes the product of a setting for a policy; `undefined` if the policy leaves it out. */
+export type Maker = (setting: AnySetting, policy: Policy) => unknown
+
 /** Everything that is derived from an order of gates. */
 export interface Order<Made> {
-  /** Makes the gates of a policy. Throws when an option is out of its range. */
-  readonly makeGates: (policy: Policy) => Made
+  /** Makes the gates of a policy. Throws when an option is out of its range. `make` may share a product. */
+  readonly makeGates: (policy: Policy, make?: Maker) => Made
   /** The gates of one operation: the vendor's, except those whose settings the operation changed. */
-  readonly overrideGates: (shared: Made, vendor: Policy, own: Policy | undefined) => Made
+  readonly overrideGates: (shared: Made, vendor: Policy, own: Policy | undefined, make?: Maker) => Made
+  /** The options of which two products side by side would allow twice as much. */
+  readonly limiting: ReadonlyArray<string>
   /** The gates of both rings as arrays; your own gates come after ours. */
   readonly rings: (gates: Made, policy: Policy) => Rings
   /** The gates of a policy, in their order, each with the reason for its place. */
@@ -79,7 +84,7 @@ export const derive = <const Rows extends ReadonlyArray<Row>, const Between exte
     Object.fromEntries(settings.map((setting) => [setting.option, made(setting)])) as Made
   const productsOf = (gates: Made) => gates as Readonly<Record<string, object | undefined>>
 
-  const makeGates = (policy: Policy) => combined((setting) => madeOf(setting, policy))
+  const makeGates = (policy: Policy, make = madeOf) => combined((setting) => make(setting, policy))
   const rings = (gates: Made, policy: Policy): Rings => {
     const made = (which: (row: Row) => boolean) =>
       rows.filter(which)
@@ -104,10 +109,11 @@ export const derive = <const Rows extends ReadonlyArray<Row>, const Between exte
 
   return {
     makeGates,
-    overrideGates: (shared, vendor, own = {}) =>
+    overrideGates: (shared, vendor, own = {}, make = madeOf) =>
       combined((setting) =>
-        isOwn(setting, vendor, own) ? madeOf(setting, over(vendor, own)) : productsOf(shared)[setting.option]
+        isOwn(setting, vendor, own) ? make(setting, over(vendor, own)) : productsOf(shared)[setting.option]
       ),
+    limiting: settings.filter(({ isLimit = false }) => isLimit).map(({ option }) => option),
     rings,
     explain: (policy) => {
       const gates = productsOf(makeGates(policy))
@@ -151,11 +157,20 @@ interface Placed {
   readonly operations: Array<string>
 }
 
-const madeOf = (setting: AnySetting, policy: Policy): unknown => {
-  const option = policy[setting.option as keyof Policy] ?? setting.fallback(policy)
+const optionOf = (setting: AnySetting, policy: Policy): unknown =>
+  policy[setting.option as keyof Policy] ?? setting.fallback(policy)
+
+export const madeOf: Maker = (setting, policy) => {
+  const option = optionOf(setting, policy)
   if (option === false) return undefined
   return setting.isMade(option) ? option : setting.make(option, policy)
 }
+
+/** Everything of a policy that a product is made from. */
+export const inputsOf = (setting: AnySetting, policy: Policy): ReadonlyArray<unknown> => [
+  optionOf(setting, policy),
+  ...(setting.dependsOn?.make ?? []).map((name) => policy[name])
+]
 
 const isOwn = ({ dependsOn = {}, option, perOperation = false }: AnySetting, vendor: Policy, own: Policy): boolean => {
   const isChanged = (name: string) => own[name as keyof Policy] !== undefined

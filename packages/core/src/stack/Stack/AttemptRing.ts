@@ -69,7 +69,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
   private beganAt = 0
   /** The time for which the event loop had been blocked, as far as it is part of the other times. */
   private blockedMillis = 0
-  private currentPhase: Phase = "Connect"
+  currentPhase: Phase = "Connect"
   private phaseAt = 0
   private progressAt = 0
   private timer: Timeline.Timer | undefined = undefined
@@ -173,6 +173,10 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     const outcome = Outcome.failed(this.duration(), reason, quota)
     const broken = this.end(outcome, this.errorType(reason), exit ?? Exit.fail(this.call.error(reason)))
     this.ended(broken ?? { wasStarted: true, reason, exit, outcome })
+  }
+
+  cutOff(fate: Fate): void {
+    this.call.cutOff(fate)
   }
 
   again(fate: Fate, go: () => void): void {
