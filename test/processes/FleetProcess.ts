@@ -86,7 +86,11 @@ const redis = LazyRedis.layer(NodeRedis.layer({
   disableOfflineQueue: true,
   socket: { reconnectStrategy: () => 50 }
 }))
-const shared = Layer.mergeAll(CacheStore.layerRedis, SharedState.layerRedis({ timeout: "1 second" }))
+const namespace = "fleet"
+const shared = Layer.mergeAll(
+  CacheStore.layerRedis({ namespace }),
+  SharedState.layerRedis({ namespace, timeout: "1 second" })
+)
 Effect.runFork(Effect.scoped(
   Effect.provide(program, [Layer.provide(shared, redis), UndiciTransport.layer({ loopback: true })])
 ))

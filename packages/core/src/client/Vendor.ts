@@ -36,6 +36,7 @@ import type * as Scope from "effect/Scope"
 import type { Statistics } from "../caching/ResponseCache.ts"
 import { Credentials, environmentName, upperSnake } from "../credentials/Credential.ts"
 import { Refusals } from "../credentials/Refusals.ts"
+import * as Fleet from "../fleet/Fleet.ts"
 import * as Range from "../Range.ts"
 import * as Order from "../stack/Order.ts"
 import * as Policy from "../stack/Policy.ts"
@@ -45,7 +46,8 @@ import * as Timeline from "../Timeline.ts"
 import * as BasicAuth from "../transport/BasicAuth.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
 import { Transport } from "../transport/Transport.ts"
-import { CachedOperation } from "./CachedOperation.ts"
+import { Accounts } from "./Accounts.ts"
+import { CachedOperation, type Setting } from "./CachedOperation.ts"
 import * as Client from "./Client.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
@@ -104,7 +106,8 @@ export const make = <Api extends HttpApi.Constraint>(
     const gatesOf = new Map(
       operations.map((operation) => [operation.id, Order.overrideGates(gates, policy, operation.policy)] as const)
     )
-    const caches = yield* makeCaches(name, policy, operations, series)
+    const accounts = declaration.auth === undefined ? undefined : new Accounts(name)
+    const caches = yield* makeCaches({ vendor: name, baseUrl, accounts }, policy, operations, series)
     const refusals = new Refusals(refusedMillis)
     if (declaration.auth !== undefined) {
       series.counter(Telemetry.credentialRefusals, { vendor: name })
@@ -156,7 +159,7 @@ export const make = <Api extends HttpApi.Constraint>(
         })
       }
     })
-    yield* Order.share(name, gates, gatesOf)
+    yield* Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf))
     Order.observe({ vendor: name, series, context }, gates, gatesOf, () => timeline.now())
     const client = Client.assemble<Api>(methods)
     cachesOf.set(client as object, caches)
@@ -202,7 +205,10 @@ export const caches = (client: object): Caches => {
   return {
     statistics: (operation) => known.get(operation)?.cache.statistics,
     invalidateTag(tag) {
-      for (const { cache } of known.values()) cache.invalidateTag(tag)
+      for (const { cache, options } of known.values()) {
+        // The others' answers have none, and would have to be fetched again by the whole fleet.
+        if (options.tags !== undefined) cache.invalidateTag(tag)
+      }
     },
     clear() {
       for (const { cache } of known.values()) cache.clear()
@@ -211,7 +217,7 @@ export const caches = (client: object): Caches => {
 }
 
 const makeCaches = (
-  vendor: string,
+  client: Omit<Setting, "deadlineMillis">,
   policy: Policy.Policy,
   operations: ReadonlyArray<Contract.CompiledOperation>,
   series: Telemetry.Series
@@ -223,9 +229,10 @@ const makeCaches = (
       // A vendor's own setting is for reads: a write that is answered from a cache never reaches the vendor.
       const options = own?.cache ?? (isRead(operation) ? policy.cache : undefined)
       if (!options || safety !== "Idempotent") continue
-      const cached = yield* CachedOperation.make(options, vendor, operation)
+      const { deadlineMillis } = Policy.limits(Policy.over(policy, own ?? {}))
+      const cached = yield* CachedOperation.make(options, { ...client, deadlineMillis }, operation)
       caches.set(id, cached)
-      const labels = { vendor, operation: id }
+      const labels = { vendor: client.vendor, operation: id }
       const statistics = () => cached.cache.statistics
       const show = (metric: Telemetry.Metric, read: (statistics: Statistics) => number, more?: Telemetry.Labels) =>
         series.observe(metric, { ...labels, ...more }, cached, () => read(statistics()))

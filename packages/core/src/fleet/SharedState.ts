@@ -39,9 +39,15 @@ import type * as Redis from "effect/persistence/Redis"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
 import { FailOpen } from "./FailOpen.ts"
-import { SharedState } from "./Fleet.ts"
+import { type Fleet, SharedState, under } from "./Fleet.ts"
 
 export interface SharedStateOptions {
+  /**
+   * The deployment whose state this is: 1 to 64 letters, digits, dots, underscores or hyphens, such as
+   * `shop-production`. Deployments under other names that use the same stores have their own limits and breakers.
+   * @default names without one, for stores that one deployment has for itself
+   */
+  readonly namespace?: string | undefined
   /** How long the store may take before it is bypassed; longer than 0. @default "100 millis" */
   readonly timeout?: Duration.Input | undefined
   /** How long the store is then bypassed; at least 0. @default "1 second" */
@@ -59,25 +65,34 @@ export const layer = (
   const timeoutMillis = Range.duration("SharedState: timeout", options.timeout ?? Duration.millis(100))
   const pauseMillis = Range.durationOrZero("SharedState: pause", options.pause ?? Duration.seconds(1))
   const pollMillis = Range.duration("SharedState: poll", options.poll ?? Duration.seconds(1))
+  const namespace = options.namespace === undefined
+    ? undefined
+    : Range.name("SharedState: namespace", options.namespace)
   return Layer.effect(
     SharedState,
     Effect.gen(function*() {
       const context = yield* Effect.context<never>()
       const bypass = new FailOpen({ what: "the shared state of the fleet", timeoutMillis, pauseMillis })
       Telemetry.show(context, Telemetry.sharedStateBypassed, {}, () => bypass.count)
-      return {
+      const fleet: Fleet = {
         rateLimits: yield* RateLimiter.RateLimiterStore,
         breakers: yield* CircuitBreaker.CircuitBreakerStore,
         timeoutMillis,
         pollMillis,
         bypass
       }
+      return namespace === undefined ? fleet : under(fleet, namespace)
     })
   )
 }
 
+/** Options of shared state in Redis, which deployments often share. */
+export interface RedisOptions extends SharedStateOptions {
+  readonly namespace: string
+}
+
 /** Shares state in Redis, under keys that begin with `breakwater:`. Throws when an option is out of its range. */
-export const layerRedis = (options: SharedStateOptions = {}): Layer.Layer<never, never, Redis.Redis> =>
+export const layerRedis = (options: RedisOptions): Layer.Layer<never, never, Redis.Redis> =>
   Layer.provide(layer(options), [
     RateLimiter.layerStoreRedis({ prefix: "breakwater:rate-limit:" }),
     CircuitBreaker.layerStoreRedis({ prefix: "breakwater:breaker:" })

@@ -12,6 +12,7 @@ import type { Refusals } from "../../credentials/Refusals.ts"
 import { CredentialUnavailable, type Reason } from "../../Reason.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
 import * as Telemetry from "../../Telemetry.ts"
+import * as Timeline from "../../Timeline.ts"
 import * as BasicAuth from "../../transport/BasicAuth.ts"
 import type { Auth } from "../Declaration.ts"
 import type { Request } from "./Request.ts"
@@ -72,7 +73,7 @@ class Authentication {
   }
 
   private sendFirst(secret: Redacted.Redacted): void {
-    const pause = this.refusals.pause(this.asked.key, secret, this.attempt.now)
+    const pause = this.refusals.pause(this.asked.key, secret, this.elapsed)
     if (pause > 0) return this.settle(new CredentialUnavailable(this.name, "Refused", pause))
     this.send(secret, (meaning, response) => {
       if (isRefusal(meaning)) this.renew(secret, meaning, response)
@@ -85,7 +86,7 @@ class Authentication {
     Telemetry.counter(attempt.context, Telemetry.credentialRefusals, { vendor: asked.vendor }).count++
     this.obtain(credentials.renew?.(asked, refused) ?? credentials.read(asked), (secret) => {
       if (Redacted.value(secret) === Redacted.value(refused)) return this.giveUp(refused, false, refusal, response)
-      if (refusals.pause(asked.key, secret, attempt.now) > 0) return this.giveUp(refused, true, refusal, response)
+      if (refusals.pause(asked.key, secret, this.elapsed) > 0) return this.giveUp(refused, true, refusal, response)
       attempt.status = undefined
       // A vendor that refuses a credential has done nothing.
       attempt.again("NotSent", () => {
@@ -108,8 +109,8 @@ class Authentication {
     refusal: Reason,
     response: Response | undefined
   ): void {
-    const { asked, attempt, refusals } = this
-    if (refusals.refuse(asked.key, refused, attempt.now, isSecond)) {
+    const { asked, refusals } = this
+    if (refusals.refuse(asked.key, refused, this.elapsed, isSecond)) {
       this.log(Effect.logError(`the vendor no longer accepts the credential ${this.name}: calls with it are not sent`))
     }
     this.settle(refusal, response)
@@ -142,6 +143,11 @@ class Authentication {
       this.attempt.phase("Connect")
       go(exit)
     })
+  }
+
+  /** The time by which refusals age. */
+  private get elapsed(): number {
+    return Timeline.ofContext(this.attempt.context).elapsed()
   }
 
   private get name(): string {
