@@ -10,6 +10,7 @@ import * as Credential from "@breakwater/core/credentials/Credential"
 import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
 import * as Failover from "@breakwater/core/degradation/Failover"
 import * as FeatureSwitch from "@breakwater/core/degradation/FeatureSwitch"
+import { CacheStore } from "@breakwater/core/fleet/Store"
 import * as Provenance from "@breakwater/core/Provenance"
 import * as AddressGuard from "@breakwater/core/transport/AddressGuard"
 import * as Resolver from "@breakwater/core/transport/Resolver"
@@ -19,6 +20,7 @@ import { Duration, Effect, Exit, Fiber, Redacted, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import * as TwoClocks from "../drivers/TwoClocks.ts"
+import * as AnswerStore from "../fakes/AnswerStore.ts"
 import * as FakeTransport from "../fakes/Transport.ts"
 
 const down = new VendorError({ vendor: "acme", operation: "rate", safety: "Idempotent", reason: new Unavailable(503) })
@@ -182,6 +184,40 @@ describe("a provenance on the way out", () => {
       yield* TestClock.adjust("1 minute")
       const { provenance } = yield* lookup
       assert.deepInclude(provenance, { _tag: "Fallback", from: "south", age: Duration.minutes(1) })
+    }))
+
+  it.effect("is that of the answer that is given, and not of the one that is fetched meanwhile", () =>
+    Effect.gen(function*() {
+      const cache = yield* make({ staleWhileRevalidate: "1 day" })
+      let isDown = false
+      const call = Effect.suspend(() =>
+        Failover.make().call({ north: isDown ? Effect.fail(down) : Effect.succeed(1), south: Effect.succeed(2) })
+      )
+      const lookup = seen(
+        cache.lookup("EUR", () => Effect.map(call, (value) => ({ value }))).pipe(Provenance.acceptStale("1 day"))
+      )
+      assert.strictEqual(yield* lookup, "1 Fresh 0")
+      yield* TestClock.adjust("1 hour")
+      isDown = true
+      assert.strictEqual(yield* lookup, "1 Stale 3600")
+      // Stale and from a fallback, it is the latter, with its age.
+      assert.strictEqual(yield* lookup, "2 Fallback 0")
+      yield* TestClock.adjust("2 hours")
+      assert.strictEqual(yield* lookup, "2 Fallback 7200")
+    }))
+
+  it.effect("does not reach another process as new", () =>
+    Effect.gen(function*() {
+      const { state, store } = AnswerStore.make()
+      const cache = yield* ResponseCache.make<number, VendorError>(
+        { vendor: "acme", operation: "rate", fresh: "1 hour" },
+        { name: "acme/rate/1", codec: { encode: String, decode: Number } }
+      ).pipe(Effect.provideService(CacheStore, store))
+      const south = Failover.make().call({ north: Effect.fail(down), south: Effect.succeed(7) })
+      yield* cache.lookup("EUR", () => Effect.map(south, (value) => ({ value })))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([...state.entries.keys()], [])
+      assert.strictEqual(state.leads.size, 0)
     }))
 })
 

@@ -4,13 +4,17 @@
  * stands by.
  */
 import * as ResponseCache from "@breakwater/core/caching/ResponseCache"
+import * as Operation from "@breakwater/core/client/Operation"
+import * as Vendor from "@breakwater/core/client/Vendor"
 import { CacheStore, type Store } from "@breakwater/core/fleet/Store"
 import * as Provenance from "@breakwater/core/Provenance"
 import { Unavailable, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Effect, Exit, Fiber, Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import * as AnswerStore from "../fakes/AnswerStore.ts"
+import * as FakeTransport from "../fakes/Transport.ts"
 
 type Cache = ResponseCache.ResponseCache<number, VendorError>
 
@@ -53,9 +57,10 @@ const soon = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 describe.each(ways)("%s", (_, invalidate) => {
   it.effect("removes an answer that is in the store, at once and for a process that begins later", () =>
     Effect.gen(function*() {
-      const { store } = AnswerStore.make()
+      const { state, store } = AnswerStore.make()
       const { load } = vendor()
       const first = yield* process(store)
+      state.takes = 10
       assert.strictEqual(yield* soon(first.lookup("EUR", load)), 1)
       invalidate(first)
       assert.strictEqual(yield* soon(first.lookup("EUR", load)), 2)
@@ -76,6 +81,22 @@ describe.each(ways)("%s", (_, invalidate) => {
       invalidate(second)
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* soon(second.lookup("EUR", load)), 2)
+    }))
+
+  it.effect("keeps no answer that is on its way from the store", () =>
+    Effect.gen(function*() {
+      const { state, store } = AnswerStore.make()
+      const { load } = vendor()
+      yield* soon((yield* process(store)).lookup("EUR", load))
+      const second = yield* process(store)
+      state.takes = 10
+      const call = yield* Effect.forkChild(second.lookup("EUR", load))
+      // Its generation is known, and its answer is being read.
+      yield* TestClock.adjust("15 millis")
+      invalidate(second)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(call)
+      assert.isAbove(yield* soon(second.lookup("EUR", load)), 1)
     }))
 
   it.effect("keeps no answer of a call in flight, here and in the store, although its callers get it", () =>
@@ -171,6 +192,13 @@ describe("invalidating one key", () => {
       first.invalidate("EUR")
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* soon((yield* process(store)).lookup("GBP", load)), 2)
+      // Also while this process itself fetches the one.
+      const call = yield* Effect.forkChild(first.lookup("EUR", () => Effect.never))
+      yield* TestClock.adjust("1 second")
+      first.invalidate("EUR")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.interrupt(call)
+      assert.strictEqual(yield* soon((yield* process(store)).lookup("GBP", load)), 2)
     }))
 
   it.effect("makes room for a new call at once, whose answer is shared", () =>
@@ -187,6 +215,36 @@ describe("invalidating one key", () => {
       yield* Fiber.interrupt(outdated)
       yield* TestClock.adjust("1 second")
       assert.strictEqual(stored.leads.size, 0)
+    }))
+})
+
+describe("invalidating a tag", () => {
+  it.effect("leaves the answers of operations without tags in the store", () =>
+    Effect.gen(function*() {
+      const { store } = AnswerStore.make()
+      const Rate = Schema.Struct({ n: Schema.Int })
+      const Api = HttpApi.make("acme").add(
+        HttpApiGroup.make("rates", { topLevel: true }).add(
+          HttpApiEndpoint.get("tagged", "/tagged", { success: Rate })
+            .annotate(Operation.Policy, { cache: { fresh: "1 hour", tags: () => ["rates"] } }),
+          HttpApiEndpoint.get("plain", "/plain", { success: Rate })
+            .annotate(Operation.Policy, { cache: { fresh: "1 hour" } })
+        )
+      )
+      const sent: Array<string> = []
+      const client = Vendor.make({ name: "acme", api: Api, baseUrl: "https://acme.example" }).pipe(
+        Effect.provide(FakeTransport.layer(({ path }, n) => {
+          sent.push(path)
+          return { status: 200, json: { n } }
+        })),
+        Effect.provideService(CacheStore, store)
+      )
+      const both = Effect.flatMap(client, (client) =>
+        Effect.as(Effect.all([soon(client.tagged()), soon(client.plain())]), client))
+      Vendor.caches(yield* both).invalidateTag("rates")
+      yield* TestClock.adjust("1 second")
+      yield* both
+      assert.deepStrictEqual(sent, ["/tagged", "/plain", "/tagged"])
     }))
 })
 

@@ -10,7 +10,7 @@ import * as Deadline from "@breakwater/core/Deadline"
 import * as CacheStore from "@breakwater/core/fleet/CacheStore"
 import * as Priority from "@breakwater/core/Priority"
 import * as Provenance from "@breakwater/core/Provenance"
-import { isVendorError, VendorError } from "@breakwater/core/VendorError"
+import { DeadlineExceeded, isVendorError, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Fiber, Layer, Option, Scheduler, Schema, Scope } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
@@ -119,6 +119,44 @@ describe("a caller that waits for another process", () => {
       assert.strictEqual(sent, 0)
     }))
 
+  it.effect("leaves its own call to end by the deadline, and to say what became of it", () =>
+    Effect.gen(function*() {
+      const { store: shared } = AnswerStore.make()
+      const cache = yield* process(shared, { deadline: "2 seconds" })
+      const own = new VendorError({
+        vendor: "acme",
+        operation: "rate",
+        safety: "Idempotent",
+        reason: new DeadlineExceeded("Unknown")
+      })
+      const call = yield* Effect.forkChild(
+        Effect.flip(cache.lookup("EUR", () => Effect.delay(Effect.fail(own), "2 seconds")))
+      )
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(yield* Fiber.join(call), own)
+    }))
+
+  it.effect("follows no longer than an operation takes, if nobody waits for it", () =>
+    Effect.gen(function*() {
+      const { store: shared } = AnswerStore.make()
+      let [reads, isLed] = [0, false]
+      const counting: CacheStore.Store = {
+        ...shared,
+        read: (key) => Effect.andThen(Effect.sync(() => void reads++), shared.read(key)),
+        lead: (...args) => isLed ? Effect.undefined : shared.lead!(...args)
+      }
+      const cache = yield* process(counting, { staleWhileRevalidate: "1 day", deadline: "2 seconds" })
+      const { load } = vendor()
+      yield* seen(cache, load)
+      yield* TestClock.adjust("10 minutes")
+      isLed = true
+      assert.strictEqual(yield* seen(cache, load), "1 Stale 601")
+      yield* TestClock.adjust("2 seconds")
+      const before = reads
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(reads, before)
+    }))
+
   it.effect("gets a stale answer at its deadline, if it accepts one", () =>
     Effect.gen(function*() {
       const { store: shared } = AnswerStore.make()
@@ -173,7 +211,10 @@ describe("a lead", () => {
       yield* Effect.forkChild(Effect.exit(cache.lookup("EUR", () => Effect.never)))
       yield* TestClock.adjust("1 second")
       assert.strictEqual(state.leads.size, 1)
-      yield* Scope.close(scope, Exit.void)
+      state.takes = 10
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(closing)
       assert.strictEqual(state.leads.size, 0)
     }))
 
@@ -250,6 +291,19 @@ describe("an answer that is too large to keep", () => {
       const newer = yield* soon(small.lookup("EUR", load).pipe(Provenance.acceptStale("10 seconds")))
       assert.deepStrictEqual(newer, { value: 2, provenance: { _tag: "Fresh" } })
       assert.strictEqual(state.calls, 2)
+    }))
+
+  it.effect("is not taken again and again by a clock that stands still", () =>
+    Effect.gen(function*() {
+      const time = { millis: 0 }
+      const { state, store } = AnswerStore.make(() => time.millis)
+      const { load } = vendor()
+      yield* soon((yield* process(store)).lookup("EUR", load))
+      time.millis = 60_000
+      state.takes = 10
+      const second = yield* process(store)
+      const newer = yield* soon(second.lookup("EUR", load).pipe(Provenance.acceptStale("10 seconds")))
+      assert.deepStrictEqual(newer, { value: 2, provenance: { _tag: "Fresh" } })
     }))
 
   it.effect("is not shared, and neither is one that its codec cannot write", () =>

@@ -158,13 +158,12 @@ export class SecondLevel<A> {
         const share = (shared: Shared<A>, millis: number) => this.share(timeline, name, shared, millis)
         const noLock: Lead<A> = { share, giveUp: Effect.void }
         if (store.lead === undefined) return Effect.succeed(noLock)
-        let taken: Lead<A> | undefined
-        const take = Effect.map(store.lead(name, this.settings.leadMillis), (giveUp) => {
-          if (giveUp === undefined) return "AnotherLeads" as const
-          return taken = { share, giveUp: bypass.ask(timeline, giveUp, undefined) }
-        })
-        // The store may have been too late by a hair: the lead is taken all the same.
-        return Effect.map(bypass.ask(timeline, take, undefined), (lead) => lead ?? taken ?? noLock)
+        const take = Effect.map(
+          store.lead(name, this.settings.leadMillis),
+          (giveUp): Lead<A> | "AnotherLeads" =>
+            giveUp === undefined ? "AnotherLeads" : { share, giveUp: bypass.ask(timeline, giveUp, undefined) }
+        )
+        return bypass.ask(timeline, take, noLock)
       })
     }
   }
