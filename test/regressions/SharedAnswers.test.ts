@@ -121,7 +121,8 @@ describe("a caller that waits for another process", () => {
 
   it.effect("leaves its own call to end by the deadline, and to say what became of it", () =>
     Effect.gen(function*() {
-      const { store: shared } = AnswerStore.make()
+      const { state, store: shared } = AnswerStore.make()
+      state.takes = 10
       const cache = yield* process(shared, { deadline: "2 seconds" })
       const own = new VendorError({
         vendor: "acme",
@@ -129,9 +130,8 @@ describe("a caller that waits for another process", () => {
         safety: "Idempotent",
         reason: new DeadlineExceeded("Unknown")
       })
-      const call = yield* Effect.forkChild(
-        Effect.flip(cache.lookup("EUR", () => Effect.delay(Effect.fail(own), "2 seconds")))
-      )
+      const load = () => Effect.flatMap(Deadline.remaining, (left) => Effect.delay(Effect.fail(own), left))
+      const call = yield* Effect.forkChild(Effect.flip(cache.lookup("EUR", load)))
       yield* TestClock.adjust("2 seconds")
       assert.strictEqual(yield* Fiber.join(call), own)
     }))
@@ -288,6 +288,7 @@ describe("an answer that is too large to keep", () => {
       const [roomy, small] = [yield* process(store), yield* process(store, { maxBytes: 100 })]
       yield* soon(roomy.lookup("EUR", load))
       yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* soon(small.lookup("EUR", load)), 1)
       const newer = yield* soon(small.lookup("EUR", load).pipe(Provenance.acceptStale("10 seconds")))
       assert.deepStrictEqual(newer, { value: 2, provenance: { _tag: "Fresh" } })
       assert.strictEqual(state.calls, 2)

@@ -221,7 +221,7 @@ export class SecondLevel<A> {
   private parse(text: string, now: number): Shared<A> | undefined {
     try {
       const { at, bytes, freshMillis, tags, validator, value } = decodeEnvelope(text)
-      if (bytes > this.settings.maxBytes || at > now + aheadMillis) return undefined
+      if (at > now + aheadMillis) return undefined
       return {
         value: this.codec.decode(value),
         ageMillis: Math.max(0, now - at),
