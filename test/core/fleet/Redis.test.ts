@@ -125,7 +125,9 @@ describe.runIf(RealRedis.isInstalled)("state in Redis", () => {
   const join = (url: string, aheadMillis = 0) =>
     Effect.gen(function*() {
       const redis = NodeRedis.layer({ url, disableOfflineQueue: true })
-      const context = yield* Layer.build(Layer.provide(SharedState.layerRedis({ timeout: "1 second" }), redis))
+      const context = yield* Layer.build(
+        Layer.provide(SharedState.layerRedis({ namespace: "skewed", timeout: "1 second" }), redis)
+      )
       const clock = yield* Effect.clockWith(Effect.succeed)
       const skewed: Clock.Clock = Object.create(clock, {
         currentTimeMillisUnsafe: { value: () => clock.currentTimeMillisUnsafe() + aheadMillis },
