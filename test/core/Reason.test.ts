@@ -7,7 +7,7 @@ import { reasons } from "../drivers/Reasons.ts"
 /** Fate, whether it is retryable, the retry-after in milliseconds, and the message. */
 const described: Record<Reason.Reason["_tag"], readonly [Fate, boolean, number | undefined, string]> = {
   CircuitOpen: ["NotSent", true, 5_000, "the circuit breaker is open; come back in 5s"],
-  RateLimitExceeded: ["NotSent", true, 250, "our own rate limit is reached; come back in 250ms"],
+  RateLimitExceeded: ["NotSent", true, 250, "the rate limit lets no call through now; come back in 250ms"],
   BulkheadFull: ["NotSent", true, undefined, "too many calls are running and waiting"],
   Throttled: ["NotSent", true, undefined, "throttled: the vendor is rejecting a large share of recent calls"],
   DeadlineExceeded: ["Unknown", true, undefined, "the deadline of the operation has passed"],

@@ -199,7 +199,9 @@ describe("a client's calls count and share", () => {
       }
       const [here, there] = [store(), store()]
       const depot = Depot.serve()
-      const client = yield* build(depot, config({ DEPOT_API_KEY: ours })).pipe(
+      // Only the answers of an account with a name are shared.
+      const named = Layer.provideMerge(Credential.layerAccounts(() => "depot"), config({ DEPOT_API_KEY: ours }))
+      const client = yield* build(depot, named).pipe(
         Effect.provideService(CacheStore, here.store)
       )
       yield* Depot.soon(client.stock().pipe(Effect.provideService(CacheStore, there.store)))
