@@ -654,6 +654,156 @@ const ofFaults: ReadonlyArray<Mutant> = [
     "budget: retries are saved up without a limit",
     "Math.min(this.capacity, this.saved + earned + passed * this.perMilli)",
     "this.saved + earned + passed * this.perMilli"
+  ),
+  fault(
+    "client/Contract/Answers.ts",
+    "contract: a declared failure is an answer",
+    "failureBehind(error, answer) ?? Exit.fail(error)",
+    "Exit.fail(error)"
+  ),
+  fault(
+    "client/Client.ts",
+    "contract: a declared failure is not retried",
+    "attempt.fail(meaning.reason, response?.quota, Exit.fail(meaning.error))",
+    "attempt.answer(Exit.fail(meaning.error), response?.quota)"
+  ),
+  fault(
+    "client/Client/Authenticated.ts",
+    "credentials: a declared 401 renews nothing",
+    "if (Exit.isExit(meaning)) return false\n  const reason",
+    "if (Exit.isExit(meaning) || meaning._tag === \"Declared\") return false\n  const reason"
+  ),
+  fault(
+    "client/Client/Conditional.ts",
+    "cache: a declared error about the moment is cached",
+    "isLasting(response.status) ? meaning : ResponseCache.passing(meaning.cause)",
+    "meaning"
+  ),
+  fault(
+    "caching/ResponseCache/TwoLevels.ts",
+    "cache: an error that is marked as passing is cached",
+    " && !isPassing(exit.cause)",
+    ""
+  ),
+  fault(
+    "client/Answer.ts",
+    "contract: a 403 is never a limit",
+    "status === 429 || limitMillis !== undefined",
+    "status === 429"
+  ),
+  fault(
+    "client/Answer.ts",
+    "contract: a quota without a rest is no limit",
+    "retryAfterMillis ??\n      (quota !== undefined && quota.remaining <= 0 ? quota.resetMillis : undefined)",
+    "retryAfterMillis"
+  ),
+  fault(
+    "client/Client/Response.ts",
+    "contract: a repeated failure is retried",
+    "isReplayed(declaration.replayedHeader, response) ? repeated(meaning) : meaning",
+    "meaning"
+  ),
+  fault(
+    "client/Client/Response.ts",
+    "contract: a repeated failure has its first time to come back",
+    "isRetryable: false,\n    retryAfterMillis: undefined",
+    "isRetryable: false"
+  ),
+  fault(
+    "client/Contract/LocalTime.ts",
+    "contract: a Date by a getter is decoded in the machine's zone",
+    " || isDate(ast)",
+    ""
+  ),
+  fault(
+    "client/Contract.ts",
+    "contract: an error's times are decoded in the machine's zone",
+    "      refuseLocalTimes(id, errors)\n",
+    ""
+  ),
+  fault(
+    "client/Vendor.ts",
+    "contract: an operation may cost more than its limit",
+    "if (operation.cost > capacity) {",
+    "if (operation.cost === Infinity) {"
+  ),
+  fault(
+    "stack/Stack.ts",
+    "calls: a call may cost more than its limit",
+    "Range.atLeast(\"Stack: cost\", cost, 0) > capacity",
+    "Range.atLeast(\"Stack: cost\", cost, 0) === Infinity"
+  ),
+  fault(
+    "stack/Stack/OperationRing.ts",
+    "calls: an error of another type hides what became of the call",
+    "DeclaredFailure.carry(failed.exit, error)",
+    "failed.exit"
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: a 503 with a time pauses nothing",
+    "? reason.retryAfterMillis\n    : undefined",
+    "? undefined\n    : undefined"
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: a response from before a pause lifts it",
+    "    if (this.left === -Infinity && now < this.leftUntil) return\n    const until",
+    "    const until"
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: a waiting call does not hear of a new window",
+    "    if (mayBeSooner) this.callHead(now)\n",
+    ""
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: a rest of one window rises",
+    "if (isSame) this.left = Math.min(this.left, remaining)",
+    "if (isSame) this.left = remaining"
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: permits given back are lost until the reset",
+    "    this.left += call.cost\n",
+    ""
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: waiting calls leave a pause at once",
+    "if (this.nextAt !== -Infinity) this.spread(call.now)",
+    "this.nextAt = -Infinity"
+  ),
+  fault(
+    "stack/Order.ts",
+    "limits: no key hears its vendor by default",
+    "fallback: () => ({}),\n      make: RateLimit.make",
+    "fallback: () => false,\n      make: RateLimit.make"
+  ),
+  fault(
+    "policies/RateLimit.ts",
+    "limits: a key without a limit does not hear its vendor",
+    "if (pauseOf(outcome) !== undefined) this.states",
+    "if (outcome === undefined) this.states"
+  ),
+  fault(
+    "policies/RateLimit.ts",
+    "limits: a call waits for a place although the vendor holds it",
+    "call.now + held > call.deadline ? refuse",
+    "call.now + held === Infinity ? refuse"
+  ),
+  fault(
+    "policies/RateLimit.ts",
+    "fleet: a key without a limit asks the store",
+    "this.shared === undefined && this.isLimited",
+    "this.shared === undefined"
+  ),
+  fault(
+    "transport/RetryAfter.ts",
+    "limits: a Unix time is a number of seconds",
+    "if (number <= 1e9 || number > 1e17) return number * 1_000",
+    "if (number > 0) return number * 1_000"
   )
 ]
 

@@ -36,6 +36,24 @@ describe("Retry-After (RFC 9110, section 10.2.3)", () => {
     }
   })
 
+  it("is a Unix time, if a number has the size of one: compared with the response's own date", () => {
+    const now = Date.UTC(2026, 10, 22, 12, 0, 0)
+    const date = "Sun, 22 Nov 2026 12:00:00 GMT"
+    const cases: ReadonlyArray<readonly [string, number]> = [
+      [String(now / 1_000 + 120), 120_000],
+      [`${now / 1_000 + 1}.5`, 1_500],
+      [String(now + 120_000), 120_000],
+      [String((now + 120_000) * 1_000), 120_000],
+      [String(now / 1_000 - 5), 0],
+      ["1000000000", 1e12],
+      ["9".repeat(18), 1e21],
+      ["9".repeat(400), Infinity]
+    ]
+    for (const [value, millis] of cases) {
+      assert.strictEqual(RetryAfter.millis({ "retry-after": value, date }, 0), millis, value)
+    }
+  })
+
   it("is the first value of a repeated header", () => {
     assert.strictEqual(RetryAfter.millis({ "retry-after": ["5", "60"] }, wallClock), 5_000)
   })

@@ -99,6 +99,8 @@ export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quot
   if (remaining === undefined || reset === undefined || !/^\d+$/.test(remaining) || !RetryAfter.isNumber(reset)) {
     return undefined
   }
-  const resetMillis = RetryAfter.ofNumber(Number(reset), headers, wallClockMillis)
-  return resetMillis === undefined ? undefined : { remaining: Number(remaining), resetMillis }
+  return {
+    remaining: Number(remaining),
+    resetMillis: RetryAfter.ofNumber(Number(reset), headers, wallClockMillis)
+  }
 }

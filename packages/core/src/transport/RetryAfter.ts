@@ -21,11 +21,11 @@ export const millis = (headers: ResponseHeaders, wallClockMillis: number): numbe
 export const isNumber = (text: string): boolean => /^\d+(?:\.\d+)?$/.test(text)
 
 /**
- * The milliseconds until a time that a server gives as a number: seconds from now, up to 10^9, or else a Unix time in
- * seconds, milliseconds or microseconds, by its size. `undefined` for a larger number.
+ * The milliseconds until a time that a server gives as a number: a Unix time in seconds, milliseconds or microseconds if
+ * its size is that of one, from 10^9 to 10^17, and else seconds from now.
  */
-export const ofNumber = (number: number, headers: ResponseHeaders, wallClockMillis: number): number | undefined => {
-  if (number <= 1e9) return number * 1_000
-  const until = number <= 1e11 ? number * 1_000 : number <= 1e14 ? number : number <= 1e17 ? number / 1_000 : undefined
-  return until === undefined ? undefined : Math.max(0, until - (HttpDate.ofResponse(headers) ?? wallClockMillis))
+export const ofNumber = (number: number, headers: ResponseHeaders, wallClockMillis: number): number => {
+  if (number <= 1e9 || number > 1e17) return number * 1_000
+  const until = number <= 1e11 ? number * 1_000 : number <= 1e14 ? number : number / 1_000
+  return Math.max(0, until - (HttpDate.ofResponse(headers) ?? wallClockMillis))
 }
