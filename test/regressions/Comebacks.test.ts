@@ -9,7 +9,7 @@ import { RateLimited, type Reason, Unavailable } from "@breakwater/core/Reason"
 import * as OAuth from "@breakwater/core/sources/OAuth"
 import * as Stack from "@breakwater/core/stack/Stack"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Random, Redacted } from "effect"
+import { Effect, Random, Redacted, Schedule } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 
@@ -71,6 +71,39 @@ describe("callers that were told the same time", () => {
     Effect.gen(function*() {
       assertSpread(yield* secondAttempts(reason, policy), asked)
     }))
+
+  it.effect("retry apart from each other also by a schedule of their own", () =>
+    Effect.gen(function*() {
+      const own = { ...policy, retry: Schedule.spaced("1 second") } as const
+      const reason = () => new Unavailable(503, { retryAfterMillis: 2_000 })
+      assertSpread(yield* secondAttempts(reason, own), 2_000)
+    }))
+
+  it.effect("hedge apart from each other, also after a time that is no whole millisecond", () =>
+    Effect.gen(function*() {
+      const times: Array<number> = []
+      for (let caller = 0; caller < callers; caller++) {
+        let attempts = 0
+        const stack = Stack.make({
+          vendor: "acme",
+          operation: "ring",
+          safety: "Idempotent",
+          policy: { deadline: "1 minute", attemptTimeout: "1 minute", retry: false, hedge: { after: 100, hedges: 2 } }
+        })
+        // The first attempt hangs, and the hedge is told to come back.
+        const attempt = Effect.flatMap(millis, (now) => {
+          attempts++
+          if (attempts === 1) return Effect.never
+          if (attempts === 2) return Effect.fail("busy")
+          times.push(now - 100)
+          return Effect.void
+        })
+        const busy = () => new RateLimited(429, { retryAfterMillis: 2_000.3 })
+        yield* Effect.forkChild(Effect.exit(stack.guard(attempt, busy)))
+      }
+      yield* TestClock.adjust("1 minute")
+      assertSpread(times, 2_000.3, 2)
+    }).pipe(Random.withSeed("hedges")))
 
   it.effect("retry at once where they were told 0 and have no delay of their own", () =>
     Effect.gen(function*() {

@@ -1,7 +1,8 @@
 /**
  * Repeats a call that failed for a passing reason. A Schedule decides how long to wait and how often to retry; the
  * call's `Safety` and its fate decide whether to retry at all. It never repeats a call that the vendor rejected, whose
- * response cannot be decoded, or that our own gates refused. It never retries before a `Retry-After` has passed.
+ * response cannot be decoded, or that our own gates refused. It never retries before a `Retry-After` has passed, and
+ * then after up to a quarter of it more, at most 5 seconds, because other callers were told the same time.
  *
  * @example
  * ```ts
@@ -20,7 +21,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import * as Jitter from "../Jitter.ts"
 import * as Range from "../Range.ts"
 import { Facts, type Reason } from "../Reason.ts"
 import { type Fate, mayRepeat, type Safety } from "../Safety.ts"
@@ -42,8 +42,8 @@ export interface BackoffOptions {
 
 /**
  * Exponential backoff with full jitter: before retry `n` a uniformly random delay between 0 and `min(cap, base *
- * factor^(n - 1))` (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). A `Retry-After` that is
- * longer is waited for, and up to a quarter of it more, at most 5 seconds. Throws when an option is out of its range.
+ * factor^(n - 1))` (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015). Throws when an option is
+ * out of its range.
  */
 export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
   const retries = Range.whole("Retry: retries", options.retries ?? 3, 0)
@@ -51,12 +51,8 @@ export const backoff = (options: BackoffOptions = {}): RetrySchedule => {
   const factor = Range.atLeast("Retry: factor", options.factor ?? 2, 1)
   const capMillis = Range.durationOrZero("Retry: cap", options.cap ?? Duration.seconds(20))
   return Schedule.exponential(Duration.millis(baseMillis), factor).pipe(
-    Schedule.setInputType<VendorError>(),
-    Schedule.modifyDelay(({ duration, input }) =>
-      Effect.map(Random.next, (random) => {
-        const delay = random * Math.min(capMillis, Duration.toMillis(duration))
-        return Duration.millis(Math.max(delay, Jitter.later(input.reason.retryAfterMillis ?? 0, random)))
-      })
+    Schedule.modifyDelay(({ duration }) =>
+      Effect.map(Random.next, (random) => Duration.millis(random * Math.min(capMillis, Duration.toMillis(duration))))
     ),
     Schedule.upTo({ times: retries })
   )

@@ -83,7 +83,8 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
     }
     const next = () => {
       const early = call.notBefore() - call.timeline.now()
-      if (early > 0) arm(early)
+      // Whole milliseconds, rounded up: a timer that is early would be set again and again.
+      if (early > 0) arm(Math.ceil(early))
       else if (call.pay()) begin()
     }
     /** A delay or a budget of a user may throw, and in a timer or an observer the exception would be lost. */

@@ -17,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Tracer from "effect/Tracer"
 import * as DeclaredFailure from "../../DeclaredFailure.ts"
 import type { Refusal, Wait } from "../../Gate.ts"
+import * as Jitter from "../../Jitter.ts"
 import * as Outcome from "../../Outcome.ts"
 import type { Hedge } from "../../policies/Hedge.ts"
 import * as Retry from "../../policies/Retry.ts"
@@ -178,7 +179,8 @@ export class OperationRing<A, E> implements Ring<A, E | VendorError>, Maker<A, E
   failed(reason: Reason, now: number): void {
     this.fate = worstFate(this.fate, reason.fate)
     if (reason.retryAfterMillis !== undefined) {
-      this.notBefore = Math.max(this.notBefore, now + reason.retryAfterMillis)
+      // Other callers were told the same time.
+      this.notBefore = Math.max(this.notBefore, now + Jitter.later(reason.retryAfterMillis, this.random()))
     }
   }
 
