@@ -1,8 +1,10 @@
 import * as Timeline from "@breakwater/core/Timeline"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect } from "effect"
+import { Context, Effect, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { vi } from "vitest"
+import { intBetween } from "../drivers/IntBetween.ts"
+import * as TwoClocks from "../drivers/TwoClocks.ts"
 
 describe("a limit of a timeline", () => {
   it("fires at most a tenth late on the live clock, and never early", () => {
@@ -52,5 +54,44 @@ describe("a limit of a timeline", () => {
       assert.isNaN(told)
       yield* TestClock.adjust(1)
       assert.strictEqual(told, 1_000)
+    }))
+})
+
+describe("the elapsed time of a timeline", () => {
+  it.effect.prop(
+    "never decreases, and is the larger one of both clocks to a tenth of a second",
+    {
+      script: Schema.Array(Schema.Struct({ millis: intBetween(0, 10_000), step: intBetween(-20_000, 20_000) }))
+        .check(Schema.isMaxLength(50))
+    },
+    Effect.fnUntraced(function*({ script }) {
+      const machine = yield* TwoClocks.make
+      const elapsed = machine.on(Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber).elapsed())))
+      const wallClock = machine.on(Effect.clockWith((clock) => clock.currentTimeMillis))
+      /** The time by all three at every step so far. */
+      const seen: Array<readonly [elapsed: number, monotonic: number, wallClock: number]> = []
+      for (const { millis, step } of [{ millis: 0, step: 0 }, ...script]) {
+        yield* TestClock.adjust(millis)
+        machine.step(step)
+        const now = [yield* elapsed, yield* Timeline.now, yield* wallClock] as const
+        for (const then of seen) {
+          const [age, monotonic, wall] = now.map((time, clock) => time - then[clock]!) as [number, number, number]
+          assert.isAtLeast(age, 0)
+          assert.isAtLeast(age, Math.max(monotonic, wall) - 100)
+        }
+        seen.push(now)
+      }
+    })
+  )
+
+  it.effect("is no more than the larger one while the clocks agree", () =>
+    Effect.gen(function*() {
+      const elapsed = Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber).elapsed()))
+      const begun = yield* elapsed
+      for (let second = 0; second < 100; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* elapsed
+      }
+      assert.strictEqual((yield* elapsed) - begun, 100_000)
     }))
 })

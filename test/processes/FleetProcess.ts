@@ -86,9 +86,10 @@ const redis = LazyRedis.layer(NodeRedis.layer({
   disableOfflineQueue: true,
   socket: { reconnectStrategy: () => 50 }
 }))
+const namespace = "fleet"
 const shared = Layer.mergeAll(
-  CacheStore.layerRedis,
-  SharedState.layerRedis({ timeout: "1 second", processes: Effect.succeed(3) })
+  CacheStore.layerRedis({ namespace }),
+  SharedState.layerRedis({ namespace, timeout: "1 second", processes: Effect.succeed(3) })
 )
 Effect.runFork(Effect.scoped(
   Effect.provide(program, [Layer.provide(shared, redis), UndiciTransport.layer({ loopback: true })])

@@ -1,7 +1,9 @@
 /**
- * State that this server shares with others in Redis: answers, rate limits and breakers. `REDIS_URL` switches it on. Redis
- * may be down at the start and at any later time; the server then works with its own state.
+ * State that this server shares with others in Redis: answers, rate limits and breakers. `REDIS_URL` switches it on, and
+ * servers with the same `REDIS_NAMESPACE` share. Redis may be down at the start and at any later time; the server then
+ * works with its own state.
  */
+import { Credential } from "@breakwater/core/credentials"
 import { CacheStore, LazyRedis, SharedState } from "@breakwater/core/fleet"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
@@ -15,10 +17,20 @@ const RedisUrl = Schema.URLFromString.check(
   })
 )
 
+const Namespace = Schema.String.check(
+  Schema.isPattern(/^[\w.-]{1,64}$/, {
+    message: "it must be 1 to 64 letters, digits, dots, underscores or hyphens"
+  })
+)
+
+/** Servers of one namespace have the same account with each vendor, so they may share answers that need a key. */
+const accounts = Credential.layerAccounts(({ key, vendor }) => `${vendor}/${key}`)
+
 export const layer = Layer.unwrap(
   Effect.gen(function*() {
     const url = yield* Config.option(Config.schema(RedisUrl, "REDIS_URL"))
     if (Option.isNone(url)) return Layer.empty
+    const namespace = yield* Config.withDefault(Config.schema(Namespace, "REDIS_NAMESPACE"), "breakwater-demo")
     const NodeRedis = yield* Effect.promise(() => import("@effect/platform-node/NodeRedis"))
     const redis = NodeRedis.layer({
       url: url.value.href,
@@ -32,6 +44,7 @@ export const layer = Layer.unwrap(
         reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) + Math.random() * 200
       }
     })
-    return Layer.provide(Layer.mergeAll(CacheStore.layerRedis, SharedState.layerRedis()), LazyRedis.layer(redis))
+    const shared = Layer.mergeAll(CacheStore.layerRedis({ namespace }), SharedState.layerRedis({ namespace }))
+    return Layer.merge(Layer.provide(shared, LazyRedis.layer(redis)), accounts)
   })
 )

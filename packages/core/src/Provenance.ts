@@ -64,6 +64,7 @@ export interface Sourced<A> {
 export interface Acceptance {
   /** In milliseconds; `undefined` accepts fresh answers only. */
   readonly maxAgeMillis: number | undefined
+  /** Reports the provenance of an answer, once for each answer. */
   tell(provenance: Provenance): void
 }
 
@@ -75,15 +76,15 @@ export const Acceptance: Context.Reference<Acceptance | undefined> = Context.Ref
 
 /**
  * Accepts a cached answer up to this age, fresh or stale, and returns it with its provenance. An age below the cache's
- * own makes the cache call the vendor sooner. Use it around one call: around several, the provenance is that of the
- * last to end.
+ * own makes the cache call the vendor sooner. Around several calls the provenance is that of the {@link worse} one. It
+ * is also reported to an enclosing `acceptStale` or `withProvenance`, whose own age does not hold in here.
  */
 export const acceptStale = (maxAge: Duration.Input) => {
   const maxAgeMillis = Range.durationOrZero("Provenance: maxAge", maxAge)
   return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> => told(self, maxAgeMillis)
 }
 
-/** Returns a value with its provenance, and accepts no stale one. */
+/** Returns a value with its provenance as {@link acceptStale} does, and accepts no stale one. */
 export const withProvenance = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Sourced<A>, E, R> =>
   told(self, undefined)
 
@@ -91,16 +92,35 @@ const told = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   maxAgeMillis: number | undefined
 ): Effect.Effect<Sourced<A>, E, R> =>
-  Effect.suspend(() => {
+  Effect.withFiber((fiber) => {
+    const outside = fiber.getRef(Acceptance)
     let provenance: Provenance = fresh
     const acceptance: Acceptance = {
       maxAgeMillis,
       tell: (told) => {
-        provenance = told
+        provenance = worse(provenance, told)
       }
     }
-    return Effect.map(Effect.provideService(self, Acceptance, acceptance), (value) => ({ value, provenance }))
+    return Effect.map(Effect.provideService(self, Acceptance, acceptance), (value) => {
+      outside?.tell(provenance)
+      return { value, provenance }
+    })
   })
+
+const ranks = { Fresh: 0, Cached: 1, Stale: 2, Fallback: 3 } as const
+
+/**
+ * The provenance of a value that comes from two others: the kind that is further from a fresh answer of the first
+ * vendor (`Fresh`, `Cached`, `Stale`, `Fallback`), and the larger age.
+ */
+export const worse = (one: Provenance, other: Provenance): Provenance => {
+  const isOther = ranks[other._tag] > ranks[one._tag] ||
+    (other._tag === one._tag && Duration.isGreaterThan(age(other), age(one)))
+  const [further, nearer] = isOther ? [other, one] : [one, other]
+  return further._tag === "Fresh" || !Duration.isGreaterThan(age(nearer), age(further))
+    ? further
+    : { ...further, age: age(nearer) }
+}
 
 /** The age of a cached value; zero for all others. */
 export const age = (provenance: Provenance): Duration.Duration =>

@@ -48,5 +48,13 @@ export const durationOrZero = (name: string, input: Duration.Input): number => {
   return millis
 }
 
+/** A name of a few characters that mean nothing in the key of any store. */
+export const name = (option: string, given: string): string => {
+  if (typeof given !== "string" || !/^[\w.-]{1,64}$/.test(given)) {
+    throw outOfRange(option, "1 to 64 letters, digits, dots, underscores or hyphens", JSON.stringify(given))
+  }
+  return given
+}
+
 const outOfRange = (name: string, range: string, given: number | string) =>
   new Error(`${name} must be ${range}, got ${given}`)

@@ -19,6 +19,11 @@ export interface Timer {
 export interface Timeline {
   /** Milliseconds since an arbitrary origin; never decreases. */
   now(): number
+  /**
+   * Milliseconds since an arbitrary origin, for ages; never decreases. Unlike `now` it also counts the time in which
+   * the machine slept, and every step of the wall clock forward.
+   */
+  elapsed(): number
   /** Runs `f` once, always asynchronously and at least `millis` from now, unless the timer is cancelled first. */
   after(millis: number, f: () => void): Timer
   /**
@@ -45,11 +50,44 @@ export interface Limited {
 /** `setTimeout` counts in 32 bits, so a longer timer is set in steps. */
 const longestTimeout = 2 ** 31 - 1
 
+/**
+ * How often the monotonic clock is looked at for an age, and what the wall clock may lose on it unnoticed, in
+ * milliseconds. Our own judgement: no age matters to a tenth of a second, and reading two clocks takes twice as long.
+ */
+const [checkMillis, noticedMillis] = [100, 100]
+
+/**
+ * The time of the wall clock, which goes on while a machine sleeps, plus what it has lost on the monotonic clock, because
+ * it was set back. So an age measured with it is the larger one of both clocks.
+ */
+class Elapsed {
+  private lost = 0
+  private latest = -Infinity
+  private checkedAt = -Infinity
+  /** The largest lead over the monotonic clock. */
+  private lead = -Infinity
+
+  at(wallClock: number, clock: { now(): number }): number {
+    const elapsed = wallClock + this.lost
+    if (elapsed >= this.latest && elapsed - this.checkedAt < checkMillis) return this.latest = elapsed
+    return this.latest = this.checkedAt = this.checked(Math.max(elapsed, this.latest), wallClock, clock.now())
+  }
+
+  private checked(elapsed: number, wallClock: number, monotonic: number): number {
+    const behind = this.lead - (elapsed - monotonic)
+    const right = behind > noticedMillis ? elapsed + behind : elapsed
+    this.lead = Math.max(this.lead, right - monotonic)
+    this.lost = right - wallClock
+    return right
+  }
+}
+
 /** The hot path of every guarded call: timers without a fibre, and time without a `bigint`. */
 const live: Timeline = {
   // Read as a property: V8 does not inline the getter behind the bare name, and calling it takes as long as reading the
   // time.
   now: () => globalThis.performance.now(),
+  elapsed: () => liveElapsed.at(Date.now(), live),
   after(millis, f) {
     const due = performance.now() + millis
     const arm = (left: number) =>
@@ -78,6 +116,10 @@ const live: Timeline = {
 
 const wheel = new Wheel.Wheel(() => performance.now())
 
+const liveElapsed = new Elapsed()
+/** Of all other clocks. */
+const elapsed = new WeakMap<Clock.Clock, Elapsed>()
+
 const liveClock = Context.get(Context.empty(), Clock.Clock)
 
 class ClockTimeline implements Timeline {
@@ -89,6 +131,11 @@ class ClockTimeline implements Timeline {
   }
   now() {
     return Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6
+  }
+  elapsed() {
+    let known = elapsed.get(this.clock)
+    if (known === undefined) elapsed.set(this.clock, known = new Elapsed())
+    return known.at(this.clock.currentTimeMillisUnsafe(), this)
   }
   after(millis: number, f: () => void) {
     if (millis <= 0) return atOnce(f)

@@ -21,7 +21,6 @@
 import { Failover, Provenance, Telemetry } from "@breakwater/core"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { tellingOn } from "./Use.ts"
 
 /** Calls the vendors in the given order, and fails with the error of the last one called. */
 export type Ask = <A extends { readonly provenance: Provenance.Provenance }, E>(
@@ -35,7 +34,7 @@ export type Ask = <A extends { readonly provenance: Provenance.Provenance }, E>(
 export const make = (capability: string, options?: Failover.FailoverOptions): Effect.Effect<Ask> => {
   const failover = Failover.make(options)
   const ask: Ask = (vendors) =>
-    failover.call(vendors).pipe(
+    failover.call(Object.fromEntries(Object.entries(vendors).map(([name, answer]) => [name, alone(answer)]))).pipe(
       Provenance.withProvenance,
       Effect.map(({ provenance, value }) =>
         provenance._tag === "Fallback" ? { ...value, provenance: aged(provenance, value.provenance) } : value
@@ -48,6 +47,22 @@ export const make = (capability: string, options?: Failover.FailoverOptions): Ef
     return ask
   })
 }
+
+/** An answer says itself where it comes from. What a vendor looked up before it failed is no part of another's answer. */
+const alone = <A, E>(answer: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.provideService(answer, Provenance.Acceptance, undefined)
+
+/** Reports the answer's own provenance to an enclosing `Provenance.withProvenance`. */
+const tellingOn = <A extends { readonly provenance: Provenance.Provenance }, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => {
+    const outside = fiber.getRef(Provenance.Acceptance)
+    return outside === undefined ? self : Effect.map(self, (answer) => {
+      outside.tell(answer.provenance)
+      return answer
+    })
+  })
 
 /** A fallback from another vendor's cache keeps the age that it has in that cache. */
 const aged = (fallback: Provenance.Fallback, own: Provenance.Provenance): Provenance.Fallback =>

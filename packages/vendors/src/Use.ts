@@ -14,7 +14,6 @@
  */
 import { Provenance } from "@breakwater/core"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 
 export interface UseOptions {
   /**
@@ -25,19 +24,5 @@ export interface UseOptions {
 }
 
 /** The value with its provenance, no older than the call accepts. Throws when the age is out of range. */
-export const sourced = ({ maxAge }: UseOptions = {}) => {
-  const told = maxAge === undefined ? Provenance.withProvenance : Provenance.acceptStale(maxAge)
-  return <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<Provenance.Sourced<A>, E, R> => tellingOn(told(self))
-}
-
-/** Reports the provenance to an enclosing `Provenance.withProvenance` as well. */
-export const tellingOn = <A extends { readonly provenance: Provenance.Provenance }, E, R>(
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  Effect.withFiber((fiber) => {
-    const outside = fiber.getRef(Provenance.Acceptance)
-    return outside === undefined ? self : Effect.map(self, (answer) => {
-      outside.tell(answer.provenance)
-      return answer
-    })
-  })
+export const sourced = ({ maxAge }: UseOptions = {}) =>
+  maxAge === undefined ? Provenance.withProvenance : Provenance.acceptStale(maxAge)

@@ -27,8 +27,11 @@ import type * as Scope from "effect/Scope"
 import { CacheStore } from "../fleet/Store.ts"
 import * as Range from "../Range.ts"
 import type { VendorError } from "../VendorError.ts"
+import { Entries } from "./ResponseCache/Entries.ts"
+import { Loads } from "./ResponseCache/Loads.ts"
 import { type Codec, SecondLevel } from "./ResponseCache/SecondLevel.ts"
-import { type Settings, TwoLevels } from "./ResponseCache/TwoLevels.ts"
+import type { Settings } from "./ResponseCache/Settings.ts"
+import { TwoLevels } from "./ResponseCache/TwoLevels.ts"
 
 export { passing } from "./ResponseCache/Entry.ts"
 export type { Codec } from "./ResponseCache/SecondLevel.ts"
@@ -108,6 +111,21 @@ export interface NotModified {
   readonly notModified: true
   /** As in {@link CachedAnswer}. */
   readonly fresh?: Duration.Input | undefined
+  /** As in {@link CachedAnswer}. @default the known one */
+  readonly validator?: string | undefined
+  /** As in {@link CachedAnswer}. @default true */
+  readonly isKept?: boolean | undefined
+}
+
+/** The options of one lookup. */
+export interface LookupOptions<A> {
+  /**
+   * Decides about an answer from another process, which may have checked less: one that is not trusted counts as
+   * absent. @default every answer that its codec accepts is trusted
+   */
+  readonly trusts?: ((value: A) => boolean) | undefined
+  /** Whether the answer is for this process alone: it is neither read from the shared store nor written to it. @default false */
+  readonly isPrivate?: boolean | undefined
 }
 
 /** Counts since the cache was made. */
@@ -136,20 +154,30 @@ export interface Statistics {
 
 export interface ResponseCache<A, E> {
   /**
-   * The answer under a key. `load` makes the call; it is given the known answer with its validator. It runs in its own
-   * fibre, with the context of the first caller, and continues as long as any caller waits. `trusts` decides about an
-   * answer from another process, which may have checked less: one that is not trusted counts as absent.
+   * The answer under a key. `load` makes the call; it is given the known answer with its validator, and obeys
+   * `Deadline`. It runs in its own fibre, with the context of the caller that begins it, and continues as long as any
+   * caller waits. A caller joins a call in flight, unless it has a higher priority; or more time, by a tenth and more,
+   * because that call was begun by a caller whose own deadline is near.
+   *
+   * Answers are frozen: arrays, plain objects and instances of a schema's classes. Of dates, maps, sets and bytes each
+   * caller gets a copy.
    */
   lookup<R>(
     key: string,
     load: (known: CachedAnswer<A> | undefined) => Effect.Effect<Loaded<A>, E, R>,
-    trusts?: (value: A) => boolean
+    options?: LookupOptions<A>
   ): Effect.Effect<A, E | VendorError, R>
-  /** Removes the answer of a key. The result of a call in flight is not cached. */
+  /**
+   * Removes the answer of a key, here and in the shared store. Answers of calls in flight are not kept, nor shared by
+   * another process. What other processes have taken from the store stays with them until it expires.
+   */
   invalidate(key: string): void
-  /** Removes all answers with a tag. */
+  /**
+   * Removes all answers with a tag, as {@link invalidate} does. The shared store then begins anew, because it cannot be
+   * searched by tag.
+   */
   invalidateTag(tag: string): void
-  /** Removes all answers. */
+  /** Removes all answers, as {@link invalidate} does. */
   clear(): void
   readonly statistics: Statistics
 }
@@ -161,36 +189,49 @@ export interface Sharing<A> {
   readonly codec: Codec<A>
 }
 
+/** The options of a cache, with its operation. */
+export interface Options extends ResponseCacheOptions {
+  /** The names in errors and logs. */
+  readonly vendor: string
+  readonly operation: string
+  /**
+   * How long a lookup may take, and a call in the background; longer than 0. @default as long as `Deadline` allows
+   */
+  readonly deadline?: Duration.Input | undefined
+}
+
 /**
  * Makes a cache, whose background work ends with the scope. With `sharing` it also stores answers in the `CacheStore`.
  * Throws when an option is out of its range.
  */
 export const make = <A, E>(
-  options: ResponseCacheOptions & { readonly vendor: string; readonly operation: string },
+  options: Options,
   sharing?: Sharing<A>
 ): Effect.Effect<ResponseCache<A, E>, never, Scope.Scope> => {
   const settings = settingsOf(options)
   const second = {
     timeoutMillis: Range.duration("ResponseCache: storeTimeout", options.storeTimeout ?? 50),
     pauseMillis: Range.durationOrZero("ResponseCache: storePause", options.storePause ?? Duration.seconds(5)),
-    leadMillis: Range.duration("ResponseCache: leadFor", options.leadFor ?? Duration.seconds(10))
+    leadMillis: Range.duration("ResponseCache: leadFor", options.leadFor ?? Duration.seconds(10)),
+    maxBytes: settings.maxBytes
   }
   return Effect.gen(function*() {
     const store = yield* CacheStore
-    return new TwoLevels<A, E>(
-      settings,
-      yield* Effect.scope,
-      yield* Random.Random,
-      store === undefined || sharing === undefined
-        ? undefined
-        : new SecondLevel(store, sharing.codec, { ...second, prefix: sharing.name })
-    )
+    const level = store === undefined || sharing === undefined
+      ? undefined
+      : new SecondLevel(store, sharing.codec, { ...second, prefix: sharing.name })
+    const entries = new Entries<A, E>(settings, yield* Random.Random)
+    const loads = new Loads(settings, entries, level, yield* Effect.scope, yield* Effect.context<never>())
+    return new TwoLevels(settings, entries, level, loads)
   })
 }
 
-const settingsOf = (options: Parameters<typeof make>[0]): Settings => ({
+const settingsOf = (options: Options): Settings => ({
   vendor: options.vendor,
   operation: options.operation,
+  deadlineMillis: options.deadline === undefined
+    ? Infinity
+    : Range.duration("ResponseCache: deadline", options.deadline),
   freshMillis: Range.duration("ResponseCache: fresh", options.fresh),
   revalidateMillis: Range.durationOrZero("ResponseCache: staleWhileRevalidate", options.staleWhileRevalidate ?? 0),
   errorMillis: Range.durationOrZero("ResponseCache: staleIfError", options.staleIfError ?? 0),

@@ -35,6 +35,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { Statistics } from "../caching/ResponseCache.ts"
 import { environmentName, upperSnake } from "../credentials/Credential.ts"
+import * as Fleet from "../fleet/Fleet.ts"
 import * as Range from "../Range.ts"
 import * as Order from "../stack/Order.ts"
 import * as Policy from "../stack/Policy.ts"
@@ -44,7 +45,8 @@ import * as Timeline from "../Timeline.ts"
 import * as BasicAuth from "../transport/BasicAuth.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
 import { Transport } from "../transport/Transport.ts"
-import { CachedOperation } from "./CachedOperation.ts"
+import { Accounts } from "./Accounts.ts"
+import { CachedOperation, type Setting } from "./CachedOperation.ts"
 import * as Client from "./Client.ts"
 import * as Contract from "./Contract.ts"
 import type { Declaration } from "./Declaration.ts"
@@ -119,8 +121,9 @@ export const make = <Api extends HttpApi.Constraint>(
       SharedGates.make(name, baseUrl.origin, policy, operations),
       misconfigured
     )
-    const caches = yield* makeCaches(name, policy, operations, series)
     const secrets = auth && (yield* makeSecrets(name, refusedMillis, series))
+    const accounts = secrets && new Accounts(name, secrets)
+    const caches = yield* makeCaches({ vendor: name, baseUrl, accounts }, policy, operations, series)
 
     const methods = operations.map((operation) => {
       const own = Policy.over(policy, operation.policy)
@@ -167,7 +170,7 @@ export const make = <Api extends HttpApi.Constraint>(
         })
       }
     })
-    yield* Scope.provide(Order.share(name, gates, gatesOf), scope)
+    yield* Scope.provide(Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf)), scope)
     Order.observe({ vendor: name, series, context }, gates, gatesOf, () => timeline.now())
     const client = Client.assemble<Api>(methods)
     cachesOf.set(client as object, caches)
@@ -213,7 +216,10 @@ export const caches = (client: object): Caches => {
   return {
     statistics: (operation) => known.get(operation)?.cache.statistics,
     invalidateTag(tag) {
-      for (const { cache } of known.values()) cache.invalidateTag(tag)
+      for (const { cache, options } of known.values()) {
+        // The others' answers have none, and would have to be fetched again by the whole fleet.
+        if (options.tags !== undefined) cache.invalidateTag(tag)
+      }
     },
     clear() {
       for (const { cache } of known.values()) cache.clear()
@@ -222,7 +228,7 @@ export const caches = (client: object): Caches => {
 }
 
 const makeCaches = (
-  vendor: string,
+  client: Omit<Setting, "deadlineMillis">,
   policy: Policy.Policy,
   operations: ReadonlyArray<Contract.CompiledOperation>,
   series: Telemetry.Series
@@ -234,9 +240,10 @@ const makeCaches = (
       // A vendor's own setting is for reads: a write that is answered from a cache never reaches the vendor.
       const options = own?.cache ?? (isRead(operation) ? policy.cache : undefined)
       if (!options || safety !== "Idempotent") continue
-      const cached = yield* CachedOperation.make(options, vendor, operation)
+      const { deadlineMillis } = Policy.limits(Policy.over(policy, own ?? {}))
+      const cached = yield* CachedOperation.make(options, { ...client, deadlineMillis }, operation)
       caches.set(id, cached)
-      const labels = { vendor, operation: id }
+      const labels = { vendor: client.vendor, operation: id }
       const statistics = () => cached.cache.statistics
       const show = (metric: Telemetry.Metric, read: (statistics: Statistics) => number, more?: Telemetry.Labels) =>
         series.observe(metric, { ...labels, ...more }, cached, () => read(statistics()))

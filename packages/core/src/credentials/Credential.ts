@@ -20,6 +20,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { CredentialUnavailable } from "../Reason.ts"
 import { environmentName } from "./Naming.ts"
@@ -43,6 +44,12 @@ export interface Credentials {
       refused: Redacted.Redacted
     ) => Effect.Effect<Redacted.Redacted, CredentialUnavailable>)
     | undefined
+  /**
+   * The name of the account that a secret belongs to, for caches: the same for every secret of the account, in every
+   * process, and for no other account. It is no secret.
+   * @default no name: a cached answer is for calls with the very same secret, in the same process
+   */
+  readonly account?: ((request: CredentialRequest) => string | undefined) | undefined
 }
 
 /** The `ConfigProvider` as a source, by default the environment. A client reads it with the one it was built with. */
@@ -95,7 +102,8 @@ export const withConfigOfLayer = (credentials: Credentials): Effect.Effect<Crede
     const { renew } = credentials
     return {
       read: (request) => within(Effect.suspend(() => credentials.read(request))),
-      renew: renew && ((request, refused) => within(Effect.suspend(() => renew.call(credentials, request, refused))))
+      renew: renew && ((request, refused) => within(Effect.suspend(() => renew.call(credentials, request, refused)))),
+      account: (request) => credentials.account?.(request)
     }
   })
 
@@ -129,3 +137,30 @@ export const Override: Context.Reference<Credentials | undefined> = Context.Refe
   "breakwater/credentials/Override",
   { defaultValue: () => undefined }
 )
+
+/**
+ * Names the accounts of the credentials below it. Cached answers then outlive a rotation of the secret, and are shared
+ * with other processes. `undefined` leaves an account without a name.
+ *
+ * @example
+ * ```ts
+ * import { Credential } from "@breakwater/core/credentials"
+ * import { Layer } from "effect"
+ *
+ * // One account for each vendor and key.
+ * const accounts = Credential.layerAccounts(({ key, vendor }) => `${vendor}/${key}`)
+ * console.log(Layer.isLayer(accounts)) // => true
+ * ```
+ */
+export const layerAccounts = (account: NonNullable<Credentials["account"]>): Layer.Layer<never> =>
+  Layer.effect(
+    Credentials,
+    Effect.map(Credentials, (credentials): Credentials => {
+      const { renew } = credentials
+      return {
+        read: (request) => credentials.read(request),
+        renew: renew && ((request, refused) => renew.call(credentials, request, refused)),
+        account
+      }
+    })
+  )

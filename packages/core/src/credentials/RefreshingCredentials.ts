@@ -127,10 +127,12 @@ class Held implements Cell {
   secret: Secret | undefined = undefined
   /** The result for readers, made once. */
   given: Exit.Exit<Redacted.Redacted> | undefined = undefined
-  /** When the secret was fetched, in milliseconds of the timeline. */
+  /** When the secret was fetched, as all times here in elapsed time of the timeline. */
   fetchedAt = -Infinity
-  /** When to refresh the secret: in Unix time if it has an expiry, otherwise in time of the timeline. */
+  /** When to refresh the secret. */
   refreshAt = -Infinity
+  /** When the secret expires. */
+  expiresAt = Infinity
   flight: SingleFlight<Secret | undefined, SourceUnavailable> | undefined = undefined
   /** The refused secret for which the source is being asked. */
   refusal: Redacted.Redacted | undefined = undefined
@@ -177,8 +179,7 @@ class RefreshingCredentials {
       const held = this.heldOf(moment, request)
       const { given, secret } = held
       if (given === undefined || secret === undefined) return this.wait(moment, request, held, undefined)
-      const isDue = (secret.expiresAt === undefined ? moment.now : moment.wallClock) >= held.refreshAt
-      if (!isDue) return given
+      if (moment.now < held.refreshAt) return given
       if (!this.isGood(moment, held)) return this.wait(moment, request, held, undefined)
       if (held.flight === undefined && moment.now >= held.quietUntil) this.fetch(moment, request, held, undefined)
       return given
@@ -213,12 +214,10 @@ class RefreshingCredentials {
   }
 
   /** Whether the secret in the cache may still be served. */
-  private isGood({ now, wallClock }: Moment, { fetchedAt, secret }: Held): boolean {
+  private isGood({ now }: Moment, { expiresAt, fetchedAt, secret }: Held): boolean {
     const { maxAgeMillis, staleMillis } = this.settings
     if (secret === undefined) return false
-    return secret.expiresAt === undefined
-      ? now < fetchedAt + maxAgeMillis + staleMillis
-      : wallClock < secret.expiresAt
+    return now < (secret.expiresAt === undefined ? fetchedAt + maxAgeMillis + staleMillis : expiresAt)
   }
 
   /** Waits for the source. */
@@ -279,7 +278,7 @@ class RefreshingCredentials {
     const fiber = Effect.runForkWith(context)(alive(this.source, asked))
     flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
       held.flight = undefined
-      if (refused !== undefined) held.renewedAt = moment.timeline.now()
+      if (refused !== undefined) held.renewedAt = moment.now
       this.learn(moment, request, held, exit)
     })
     return flight
@@ -319,9 +318,11 @@ class RefreshingCredentials {
     held.fetchedAt = now
     held.missingUntil = secret === undefined ? now + retryMillis : -Infinity
     if (secret === undefined) return
-    held.refreshAt = secret.expiresAt === undefined
+    const lifeMillis = secret.expiresAt === undefined ? Infinity : secret.expiresAt - wallClock
+    held.expiresAt = now + lifeMillis
+    held.refreshAt = lifeMillis === Infinity
       ? now + maxAgeMillis * sooner
-      : secret.expiresAt - Math.min(aheadMillis, (secret.expiresAt - wallClock) / 2) * (2 - sooner)
+      : held.expiresAt - Math.min(aheadMillis, lifeMillis / 2) * (2 - sooner)
   }
 }
 
@@ -342,7 +343,7 @@ class Moment {
     this.clock = fiber.getRef(Clock.Clock)
   }
   get now(): number {
-    return this.timeline.now()
+    return this.timeline.elapsed()
   }
   /** Unix time in milliseconds. */
   get wallClock(): number {

@@ -138,13 +138,13 @@ export const make = (options: FeatureSwitchOptions): Effect.Effect<FeatureSwitch
   const makeEvidence = evidenceMaker(rule)
   return Effect.withFiber((fiber) => {
     const timeline = Timeline.of(fiber)
-    const feature = new Feature(options.name, settings, makeEvidence(timeline.now()), timeline.now())
+    const feature = new Feature(options.name, settings, makeEvidence(), timeline.elapsed())
     Telemetry.begin(fiber.context, Telemetry.featureTransitions, { feature: options.name })
     Telemetry.show(
       fiber.context,
       Telemetry.featureShare,
       { feature: options.name },
-      () => feature.look(timeline.now()).share
+      () => feature.look(timeline).share
     )
     return Effect.succeed(feature)
   })
@@ -172,8 +172,8 @@ const settingsOf = (options: FeatureSwitchOptions): SwitchSettings => {
 
 /** Evidence about the vendor. */
 interface Evidence {
-  record(now: number, failed: boolean): void
-  isOut(now: number, state: State): boolean
+  record(timeline: Timeline.Timeline, failed: boolean): void
+  isOut(timeline: Timeline.Timeline, state: State): boolean
   /** Clears the evidence: calls before the present step say nothing about it. */
   clear(): void
 }
@@ -181,13 +181,13 @@ interface Evidence {
 /** Calls that are enough to judge a step. Our own judgement. */
 const fewCalls = 3
 
-const evidenceMaker = (rule: Rule): (now: number) => Evidence => {
+const evidenceMaker = (rule: Rule): () => Evidence => {
   if (rule._tag === "Breaker") {
     const { breaker, keys } = rule
     if (keys.length === 0) throw new Error("FeatureSwitch: keys must name at least one state of the breaker, got none")
     return () => ({
       record() {},
-      isOut: (now) => keys.some((key) => breaker.state(key, now) === "Open"),
+      isOut: (timeline) => keys.some((key) => breaker.state(key, timeline.now()) === "Open"),
       clear() {}
     })
   }
@@ -197,8 +197,9 @@ const evidenceMaker = (rule: Rule): (now: number) => Evidence => {
   return () => {
     const window = new TimeWindow(windowMillis, 10, { minimumCalls, failureRate: share, slowCallRate: 1 })
     return {
-      record: (now, failed) => window.record(now, failed, false),
-      isOut(now, state) {
+      record: (timeline, failed) => window.record(timeline.elapsed(), failed, false),
+      isOut(timeline, state) {
+        const now = timeline.elapsed()
         const calls = window.calls(now)
         const enough = state === "On" ? minimumCalls : Math.min(minimumCalls, fewCalls)
         return calls >= enough && window.failures(now) / calls >= share
@@ -224,15 +225,16 @@ class Feature implements FeatureSwitch {
     this.mode = mode
   }
   /** The state now, without a transition. */
-  look(now: number): { readonly state: State; readonly share: number } {
-    this.evidence.isOut(now, this.board.state)
+  look(timeline: Timeline.Timeline): { readonly state: State; readonly share: number } {
+    this.evidence.isOut(timeline, this.board.state)
     if (this.mode !== "Automatic") return { state: this.mode, share: this.mode === "On" ? 1 : 0 }
     return { state: this.board.state, share: this.board.share }
   }
   readonly status: Effect.Effect<Status> = Effect.withFiber((fiber) => {
-    const now = Timeline.of(fiber).now()
-    return Effect.map(this.update(now), () => {
-      const { share, state } = this.look(now)
+    const timeline = Timeline.of(fiber)
+    return Effect.map(this.update(timeline), () => {
+      const { share, state } = this.look(timeline)
+      const now = timeline.elapsed()
       return {
         feature: this.name,
         state,
@@ -254,9 +256,9 @@ class Feature implements FeatureSwitch {
   })
   isOn(caller?: string): Effect.Effect<boolean> {
     return Effect.withFiber((fiber) => {
-      const now = Timeline.of(fiber).now()
-      return Effect.map(this.update(now), () => {
-        const { share } = this.look(now)
+      const timeline = Timeline.of(fiber)
+      return Effect.map(this.update(timeline), () => {
+        const { share } = this.look(timeline)
         if (share === 0 || share === 1) return share === 1
         return (caller === undefined ? fiber.getRef(Random.Random).nextDoubleUnsafe() : placeOf(this.name, caller)) <
           share
@@ -271,20 +273,20 @@ class Feature implements FeatureSwitch {
       if (!isOn) return otherwise
       return Effect.onExit(effect, (exit) =>
         Effect.withFiber((fiber) => {
-          const now = Timeline.of(fiber).now()
+          const timeline = Timeline.of(fiber)
           const failed = exit._tag === "Failure" ? hasFailed(exit.cause) : false
           if (failed === undefined) return Effect.void
-          this.evidence.record(now, failed)
-          return this.update(now)
+          this.evidence.record(timeline, failed)
+          return this.update(timeline)
         }))
     })
   }
 
   /** Makes the transition that is due, and reports it. */
-  private update(now: number): Effect.Effect<void> {
+  private update(timeline: Timeline.Timeline): Effect.Effect<void> {
     const { board, evidence } = this
     const [from, share] = [board.state, board.share]
-    board.update(now, evidence.isOut(now, board.state))
+    board.update(timeline.elapsed(), evidence.isOut(timeline, board.state))
     if (board.share !== share) evidence.clear()
     if (board.state === from) return Effect.void
     return Effect.withFiber((fiber) => {

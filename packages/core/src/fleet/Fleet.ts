@@ -11,7 +11,7 @@ import type { FailOpen } from "./FailOpen.ts"
 
 /** The stores of a fleet, with the settings for their use. */
 export interface Fleet {
-  readonly rateLimits: RateLimiter.RateLimiterStore["Service"]
+  readonly rateLimits: Pick<RateLimiter.RateLimiterStore["Service"], "tokenBucket">
   readonly breakers: CircuitBreaker.CircuitBreakerStore["Service"]
   readonly timeoutMillis: number
   readonly pollMillis: number
@@ -32,3 +32,28 @@ export const ask = <X, Y, R>(
   question: Effect.Effect<X, unknown, R>,
   otherwise: Y
 ): Effect.Effect<X | Y, never, R> => Effect.withFiber((fiber) => bypass.ask(Timeline.of(fiber), question, otherwise))
+
+/** The same fleet, with its state under names of its own: of a deployment, or of a vendor's origin. */
+export const under = (fleet: Fleet, name: string): Fleet => {
+  const { breakers, rateLimits } = fleet
+  const own = (key: string) => `${name}/${key}`
+  return {
+    ...fleet,
+    get processes() {
+      return fleet.processes
+    },
+    rateLimits: { tokenBucket: (options) => rateLimits.tokenBucket({ ...options, key: own(options.key) }) },
+    breakers: {
+      admit: (key) => breakers.admit(own(key)),
+      record: (options) => breakers.record({ ...options, key: own(options.key) }),
+      state: (key) => breakers.state(own(key))
+    }
+  }
+}
+
+/** Shares what an effect shares under the origin of a vendor: its sandbox has another one than its production. */
+export const ofOrigin = (origin: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.withFiber((fiber) => {
+    const fleet = fiber.getRef(SharedState)
+    return fleet === undefined ? effect : Effect.provideService(effect, SharedState, under(fleet, origin))
+  })

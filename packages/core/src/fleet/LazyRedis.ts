@@ -16,7 +16,8 @@
  *   disableOfflineQueue: true,
  *   socket: { reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000) }
  * })
- * export const store = Layer.provide(CacheStore.layerRedis, LazyRedis.layer(redis))
+ * const store = CacheStore.layerRedis({ namespace: "shop-production" })
+ * export const shared = Layer.provide(store, LazyRedis.layer(redis))
  * ```
  */
 import * as Context from "effect/Context"

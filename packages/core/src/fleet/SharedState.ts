@@ -40,10 +40,16 @@ import { randomUUID } from "node:crypto"
 import * as Range from "../Range.ts"
 import * as Telemetry from "../Telemetry.ts"
 import { FailOpen } from "./FailOpen.ts"
-import { ask, type Fleet, SharedState } from "./Fleet.ts"
+import { ask, type Fleet, SharedState, under } from "./Fleet.ts"
 import * as RedisCounts from "./RedisCounts.ts"
 
 export interface SharedStateOptions {
+  /**
+   * The deployment whose state this is: 1 to 64 letters, digits, dots, underscores or hyphens, such as
+   * `shop-production`. Deployments under other names that use the same stores have their own limits and breakers.
+   * @default names without one, for stores that one deployment has for itself
+   */
+  readonly namespace?: string | undefined
   /** How long the store may take before it is bypassed; longer than 0. @default "100 millis" */
   readonly timeout?: Duration.Input | undefined
   /** How long the store is then bypassed; at least 0. @default "1 second" */
@@ -67,6 +73,9 @@ export const layer = (
   const timeoutMillis = Range.duration("SharedState: timeout", options.timeout ?? Duration.millis(100))
   const pauseMillis = Range.durationOrZero("SharedState: pause", options.pause ?? Duration.seconds(1))
   const pollMillis = Range.duration("SharedState: poll", options.poll ?? Duration.seconds(1))
+  const namespace = options.namespace === undefined
+    ? undefined
+    : Range.name("SharedState: namespace", options.namespace)
   return Layer.effect(
     SharedState,
     Effect.gen(function*() {
@@ -90,7 +99,7 @@ export const layer = (
         })
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(count, Effect.sleep(countMillis))))
       }
-      return fleet
+      return namespace === undefined ? fleet : under(fleet, namespace)
     })
   )
 }
@@ -98,14 +107,20 @@ export const layer = (
 /** How often the processes are counted, and how long one is remembered, in milliseconds. Our own judgement. */
 const [countMillis, rememberedMillis] = [5_000, 15_000]
 
+/** Options of shared state in Redis, which deployments often share. */
+export interface RedisOptions extends SharedStateOptions {
+  readonly namespace: string
+}
+
 /** Shares state in Redis, under keys that begin with `breakwater:`. Throws when an option is out of its range. */
-export const layerRedis = (options: SharedStateOptions = {}): Layer.Layer<never, never, Redis.Redis> =>
-  Layer.unwrap(
+export const layerRedis = (options: RedisOptions): Layer.Layer<never, never, Redis.Redis> => {
+  const namespace = Range.name("SharedState: namespace", options.namespace)
+  return Layer.unwrap(
     Effect.map(Redis.Redis, (redis) =>
       layer({
         ...options,
         processes: options.processes ??
-          RedisCounts.processes(redis, "breakwater:processes", randomUUID(), rememberedMillis)
+          RedisCounts.processes(redis, `breakwater:processes:${namespace}`, randomUUID(), rememberedMillis)
       }))
   ).pipe(
     Layer.provide([
@@ -113,3 +128,4 @@ export const layerRedis = (options: SharedStateOptions = {}): Layer.Layer<never,
       CircuitBreaker.layerStoreRedis({ prefix: "breakwater:breaker:" })
     ])
   )
+}

@@ -34,11 +34,15 @@ export class SingleFlight<A, E> {
       }
     })
   }
-  /** Waits for the load, at most until `dueAt`. After `softMillis` the caller leaves and the load continues. */
+  /**
+   * Waits for the load, at most until `dueAt` if `isDue` says so then. After `softMillis` the caller leaves and the load
+   * continues.
+   */
   join(
     timeline: Timeline,
     softMillis: number,
-    dueAt: number
+    dueAt: number,
+    isDue: () => boolean = always
   ): Effect.Effect<Exit.Exit<A, E> | "Slow" | "Late"> {
     return Effect.callback((resume) => {
       if (this.exit !== undefined) return resume(Effect.succeed(this.exit))
@@ -52,7 +56,9 @@ export class SingleFlight<A, E> {
       })
       const due = dueAt === Infinity
         ? undefined
-        : timeline.after(Math.max(0, dueAt - timeline.now()), () => done("Late"))
+        : timeline.after(Math.max(0, dueAt - timeline.now()), () => {
+          if (isDue()) done("Late")
+        })
       const leave = () => {
         soft?.cancel()
         due?.cancel()
@@ -66,3 +72,5 @@ export class SingleFlight<A, E> {
     })
   }
 }
+
+const always = (): boolean => true

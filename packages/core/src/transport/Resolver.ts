@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import { lookup as systemLookup } from "node:dns"
 import * as Range from "../Range.ts"
 import { ConnectFailed } from "../Reason.ts"
+import * as Timeline from "../Timeline.ts"
 import type { AddressGuard } from "./AddressGuard.ts"
 import { isLocalName } from "./Loopback.ts"
 
@@ -40,7 +41,7 @@ export interface Resolver {
 
 /** Makes a resolver. Throws if an option is out of its range. */
 export const make = (guard: AddressGuard, options: ResolverOptions = {}): Effect.Effect<Resolver> => {
-  const timeToLive = Range.duration("Resolver: timeToLive", options.timeToLive ?? "30 seconds")
+  const lifeMillis = Range.duration("Resolver: timeToLive", options.timeToLive ?? "30 seconds")
   const timeout = Range.duration("Resolver: timeout", options.timeout ?? "10 seconds")
   const capacity = Range.whole("Resolver: names", options.names ?? 1_000, 1)
   const lookup = options.lookup ?? lookupBySystem
@@ -56,9 +57,19 @@ export const make = (guard: AddressGuard, options: ResolverOptions = {}): Effect
       })
     )
 
+  const now = Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber).elapsed()))
+  const found = (name: string) => Effect.map(Effect.all([resolve(name), now]), ([addresses, at]) => ({ addresses, at }))
   return Effect.map(
-    Cache.makeWith(resolve, { capacity, timeToLive: (exit) => Exit.isSuccess(exit) ? timeToLive : 0 }),
-    (cache): Resolver => ({ addresses: (name) => Cache.get(cache, name) })
+    Cache.makeWith(found, { capacity, timeToLive: (exit) => Exit.isSuccess(exit) ? lifeMillis : 0 }),
+    (cache): Resolver => {
+      const addresses: Resolver["addresses"] = (name) =>
+        Effect.flatMap(Effect.all([Cache.get(cache, name), now]), ([known, time]) =>
+          // The cache itself goes by the wall clock, which may have been set back.
+          time < known.at + lifeMillis
+            ? Effect.succeed(known.addresses)
+            : Effect.andThen(Cache.invalidate(cache, name), addresses(name)))
+      return { addresses }
+    }
   )
 }
 

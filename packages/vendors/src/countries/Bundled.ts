@@ -61,20 +61,22 @@ const data = Effect.filterOrFail(
     })
 )
 
+/** All callers get the same objects, so none can change them. */
 const parse = (records: unknown): ReadonlyArray<Country> =>
-  inOrder(Schema.decodeUnknownSync(Schema.Array(Record))(records).map(toCountry))
+  Object.freeze(inOrder(Schema.decodeUnknownSync(Schema.Array(Record))(records).map(toCountry)))
 
-const toCountry = (record: typeof Record.Type): Country => ({
-  name: record.name.common,
-  iso2: record.cca2,
-  iso3: textOf(record.cca3),
-  isoNumeric: textOf(record.ccn3),
-  capital: textOf(record.capital[0]),
-  currencies: currenciesOf(Object.keys(record.currencies)),
-  callingCode: callingCodeOf(`${record.idd.root}${record.idd.suffixes[0] ?? ""}`),
-  region: regionOf(record.region),
-  subregion: textOf(record.subregion)
-})
+const toCountry = (record: typeof Record.Type): Country =>
+  Object.freeze({
+    name: record.name.common,
+    iso2: record.cca2,
+    iso3: textOf(record.cca3),
+    isoNumeric: textOf(record.ccn3),
+    capital: textOf(record.capital[0]),
+    currencies: Object.freeze(currenciesOf(Object.keys(record.currencies))),
+    callingCode: callingCodeOf(`${record.idd.root}${record.idd.suffixes[0] ?? ""}`),
+    region: regionOf(record.region),
+    subregion: textOf(record.subregion)
+  })
 
 /** {@link Countries} from the bundled data. It calls no vendor and cannot fail once it is made. */
 export const make: Effect.Effect<Countries["Service"], Vendor.VendorMisconfigured> = Effect.map(

@@ -1,8 +1,13 @@
+import * as ResponseCache from "@breakwater/core/caching/ResponseCache"
+import * as CacheStore from "@breakwater/core/fleet/CacheStore"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, Layer } from "effect"
+import { Redis } from "effect/persistence"
 import { json, serve } from "../../../fakes/ScriptedServer.ts"
 import * as Fleet from "../../../processes/Fleet.ts"
 import * as RealRedis from "../../../processes/RealRedis.ts"
+import { until } from "../../../watches/Until.ts"
 
 describe.runIf(RealRedis.isInstalled)("three processes that share a cache in Redis", () => {
   it.live(
@@ -30,4 +35,40 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a cache in Red
         assert.isTrue(lonely.every(({ statistics }) => (statistics?.bypassed ?? 0) > 0))
       })
   )
+})
+
+describe.runIf(RealRedis.isInstalled)("a cache in Redis", () => {
+  it.live("takes and gives up leads, ages by the clock of Redis, and is left behind when it is cleared", () =>
+    Effect.gen(function*() {
+      const server = yield* RealRedis.start()
+      const redis = yield* Layer.build(NodeRedis.layer({ url: server.url }))
+      const send = Effect.flatMap(Redis.Redis, (redis) => redis.send<ReadonlyArray<string>>("KEYS", "*"))
+      const keys = Effect.map(send.pipe(Effect.provide(redis)), (keys) => keys.toSorted())
+      const process = (namespace: string) =>
+        Effect.gen(function*() {
+          const store = yield* Layer.build(
+            Layer.provide(CacheStore.layerRedis({ namespace }), Layer.succeedContext(redis))
+          )
+          return yield* ResponseCache.make<number, never>(
+            { vendor: "acme", operation: "rate", fresh: "1 hour", storeTimeout: "1 minute" },
+            { name: "acme/rate/1", codec: { encode: String, decode: Number } }
+          ).pipe(Effect.provideContext(store))
+        })
+      const answer = (value: number) => () => Effect.succeed({ value })
+      const [first, second, other] = [yield* process("blue"), yield* process("blue"), yield* process("green")]
+
+      const leaving = yield* Effect.forkChild(first.lookup("EUR", () => Effect.never))
+      yield* until("the lead is taken", () => first.statistics.loads === 1)
+      assert.deepStrictEqual(yield* keys, ["breakwater:lead:blue/acme/rate/1/EUR"])
+      yield* Fiber.interrupt(leaving)
+      assert.strictEqual(yield* second.lookup("EUR", answer(2)), 2)
+      yield* Effect.repeat(keys, { until: (keys) => keys.join() === "breakwater:answer:blue/acme/rate/1/EUR" })
+
+      assert.strictEqual(yield* first.lookup("EUR", answer(3)), 2)
+      assert.strictEqual(yield* other.lookup("EUR", answer(4)), 4)
+      yield* Effect.repeat(keys, { until: (keys) => keys.includes("breakwater:answer:green/acme/rate/1/EUR") })
+      first.clear()
+      assert.strictEqual(yield* (yield* process("blue")).lookup("EUR", answer(5)), 5)
+      assert.strictEqual(yield* (yield* process("green")).lookup("EUR", answer(6)), 4)
+    }))
 })

@@ -2,19 +2,34 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
+import type { Fallback, Stale } from "../../Provenance.ts"
+import * as Frozen from "./Frozen.ts"
 
 /** The stored part of an answer; for most answers it is the value alone. */
 export type Kept<A, E> = A | Described<A> | Failed<E>
 
-/** An answer with a validator or with tags. */
+/** The provenance of an answer that was stale, or from a fallback, when it was fetched. */
+export type Origin = Stale | Fallback
+
+/** An answer with more than its value: a validator, tags, an origin, or parts that each caller gets a copy of. */
 export class Described<A> {
   readonly value: A
   readonly validator: string | undefined
   readonly tags: ReadonlyArray<string>
-  constructor(value: A, validator: string | undefined, tags: ReadonlyArray<string>) {
+  readonly origin: Origin | undefined
+  readonly isLoose: boolean
+  constructor(
+    value: A,
+    validator: string | undefined,
+    tags: ReadonlyArray<string>,
+    origin: Origin | undefined,
+    isLoose: boolean
+  ) {
     this.value = value
     this.validator = validator
     this.tags = tags
+    this.origin = origin
+    this.isLoose = isLoose
   }
 }
 
@@ -40,6 +55,7 @@ export class Entry<A, E> {
   readonly key: string
   readonly kept: Kept<A, E>
   readonly bytes: number
+  /** When it was fetched, as all times here in elapsed time of the timeline. */
   readonly at: number
   readonly freshMillis: number
   /** The time before which no background call is repeated. */
@@ -57,27 +73,30 @@ export class Entry<A, E> {
   /** The result for a caller. */
   get exit(): Exit.Exit<A, E> {
     const { kept } = this
-    return kept instanceof Failed ? Exit.failCause(kept.cause) : Exit.succeed(valueOf(kept))
+    if (kept instanceof Failed) return Exit.failCause(kept.cause)
+    if (!(kept instanceof Described)) return Exit.succeed(kept)
+    return Exit.succeed(kept.isLoose ? Frozen.copy(kept.value) : kept.value)
   }
   /** The known answer for a load; `undefined` when the entry is an error. */
   get answer() {
     const { bytes, kept } = this
     if (kept instanceof Failed) return undefined
-    const { tags, validator } = kept instanceof Described ? kept : plain
-    return { value: valueOf(kept), validator, bytes, tags }
+    if (!(kept instanceof Described)) {
+      return { value: kept, validator: undefined, bytes, tags: noTags, isLoose: false }
+    }
+    const { isLoose, tags, validator, value } = kept
+    return { value, validator, bytes, tags, isLoose }
   }
   /** Whether it may be served stale: an error may not. */
   get isAnswer(): boolean {
     return !(this.kept instanceof Failed)
   }
   get tags(): ReadonlyArray<string> {
-    return this.kept instanceof Described ? this.kept.tags : plain.tags
+    return this.kept instanceof Described ? this.kept.tags : noTags
+  }
+  get origin(): Origin | undefined {
+    return this.kept instanceof Described ? this.kept.origin : undefined
   }
 }
 
-const plain: { readonly validator: string | undefined; readonly tags: ReadonlyArray<string> } = {
-  validator: undefined,
-  tags: []
-}
-
-const valueOf = <A>(kept: A | Described<A>): A => kept instanceof Described ? kept.value : kept
+const noTags: ReadonlyArray<string> = []

@@ -13,6 +13,7 @@ import { fateIn } from "../../Phase.ts"
 import { CredentialRevoked, CredentialUnavailable } from "../../Reason.ts"
 import { mayRepeat, type Safety } from "../../Safety.ts"
 import type { Attempt } from "../../stack/Leaf.ts"
+import * as Timeline from "../../Timeline.ts"
 import type { Auth } from "../Declaration.ts"
 import { headerOf, type Holder, isUsable, type Secrets } from "../Secrets.ts"
 import type { Request } from "./Request.ts"
@@ -81,11 +82,11 @@ class Authentication implements InFlight {
   }
 
   private sendFirst(secret: Redacted.Redacted): void {
-    const { asked: { key }, attempt, holder: { refusals }, operation: { operation } } = this
+    const { asked: { key }, holder: { refusals }, operation: { operation } } = this
     if (this.isRevoked(secret)) return this.replace(secret, (secret) => this.sendFirst(secret))
-    const pause = refusals.pause(key, operation, secret, attempt.now)
+    const sentAt = this.elapsed
+    const pause = refusals.pause(key, operation, secret, sentAt)
     if (pause > 0) return this.settle(new CredentialUnavailable(this.name, "Refused", pause))
-    const sentAt = attempt.now
     this.send(secret, (meaning, response) => {
       this.leave()
       if (isRefusal(meaning)) this.renew(secret, sentAt, meaning, response)
@@ -113,12 +114,12 @@ class Authentication implements InFlight {
       if (isSame(secret, refused) || this.isRevoked(secret)) {
         return this.giveUp(refused, sentAt, false, refusal, response)
       }
-      if (refusals.pause(key, operation, secret, attempt.now) > 0) {
+      if (refusals.pause(key, operation, secret, this.elapsed) > 0) {
         return this.giveUp(refused, sentAt, true, refusal, response)
       }
       // A vendor that refuses a credential has done nothing.
       attempt.again("NotSent", () => {
-        const resentAt = attempt.now
+        const resentAt = this.elapsed
         this.send(secret, (meaning, response) => {
           this.leave()
           if (isRefusal(meaning)) this.giveUp(secret, resentAt, true, meaning, response)
@@ -171,7 +172,7 @@ class Authentication implements InFlight {
     refusal: Meaning,
     response: Response | undefined
   ): void {
-    const { asked: { key }, attempt: { now }, holder, operation: { operation } } = this
+    const { asked: { key }, elapsed: now, holder, operation: { operation } } = this
     switch (holder.refusals.refuse({ key, operation, secret, sentAt, now, isSecond })) {
       case "Secret":
         this.log(
@@ -233,6 +234,11 @@ class Authentication implements InFlight {
       this.attempt.phase("Connect")
       go(exit)
     })
+  }
+
+  /** The time by which refusals age. */
+  private get elapsed(): number {
+    return Timeline.ofContext(this.attempt.context).elapsed()
   }
 
   private get name(): string {

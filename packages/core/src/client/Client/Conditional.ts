@@ -26,16 +26,20 @@ const kept = (options: CacheOptions, meaning: Meaning, response: Response): Mean
   const { at, body, headers } = response
   const said = options.obeyVendor === true ? freshnessOf(headers, at) : undefined
   const fresh = said?.millis === undefined ? undefined : Duration.millis(said.millis)
-  if (meaning === unchanged) return Exit.succeed<ResponseCache.NotModified>({ notModified: true, fresh })
+  const validator = header(headers, "etag")
+  const isKept = said?.isKept
+  if (meaning === unchanged) {
+    return Exit.succeed<ResponseCache.NotModified>({ notModified: true, fresh, validator, isKept })
+  }
   const value = meaning.value as never
   try {
     return Exit.succeed<ResponseCache.CachedAnswer<unknown>>({
       value,
       fresh: options.life?.(value, at) ?? fresh,
-      validator: header(headers, "etag"),
+      validator,
       bytes: body.byteLength,
       tags: options.tags?.(value),
-      isKept: said?.isKept
+      isKept
     })
   } catch (defect) {
     // The options' own functions may throw; the call must still end.

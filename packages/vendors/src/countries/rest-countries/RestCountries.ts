@@ -12,7 +12,6 @@ import {
 } from "@breakwater/core"
 import type { Transport } from "@breakwater/core/transport"
 import type * as Config from "effect/Config"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -69,7 +68,8 @@ export const make: Effect.Effect<Countries["Service"], never, RestCountries> = E
             .pipe(
               Use.sourced(use)
             )
-          provenance = worse(provenance, answer.provenance)
+          // A list is as old as its oldest page, and stale when one of its pages is stale.
+          provenance = Provenance.worse(provenance, answer.provenance)
           const { meta, objects } = answer.value.data
           countries.push(...objects.flatMap(toCountries))
           offset += objects.length
@@ -116,13 +116,6 @@ const toCountries = (country: typeof RestCountry.Type): ReadonlyArray<Country> =
 }
 
 const isCode = Schema.is(Iso2)
-
-/** A list is as old as its oldest page, and stale when one of its pages is stale. */
-const worse = (one: Provenance.Provenance, other: Provenance.Provenance): Provenance.Provenance => {
-  const rank = { Fresh: 0, Cached: 1, Fallback: 2, Stale: 3 }
-  if (one._tag !== other._tag) return rank[one._tag] > rank[other._tag] ? one : other
-  return Duration.isGreaterThan(Provenance.age(one), Provenance.age(other)) ? one : other
-}
 
 /** {@link make} as a layer. */
 export const countries: Layer.Layer<Countries, never, RestCountries> = Layer.effect(Countries, make)
