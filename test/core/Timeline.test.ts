@@ -58,6 +58,17 @@ describe("a limit of a timeline", () => {
 })
 
 describe("the elapsed time of a timeline", () => {
+  it.effect("is no more than the larger one while the clocks agree", () =>
+    Effect.gen(function*() {
+      const elapsed = Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber).elapsed()))
+      const begun = yield* elapsed
+      for (let second = 0; second < 100; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* elapsed
+      }
+      assert.strictEqual((yield* elapsed) - begun, 100_000)
+    }))
+
   it.effect.prop(
     "never decreases, and is the larger one of both clocks to a tenth of a second",
     {
@@ -83,15 +94,4 @@ describe("the elapsed time of a timeline", () => {
       }
     })
   )
-
-  it.effect("is no more than the larger one while the clocks agree", () =>
-    Effect.gen(function*() {
-      const elapsed = Effect.withFiber((fiber) => Effect.succeed(Timeline.of(fiber).elapsed()))
-      const begun = yield* elapsed
-      for (let second = 0; second < 100; second++) {
-        yield* TestClock.adjust("1 second")
-        yield* elapsed
-      }
-      assert.strictEqual((yield* elapsed) - begun, 100_000)
-    }))
 })
