@@ -807,11 +807,166 @@ const ofFaults: ReadonlyArray<Mutant> = [
   )
 ]
 
+/** Faults of an answer that is kept: whose it is, how old it is, and who is told that it is gone. */
+const ofAnswers: ReadonlyArray<Mutant> = [
+  fault(
+    "client/CachedOperation.ts",
+    "answers: those of any account are found",
+    "JSON.stringify([base, account, partition",
+    "JSON.stringify([base, partition"
+  ),
+  fault(
+    "client/CachedOperation.ts",
+    "answers: those of any base URL are found",
+    "JSON.stringify([base, account, partition",
+    "JSON.stringify([account, partition"
+  ),
+  fault(
+    "client/CachedOperation.ts",
+    "answers: those to a secret are shared with other processes",
+    "isPrivate: !account.isNamed",
+    "isPrivate: false"
+  ),
+  fault(
+    "client/CachedOperation.ts",
+    "answers: one that another secret fetched is kept",
+    "if (now?.id === account.id) return",
+    "if (account.id !== \"\") return"
+  ),
+  fault(
+    "client/Accounts.ts",
+    "answers: those of the last secret are found without one",
+    "problem?.problem === \"Unreachable\" ? known",
+    "problem !== undefined ? known"
+  ),
+  fault(
+    "client/Vendor.ts",
+    "names: a sandbox shares the limits of its vendor",
+    "Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf))",
+    "Order.share(name, gates, gatesOf)"
+  ),
+  fault(
+    "fleet/SharedState.ts",
+    "names: deployments share their limits",
+    "namespace === undefined ? fleet : under(fleet, namespace)",
+    "fleet"
+  ),
+  fault(
+    "caching/ResponseCache/SecondLevel.ts",
+    "names: deployments share their answers",
+    "store.namespace === undefined ? settings.prefix",
+    "settings.prefix !== \"\" ? settings.prefix"
+  ),
+  fault(
+    "caching/ResponseCache/SecondLevel.ts",
+    "answers: an answer of the future is new",
+    "if (at > now + aheadMillis) return undefined",
+    ""
+  ),
+  fault(
+    "caching/ResponseCache/SecondLevel.ts",
+    "answers: one in flight elsewhere comes back after it was invalidated",
+    "isGone ? Effect.void : this.clear(timeline)",
+    "Effect.void"
+  ),
+  fault(
+    "caching/ResponseCache/Loads.ts",
+    "answers: one in flight is kept after its tag was invalidated",
+    "this.flights.remove(flight) && flight.isCurrent(tags)",
+    "this.flights.remove(flight)"
+  ),
+  fault(
+    "caching/ResponseCache/Loads.ts",
+    "answers: one on its way from the store is kept after it was invalidated",
+    "!flight.isCurrent(shared.tags) || ",
+    ""
+  ),
+  fault(
+    "caching/ResponseCache/Loads.ts",
+    "answers: one from a second cache is new",
+    "- Duration.toMillis(Provenance.age(provenance))",
+    ""
+  ),
+  fault(
+    "caching/ResponseCache/Loads.ts",
+    "leads: a process that ends keeps its own",
+    "() => flight.giveUp() ?? Effect.void)\n      })",
+    "() => Effect.void)\n      })"
+  ),
+  fault(
+    "caching/ResponseCache/TwoLevels.ts",
+    "answers: an age is checked when the call begins",
+    "        visit.tick()\n",
+    ""
+  ),
+  fault(
+    "caching/ResponseCache/TwoLevels.ts",
+    "deadlines: another process is waited for past them",
+    "const dueAt = isLeftToCall() ? Infinity : visit.deadline",
+    "const dueAt = Infinity"
+  ),
+  fault(
+    "caching/ResponseCache/Flight.ts",
+    "deadlines: a call is joined whose caller has less time",
+    "return this.hasAllTime || this.deadline >= deadline",
+    "return this.deadline > now || this.deadline >= deadline"
+  ),
+  fault(
+    "caching/ResponseCache/Flight.ts",
+    "priorities: a call is joined that will be shed first",
+    "if (ranks[this.priority] < ranks[priority]) return false\n",
+    ""
+  ),
+  fault(
+    "caching/ResponseCache/Frozen.ts",
+    "answers: only their first level is frozen",
+    "parts.add(inner)",
+    "void inner"
+  ),
+  fault(
+    "client/Client/Conditional.ts",
+    "answers: the validator of a 304 is lost",
+    "notModified: true, fresh, validator, isKept",
+    "notModified: true, fresh, isKept"
+  ),
+  fault(
+    "Provenance.ts",
+    "ages: a report inside another one keeps the age to itself",
+    "      outside?.tell(provenance)\n",
+    ""
+  ),
+  fault(
+    "Timeline.ts",
+    "ages: a clock that is set back makes them shorter",
+    "behind > noticedMillis ? elapsed + behind : elapsed",
+    "elapsed"
+  ),
+  fault(
+    "credentials/RefreshingCredentials.ts",
+    "ages: a secret does not age while the machine sleeps",
+    "return this.timeline.elapsed()",
+    "return this.timeline.now()"
+  ),
+  fault(
+    "client/Client/Authenticated.ts",
+    "ages: a refusal does not age while the machine sleeps",
+    "Timeline.ofContext(this.attempt.context).elapsed()",
+    "this.attempt.now"
+  ),
+  fault(
+    "transport/Resolver.ts",
+    "ages: an address stays when the clock is set back",
+    "time < known.at + lifeMillis",
+    "time >= known.at"
+  )
+]
+
 export const mutants = (): ReadonlyArray<Mutant> => [
   ...ofTables(),
   ...ofRules,
   ...ofSearch,
   ...ofCalls,
   ...ofServer,
-  ...ofFaults
+  ...ofFaults,
+  ...ofAnswers
 ]

@@ -199,9 +199,9 @@ describe("a client's calls count and share", () => {
       }
       const [here, there] = [store(), store()]
       const depot = Depot.serve()
-      // Only the answers of an account with a name are shared.
-      const named = Layer.provideMerge(Credential.layerAccounts(() => "depot"), config({ DEPOT_API_KEY: ours }))
-      const client = yield* build(depot, named).pipe(
+      // Answers that need a secret are shared for an account with a name.
+      const account = Credential.layerAccounts(() => "depot")
+      const client = yield* build(depot, Layer.merge(config({ DEPOT_API_KEY: ours }), account)).pipe(
         Effect.provideService(CacheStore, here.store)
       )
       yield* Depot.soon(client.stock().pipe(Effect.provideService(CacheStore, there.store)))

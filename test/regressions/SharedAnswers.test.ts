@@ -12,14 +12,14 @@ import * as Priority from "@breakwater/core/Priority"
 import * as Provenance from "@breakwater/core/Provenance"
 import { DeadlineExceeded, isVendorError, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Fiber, Layer, Option, Scheduler, Schema, Scope } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Layer, Option, Schema, Scope } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import * as TwoClocks from "../drivers/TwoClocks.ts"
+import { interruptedAt } from "../drivers/YieldOnce.ts"
 import * as AnswerStore from "../fakes/AnswerStore.ts"
 import * as FakeTransport from "../fakes/Transport.ts"
-import { until } from "../watches/Until.ts"
 
 const process = (
   store: CacheStore.Store | undefined,
@@ -218,31 +218,14 @@ describe("a lead", () => {
       assert.strictEqual(state.leads.size, 0)
     }))
 
-  it.live("of a caller that leaves at any step is given up", () =>
+  it.effect("of a caller that leaves at any step is given up", () =>
     Effect.gen(function*() {
-      for (let step = 1, isOver = false; !isOver; step++) {
+      for (let step = 1, wasInterrupted = true; wasInterrupted; step++) {
         const { state, store } = AnswerStore.make()
-        const scope = yield* Scope.make()
-        const cache = yield* Scope.provide(process(store), scope)
-        let [steps, caller] = [0, undefined as Fiber.Fiber<unknown, unknown> | undefined]
-        const mixed = new Scheduler.MixedScheduler()
-        const leavingHere: Scheduler.Scheduler = {
-          executionMode: "async",
-          makeDispatcher: () => mixed.makeDispatcher(),
-          shouldYield() {
-            if (++steps !== step) return false
-            queueMicrotask(() => caller?.interruptUnsafe())
-            return true
-          }
-        }
-        caller = Effect.runFork(
-          cache.lookup("EUR", vendor().load).pipe(Effect.provideService(Scheduler.Scheduler, leavingHere))
-        )
-        yield* Fiber.await(caller)
-        yield* until("the lead is given up", () => state.leads.size === 0)
-        yield* Scope.close(scope, Exit.void)
-        isOver = steps < step
-        assert.isBelow(step, 1_000)
+        state.takes = 10
+        const cache = yield* process(store)
+        wasInterrupted = (yield* interruptedAt(step, cache.lookup("EUR", vendor().load))).wasInterrupted
+        assert.strictEqual(state.leads.size, 0, `after step ${step}`)
       }
     }))
 

@@ -122,11 +122,11 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a Redis", () =
 
 describe.runIf(RealRedis.isInstalled)("state in Redis", () => {
   /** The fleet as a process sees it whose clock is ahead by so many milliseconds. */
-  const join = (url: string, aheadMillis = 0) =>
+  const join = (url: string, aheadMillis = 0, namespace = "blue") =>
     Effect.gen(function*() {
       const redis = NodeRedis.layer({ url, disableOfflineQueue: true })
       const context = yield* Layer.build(
-        Layer.provide(SharedState.layerRedis({ namespace: "skewed", timeout: "1 second" }), redis)
+        Layer.provide(SharedState.layerRedis({ namespace, timeout: "1 second" }), redis)
       )
       const clock = yield* Effect.clockWith(Effect.succeed)
       const skewed: Clock.Clock = Object.create(clock, {
@@ -144,6 +144,7 @@ describe.runIf(RealRedis.isInstalled)("state in Redis", () => {
     Effect.gen(function*() {
       const redis = yield* RealRedis.start()
       const one = yield* join(redis.url)
+      yield* join(redis.url, 0, "another-deployment")
       const scope = yield* Scope.make()
       const others = yield* Scope.provide(Effect.all([join(redis.url), join(redis.url)]), scope)
       yield* until("all have counted three", () => [one, ...others].every(({ fleet }) => fleet.processes === 3))

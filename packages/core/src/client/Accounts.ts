@@ -13,7 +13,6 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { hash, randomUUID } from "node:crypto"
-import type { Credentials } from "../credentials/Credential.ts"
 import type { CredentialUnavailable } from "../Reason.ts"
 import { SingleFlight } from "../structures/SingleFlight.ts"
 import type { Timeline } from "../Timeline.ts"
@@ -41,7 +40,7 @@ export class Accounts {
   private readonly vendor: string
   private readonly secrets: Secrets
   /** The last accounts, by key. They stand for secrets that cannot be read now. */
-  private readonly last = new WeakMap<Credentials, Map<string, Account>>()
+  private readonly last = new Map<string, Account>()
 
   constructor(vendor: string, secrets: Secrets) {
     this.vendor = vendor
@@ -56,29 +55,26 @@ export class Accounts {
     const name = credentials.account?.(request)
     if (name !== undefined) return { id: `account ${name}`, isNamed: true }
     const read = credentials.read(request)
-    if (Exit.isExit(read)) return this.learn(credentials, key, read as ReadExit)
+    if (Exit.isExit(read)) return this.learn(key, read as ReadExit)
     const fiber = holder.fork(read, caller)
     const exit = fiber.pollUnsafe()
-    return exit === undefined
-      ? new Reading(fiber, (exit) => this.learn(credentials, key, exit))
-      : this.learn(credentials, key, exit)
+    return exit === undefined ? new Reading(fiber, (exit) => this.learn(key, exit)) : this.learn(key, exit)
   }
 
   /** `exit` is `undefined` if the secret was not read in time. */
-  private learn(credentials: Credentials, key: string, exit: ReadExit | undefined): Account | undefined {
-    let known = this.last.get(credentials)
+  private learn(key: string, exit: ReadExit | undefined): Account | undefined {
+    const { last } = this
+    const known = last.get(key)
     if (exit === undefined || Exit.isFailure(exit)) {
       const problem = exit && Option.getOrUndefined(Exit.findErrorOption(exit))
-      return exit === undefined || problem?.problem === "Unreachable" ? known?.get(key) : undefined
+      return exit === undefined || problem?.problem === "Unreachable" ? known : undefined
     }
     const id = `secret ${hash("sha256", `${pepper} ${Redacted.value(exit.value)}`, "base64")}`
-    if (known === undefined) this.last.set(credentials, known = new Map())
-    const last = known.get(key)
-    if (last?.id === id) return last
+    if (known?.id === id) return known
     const account = { id, isNamed: false }
-    known.delete(key)
-    known.set(key, account)
-    if (known.size > maxKeys) known.delete(known.keys().next().value!)
+    last.delete(key)
+    last.set(key, account)
+    if (last.size > maxKeys) last.delete(last.keys().next().value!)
     return account
   }
 }

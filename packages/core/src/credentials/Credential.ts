@@ -102,7 +102,8 @@ export const withConfigOfLayer = (credentials: Credentials): Effect.Effect<Crede
     const { renew } = credentials
     return {
       read: (request) => within(Effect.suspend(() => credentials.read(request))),
-      renew: renew && ((request, refused) => within(Effect.suspend(() => renew.call(credentials, request, refused))))
+      renew: renew && ((request, refused) => within(Effect.suspend(() => renew.call(credentials, request, refused)))),
+      account: (request) => credentials.account?.(request)
     }
   })
 

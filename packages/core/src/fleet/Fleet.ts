@@ -39,7 +39,6 @@ export const under = (fleet: Fleet, name: string): Fleet => {
   const own = (key: string) => `${name}/${key}`
   return {
     ...fleet,
-    // It changes.
     get processes() {
       return fleet.processes
     },

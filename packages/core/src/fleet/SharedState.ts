@@ -113,13 +113,14 @@ export interface RedisOptions extends SharedStateOptions {
 }
 
 /** Shares state in Redis, under keys that begin with `breakwater:`. Throws when an option is out of its range. */
-export const layerRedis = (options: RedisOptions): Layer.Layer<never, never, Redis.Redis> =>
-  Layer.unwrap(
+export const layerRedis = (options: RedisOptions): Layer.Layer<never, never, Redis.Redis> => {
+  const namespace = Range.name("SharedState: namespace", options.namespace)
+  return Layer.unwrap(
     Effect.map(Redis.Redis, (redis) =>
       layer({
         ...options,
         processes: options.processes ??
-          RedisCounts.processes(redis, `breakwater:processes:${options.namespace}`, randomUUID(), rememberedMillis)
+          RedisCounts.processes(redis, `breakwater:processes:${namespace}`, randomUUID(), rememberedMillis)
       }))
   ).pipe(
     Layer.provide([
@@ -127,3 +128,4 @@ export const layerRedis = (options: RedisOptions): Layer.Layer<never, never, Red
       CircuitBreaker.layerStoreRedis({ prefix: "breakwater:breaker:" })
     ])
   )
+}

@@ -84,9 +84,9 @@ class Authentication implements InFlight {
   private sendFirst(secret: Redacted.Redacted): void {
     const { asked: { key }, holder: { refusals }, operation: { operation } } = this
     if (this.isRevoked(secret)) return this.replace(secret, (secret) => this.sendFirst(secret))
-    const pause = refusals.pause(key, operation, secret, this.elapsed)
-    if (pause > 0) return this.settle(new CredentialUnavailable(this.name, "Refused", pause))
     const sentAt = this.elapsed
+    const pause = refusals.pause(key, operation, secret, sentAt)
+    if (pause > 0) return this.settle(new CredentialUnavailable(this.name, "Refused", pause))
     this.send(secret, (meaning, response) => {
       this.leave()
       if (isRefusal(meaning)) this.renew(secret, sentAt, meaning, response)
@@ -172,8 +172,8 @@ class Authentication implements InFlight {
     refusal: Meaning,
     response: Response | undefined
   ): void {
-    const { asked: { key }, holder, operation: { operation } } = this
-    switch (holder.refusals.refuse({ key, operation, secret, sentAt, now: this.elapsed, isSecond })) {
+    const { asked: { key }, elapsed: now, holder, operation: { operation } } = this
+    switch (holder.refusals.refuse({ key, operation, secret, sentAt, now, isSecond })) {
       case "Secret":
         this.log(
           Effect.logError(`the vendor no longer accepts the credential ${this.name}: calls with it are not sent`)
