@@ -162,7 +162,8 @@ export class RateLimitState implements Cell {
     if (this.left === -Infinity && until <= this.leftUntil) return
     const spreadMillis = Jitter.later(until - now, 1) - (until - now)
     this.spreadUntil = Math.max(this.spreadUntil, until + spreadMillis)
-    this.nextAt = Math.max(this.nextAt, until + call.random() * spreadMillis / (this.queue.length + 1))
+    // More calls may come to wait: they have at least half of the time.
+    this.nextAt = Math.max(this.nextAt, until + call.random() * spreadMillis / Math.max(2, this.queue.length + 1))
     this.heed(now, -Infinity, until)
   }
   /** After a pause: the calls that wait share the time that is left for them, and do not go in the same moment. */
