@@ -98,7 +98,8 @@ export interface Gate {
   readonly name: string
   /**
    * Whether a call gives its permit back while it waits for a later gate of the attempt, and asks again afterwards. True
-   * for a place that others need, and for a permit that is only good for a call that goes out at once.
+   * for a place that others need, and for a permit that is only good for a call that goes out at once. Not for a permit
+   * that others must agree to, such as the probe of a breaker in a fleet: it would have to be waited for again.
    * @default false
    */
   readonly givesWay?: boolean

@@ -25,7 +25,8 @@ abstract class ReasonBase<Tag extends string> {
     this._tag = tag
     this.fate = fate
     this.isRetryable = isRetryable
-    this.retryAfterMillis = retryAfterMillis
+    // A reason may come from a user's function. What is not a time was not said.
+    this.retryAfterMillis = retryAfterMillis !== undefined && retryAfterMillis >= 0 ? retryAfterMillis : undefined
   }
 
   /** The time to wait before the next call, if the vendor or gate that refused gave one. */

@@ -159,7 +159,6 @@ export const make = (options: BreakerOptions = {}): Breaker => new BreakerGate(o
 
 class BreakerGate implements Breaker, CircuitSettings {
   readonly name = "breaker"
-  readonly givesWay = true
   readonly slowCallMillis: number
   readonly openForMillis: number
   readonly growth: number

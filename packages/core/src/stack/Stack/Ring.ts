@@ -27,12 +27,14 @@ export interface Ring<B, F> extends Call {
   refused(refusal: Refusal): Effect.Effect<B, F>
 }
 
-/** A permit, linked to those received before it. */
+/** A permit and the place of its gate, linked to those received before it. */
 export class Held {
   declare readonly permit: Permit
+  declare readonly index: number
   declare readonly outer: Held | undefined
-  constructor(permit: Permit, outer: Held | undefined) {
+  constructor(permit: Permit, index: number, outer: Held | undefined) {
     this.permit = permit
+    this.index = index
     this.outer = outer
   }
 }
@@ -40,56 +42,81 @@ export class Held {
 /** The next step while a direct attempt is running: nothing runs in the fibre until it ends. */
 export const underway: Effect.Effect<never> = Effect.never
 
-export const passGates = <B, F>(ring: Ring<B, F>, gates: ReadonlyArray<Gate>, from = 0): Effect.Effect<B, F> => {
-  for (let i = from; i < gates.length; i++) {
+/** Passes gates; permits that the ring holds already are those of other gates, or of an earlier request. */
+export const passGates = <B, F>(ring: Ring<B, F>, gates: ReadonlyArray<Gate>): Effect.Effect<B, F> => {
+  const before = ring.permits
+  for (let i = 0; i < gates.length; i++) {
     const gate = gates[i]!
     const admission = gate.admit(ring)
     if (admission._tag === "Refusal") return turnedAway(ring, gate, admission)
-    if (admission._tag === "Wait") return waitAt(ring, gates, i, admission)
-    ring.permits = new Held(admission, ring.permits)
+    if (admission._tag === "Wait") return waitAt(ring, gates, i, admission, before)
+    ring.permits = new Held(admission, i, ring.permits)
   }
   return ring.inside()
 }
 
 /**
- * Waits at a gate, unless one that is still to come would refuse the call anyway. From the first gate that gives way, all
- * permits are given back before the wait and asked for again when it is over, so that the call holds none of them while it
- * waits, and all are new when it goes out.
+ * Waits at a gate, unless one that is still to come would refuse the call anyway. Permits that give way are given back
+ * before the wait and asked for again when it is over, so that the call holds none of them while it waits, and all are new
+ * when it goes out. If one of them has to be waited for in turn, so it goes on from there.
  */
 const waitAt = <B, F>(
   ring: Ring<B, F>,
   gates: ReadonlyArray<Gate>,
   index: number,
   wait: Wait,
-  /** Permits received since the first gate that gives way, beside those of the gates in between. */
-  more = 0
+  before: Held | undefined
 ): Effect.Effect<B, F> => {
   const gate = gates[index]!
-  ring.wait = wait
-  let from = 0
-  while (from < index && gates[from]!.givesWay !== true) from++
-  const broken = giveBack(ring, index - from + more)
-  if (broken !== undefined) return broken
   const { attemptGates } = ring.plan
-  for (let i = gates === attemptGates ? from : 0; i < attemptGates.length; i++) {
-    const other = attemptGates[i]!
-    const refusal = other === gate ? undefined : other.forecast?.(ring)
+  ring.wait = wait
+  const broken = giveWay(ring, gates, before)
+  if (broken !== undefined) return broken
+  for (const [i, other] of attemptGates.entries()) {
+    const isPassed = other === gate || (gates === attemptGates && isHeld(ring, i, before))
+    const refusal = isPassed ? undefined : other.forecast?.(ring)
     if (refusal === undefined) continue
     leaveQueue(ring)
     return turnedAway(ring, other, refusal)
   }
-  return Effect.flatMap(queueUp(ring, wait), (refusal) => {
+  return Effect.flatMap(queueUp(ring, index, wait), (refusal) => {
     if (refusal !== undefined) return turnedAway(ring, gate, refusal)
-    for (let i = from; i < index; i++) {
-      const earlier = gates[i]!
-      const admission = earlier.admit(ring)
-      if (admission._tag === "Refusal") return turnedAway(ring, earlier, admission)
-      // The permit just received would grow old, so it is given back as well.
-      if (admission._tag === "Wait") return waitAt(ring, gates, i, admission, 1)
-      ring.permits = new Held(admission, ring.permits)
+    for (const [i, next] of gates.entries()) {
+      if (isHeld(ring, i, before)) continue
+      const admission = next.admit(ring)
+      if (admission._tag === "Refusal") return turnedAway(ring, next, admission)
+      if (admission._tag === "Wait") return waitAt(ring, gates, i, admission, before)
+      ring.permits = new Held(admission, i, ring.permits)
     }
-    return passGates(ring, gates, index + 1)
+    return ring.inside()
   })
+}
+
+/** Whether the ring holds the permit of a gate, received after those before. */
+const isHeld = (ring: Ring<unknown, unknown>, index: number, before: Held | undefined): boolean => {
+  for (let held = ring.permits; held !== before && held !== undefined; held = held.outer) {
+    if (held.index === index) return true
+  }
+  return false
+}
+
+/** Gives back the permits that give way, received after those before; returns what a gate has thrown. */
+const giveWay = (
+  ring: Ring<unknown, unknown>,
+  gates: ReadonlyArray<Gate>,
+  before: Held | undefined
+): Exit.Exit<never> | undefined => {
+  const kept: Array<Held> = []
+  const given: Array<Held> = []
+  for (let held = ring.permits; held !== before && held !== undefined; held = held.outer) {
+    if (gates[held.index]!.givesWay === true) given.push(held)
+    else kept.unshift(held)
+  }
+  if (given.length === 0) return undefined
+  ring.permits = kept.reduce((outer, { index, permit }) => new Held(permit, index, outer), before)
+  let broken: Exit.Exit<never> | undefined
+  for (const { permit } of given) broken = cancel(ring, permit) ?? broken
+  return broken
 }
 
 const turnedAway = <B, F>(ring: Ring<B, F>, gate: Gate, refusal: Refusal): Effect.Effect<B, F> => {
@@ -115,21 +142,22 @@ export const settlePermits = (ring: Ring<unknown, unknown>, outcome: Outcome): E
 }
 
 /** Gives back the permits of a call that never started, innermost first; returns what a gate has thrown. */
-export const cancelPermits = (ring: Ring<unknown, unknown>): Exit.Exit<never> | undefined => giveBack(ring, Infinity)
-
-/** Gives back so many permits, the innermost first. */
-const giveBack = (ring: Ring<unknown, unknown>, count: number): Exit.Exit<never> | undefined => {
+export const cancelPermits = (ring: Ring<unknown, unknown>): Exit.Exit<never> | undefined => {
   let broken: Exit.Exit<never> | undefined
-  for (let held = ring.permits; held !== undefined && count > 0; held = ring.permits) {
-    count--
+  for (let held = ring.permits; held !== undefined; held = ring.permits) {
     ring.permits = held.outer
-    try {
-      held.permit.cancel(ring)
-    } catch (defect) {
-      broken ??= Exit.die(defect)
-    }
+    broken = cancel(ring, held.permit) ?? broken
   }
   return broken
+}
+
+const cancel = (ring: Ring<unknown, unknown>, permit: Permit): Exit.Exit<never> | undefined => {
+  try {
+    permit.cancel(ring)
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+  return undefined
 }
 
 export const leaveQueue = (ring: Ring<unknown, unknown>): void => {
@@ -146,7 +174,7 @@ export const tick = (ring: Ring<unknown, unknown>): void => {
  * Waits for a turn, up to the gate's own limit and the call's deadline. The permit belongs to the ring at once, so that a
  * call which is interrupted before its next step gives it back.
  */
-const queueUp = (ring: Ring<unknown, unknown>, wait: Wait): Effect.Effect<Refusal | undefined> =>
+const queueUp = (ring: Ring<unknown, unknown>, index: number, wait: Wait): Effect.Effect<Refusal | undefined> =>
   Effect.callback((resume) => {
     let turn: Timeline.Timer | undefined
     let isSubscribing = true
@@ -172,7 +200,7 @@ const queueUp = (ring: Ring<unknown, unknown>, wait: Wait): Effect.Effect<Refusa
         if (claimed < Infinity) turn = ring.timeline.after(Math.ceil(claimed), claim)
       } else if (claimed._tag === "Refusal") done(Effect.succeed(claimed))
       else {
-        ring.permits = new Held(claimed, ring.permits)
+        ring.permits = new Held(claimed, index, ring.permits)
         done(Effect.undefined)
       }
     })
