@@ -176,6 +176,21 @@ describe("time on our own side", () => {
       assert.isTrue(Exit.isSuccess(second), String(second))
     }).pipe(Effect.scoped, Effect.provide(UndiciTransport.layer({ loopback: true, connections: 1 }))))
 
+  it.live("while the event loop is blocked is not time for connecting", () =>
+    Effect.gen(function*() {
+      const baseUrl = yield* AnsweringServer.start
+      const { client } = yield* play(() => "silence", {
+        baseUrl,
+        policy: { connectTimeout: "300 millis", attemptTimeout: "1 second", retry: false }
+      })
+      const calls = yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 30 }), () => Effect.exit(client.ping()), { concurrency: "unbounded" })
+      )
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
+      assert.isTrue((yield* Fiber.join(calls)).every(Exit.isSuccess))
+    }).pipe(overTheWire))
+
   it.live("while the event loop is blocked is not the vendor's: its answer is in the socket", () =>
     Effect.gen(function*() {
       const baseUrl = yield* AnsweringServer.start

@@ -118,6 +118,23 @@ describe("a vendor that says when to come back, without a declared rate limit", 
       })
   )
 
+  it.effect.each<Readonly<Record<string, string>>>([
+    { "x-ratelimit-remaining": "4500", "x-ratelimit-reset": "3600" },
+    { ratelimit: "\"hour\";r=4500;t=3000" },
+    { "ratelimit-remaining": "1", "ratelimit-reset": "60" }
+  ])(
+    "is asked again soon where something is left of the quota that it reports with a 429: %j",
+    (headers) =>
+      Effect.gen(function*() {
+        const { client, sent } = yield* play((index) => index === 0 ? { status: 429, headers } : answer, {
+          retry: false
+        })
+        yield* failed(client.find())
+        assert.isTrue(Exit.isSuccess(yield* soon(client.find(), "2 seconds")))
+        assert.strictEqual(sent.length, 2)
+      })
+  )
+
   it.effect("is asked with other keys", () =>
     Effect.gen(function*() {
       const { client, sent } = yield* play(() => ({ status: 429, headers: { "retry-after": "120" } }))

@@ -26,10 +26,13 @@ const longestPauseMillis = 24 * 60 * 60 * 1_000
 /** How far the ends of one window of the vendor's may lie apart: its responses round them to seconds. */
 const sameWindowMillis = 1_000
 
-/** How long the vendor asks for no calls, in milliseconds; `undefined` if it names no time. */
+/**
+ * How long the vendor asks for no calls, in milliseconds; `undefined` if it names no time. The reset of a quota of which
+ * something is left names no such time: the vendor has refused the call for another of its limits.
+ */
 export const pauseOf = ({ quota, reason }: Outcome): number | undefined =>
   reason?._tag === "RateLimited"
-    ? reason.retryAfterMillis ?? quota?.resetMillis
+    ? reason.retryAfterMillis ?? (quota !== undefined && quota.remaining <= 0 ? quota.resetMillis : undefined)
     : reason?._tag === "Unavailable"
     ? reason.retryAfterMillis
     : undefined

@@ -117,19 +117,29 @@ export class Connector {
 }
 
 /** One pending connection, over one socket or, through a proxy, two. */
+/** A timer that fires later than this shows that the event loop was blocked. */
+const blockedAfterMillis = 50
+
 class Attempt {
   private readonly told: Told
-  private readonly timer: NodeJS.Timeout
+  private timer: NodeJS.Timeout
   private socket: Socket | undefined = undefined
   private isOver = false
 
   constructor(timeoutMillis: number, told: Told) {
     this.told = told
     // undici calls back; a fiber per connection would measure the same time.
-    this.timer = setTimeout(() => {
+    this.timer = this.limit(timeoutMillis)
+  }
+  private limit(millis: number): NodeJS.Timeout {
+    const due = performance.now() + millis
+    return setTimeout(() => {
+      const late = performance.now() - due
+      // The event loop was blocked: that time was ours, and the vendor's response may be waiting to be read.
+      if (late > blockedAfterMillis) return void (this.timer = this.limit(late))
       this.end(new errors.ConnectTimeoutError(), null)
       this.socket?.destroy()
-    }, timeoutMillis)
+    }, millis)
   }
   go(connect: (end: Told) => Socket): void {
     this.socket = connect((...outcome) => this.end(...outcome))
