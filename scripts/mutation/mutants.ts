@@ -1050,8 +1050,8 @@ const ofClients: ReadonlyArray<Mutant> = [
   fault(
     "client/Vendor.ts",
     "clients: the first one takes the fleet along when it closes",
-    "Scope.provide(Order.share(name, gates, gatesOf), scope)",
-    "Order.share(name, gates, gatesOf)"
+    "Scope.provide(Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf)), scope)",
+    "Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf))"
   )
 ]
 
