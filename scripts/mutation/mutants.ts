@@ -961,6 +961,100 @@ const ofAnswers: ReadonlyArray<Mutant> = [
   )
 ]
 
+/** Faults of what a client was built with: credentials, their refusals and revocation, and clients side by side. */
+const ofClients: ReadonlyArray<Mutant> = [
+  fault(
+    "client/Secrets.ts",
+    "credentials: a call reads those around it",
+    "if (override === undefined) return this.own",
+    "if (override === undefined) return new Holder(Context.get(caller, Credentials), this.own.refusals, undefined)"
+  ),
+  fault(
+    "client/Secrets.ts",
+    "credentials: a call reads them with the configuration around it",
+    "Context.get(caller, ConfigProvider.ConfigProvider) === provider",
+    "provider !== undefined"
+  ),
+  fault(
+    "credentials/RefreshingCredentials.ts",
+    "credentials: a cached source is asked with the configuration around a call",
+    "Context.add(ConfigProvider.ConfigProvider, this.provider)",
+    "(context) => context"
+  ),
+  fault(
+    "client/Client.ts",
+    "credentials: a caller with its own gets answers to those of the client",
+    "(secrets !== undefined && fiber.getRef(Override) !== undefined)",
+    "false"
+  ),
+  fault(
+    "credentials/Source.ts",
+    "credentials: a source may return anything",
+    "Effect.catchDefect(Effect.map(asked, checked),",
+    "Effect.catchDefect(asked,"
+  ),
+  fault(
+    "credentials/Refusals.ts",
+    "refusals: one operation's are those of all",
+    "filter(isAboutTheSecret).length > 1",
+    "filter(isAboutTheSecret).length > 0"
+  ),
+  fault(
+    "credentials/Refusals.ts",
+    "refusals: concurrent ones count each",
+    "known.refusals === 0 || sentAt >= known.refusedAt",
+    "true"
+  ),
+  fault(
+    "credentials/Refusals.ts",
+    "refusals: a secret that works for another operation dies for all",
+    "for (const other of refused.operations.values()) other.isOwn = true",
+    ""
+  ),
+  fault(
+    "client/Client/Authenticated.ts",
+    "revocation: a secret revoked during the wait for a permit is sent",
+    "if (revocations.has(secret)) return",
+    "if (revocations === undefined) return"
+  ),
+  fault(
+    "client/Client/Authenticated.ts",
+    "revocation: a request that was cut counts as not sent",
+    "    attempt.cutOff(fate)\n",
+    ""
+  ),
+  fault(
+    "client/Client/Authenticated.ts",
+    "revocation: an unsafe request that was cut is sent once more",
+    "revoked === undefined || !mayRepeat(safety, fate)",
+    "revoked === undefined"
+  ),
+  fault(
+    "credentials/Revocations.ts",
+    "revocation: requests in flight go on",
+    "for (const request of cut) request.cut()",
+    ""
+  ),
+  fault(
+    "client/SharedGates.ts",
+    "clients: each of two has limits of its own",
+    "const known = byName.get(name) ?? []",
+    "const known: ReadonlyArray<GateSet> = []"
+  ),
+  fault(
+    "client/SharedGates.ts",
+    "clients: a second one may have another limit",
+    "gates[option] !== others[option]",
+    "others === undefined"
+  ),
+  fault(
+    "client/Vendor.ts",
+    "clients: the first one takes the fleet along when it closes",
+    "Scope.provide(Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf)), scope)",
+    "Fleet.ofOrigin(baseUrl.origin)(Order.share(name, gates, gatesOf))"
+  )
+]
+
 export const mutants = (): ReadonlyArray<Mutant> => [
   ...ofTables(),
   ...ofRules,
@@ -968,5 +1062,6 @@ export const mutants = (): ReadonlyArray<Mutant> => [
   ...ofCalls,
   ...ofServer,
   ...ofFaults,
-  ...ofAnswers
+  ...ofAnswers,
+  ...ofClients
 ]
