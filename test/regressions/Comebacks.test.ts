@@ -3,15 +3,18 @@
  * retries, in the queue of a rate limit, in a fleet, behind an open circuit, and at a source of secrets.
  */
 import * as RefreshingCredentials from "@breakwater/core/credentials/RefreshingCredentials"
+import * as SharedState from "@breakwater/core/fleet/SharedState"
 import * as Breaker from "@breakwater/core/policies/Breaker"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
 import { RateLimited, type Reason, Unavailable } from "@breakwater/core/Reason"
 import * as OAuth from "@breakwater/core/sources/OAuth"
 import * as Stack from "@breakwater/core/stack/Stack"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Random, Redacted, Schedule } from "effect"
+import { Effect, Layer, Random, Redacted, Schedule } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
+import { CircuitBreaker, RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
+import * as SharedStores from "../fakes/SharedStores.ts"
 
 const callers = 60
 
@@ -52,7 +55,7 @@ const secondAttempts = (reason: () => Reason, policy: Stack.StackOptions["policy
 
 /** Tries again each time when it was told to. */
 const asToldUntilItSucceeds = <A>(
-  effect: Effect.Effect<A, { readonly reason: Pick<Reason, "retryAfterMillis"> }>
+  effect: Effect.Effect<A, { readonly reason: { readonly retryAfterMillis?: number | undefined } }>
 ): Effect.Effect<A> =>
   Effect.matchEffect(effect, {
     onSuccess: Effect.succeed,
@@ -162,6 +165,62 @@ describe("callers that were told the same time", () => {
       yield* TestClock.adjust("1 minute")
       assertSpread(times, 30_000)
     }).pipe(Random.withSeed("circuits")))
+
+  it.effect("resume apart from each other when one process of their fleet has probed", () =>
+    Effect.gen(function*() {
+      const stores = yield* SharedStores.make({ processes: callers })
+      const begins: Array<number> = []
+      let attempts = 0
+      const attempt = Effect.flatMap(millis, (now) => {
+        if (attempts++ < callers) return Effect.fail("busy")
+        begins.push(now)
+        return Effect.sleep(100)
+      })
+      for (let process = 0; process < callers; process++) {
+        const breaker = Breaker.make({ trip: { _tag: "Consecutive", failures: 1 } })
+        yield* stores.join(breaker.share)
+        const policy = { breaker, retry: false } as const
+        const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy })
+        const ring = stack.guard(attempt, () => new Unavailable(503))
+        yield* Effect.exit(ring)
+        yield* Effect.forkChild(
+          asToldUntilItSucceeds(Effect.mapError(ring, (error) => typeof error === "string" ? { reason: {} } : error))
+        )
+      }
+      yield* TestClock.adjust("1 minute")
+      const [first, ...others] = begins
+      // The others come when the first is done, within the second half of the second that they were told to wait.
+      assertSpread([first! + 500, ...others].map((at) => at - first!), 500, 501 - 125)
+    }).pipe(Random.withSeed("fleet"), Effect.scoped))
+
+  it.effect("ask a store apart from each other that was away", () =>
+    Effect.gen(function*() {
+      const asked: Array<number> = []
+      const away = Layer.mergeAll(
+        CircuitBreaker.layerStoreMemory(),
+        Layer.effect(
+          RateLimiter.RateLimiterStore,
+          Effect.map(RateLimiter.RateLimiterStore, (store) => ({
+            ...store,
+            tokenBucket: () =>
+              Effect.flatMap(millis, (now) => {
+                asked.push(now)
+                return Effect.die("away")
+              })
+          }))
+        ).pipe(Layer.provide(RateLimiter.layerStoreMemory))
+      )
+      for (let process = 0; process < callers; process++) {
+        const rateLimit = RateLimit.make({ limit: 1_000 })
+        const fleet = yield* Layer.build(Layer.provide(SharedState.layer({ pause: "4 seconds" }), away))
+        yield* Effect.provideContext(rateLimit.share("acme"), fleet)
+        const stack = Stack.make({ vendor: "acme", operation: "ring", safety: "Unsafe", policy: { rateLimit } })
+        const ring = Effect.exit(stack.guard(Effect.void, () => undefined))
+        yield* Effect.forkChild(Effect.replicateEffect(Effect.andThen(ring, Effect.sleep(10)), 600))
+      }
+      yield* TestClock.adjust("6 seconds")
+      assertSpread(asked.slice(callers), 4_000, 10)
+    }).pipe(Random.withSeed("stores"), Effect.scoped))
 
   for (const seconds of [4, 30]) {
     it.effect(`ask a token endpoint apart from each other, and not before ${seconds} seconds`, () =>

@@ -152,8 +152,9 @@ export class Lease {
 }
 
 /**
- * A process's part of a limit: a token bucket of the n-th part of its permits, for n processes. One call at a time always
- * fits, however small the part is. While the store decides, the part is only counted, and is never less than empty.
+ * A process's part of a limit: a token bucket of the n-th part of its permits, for n processes. A call that costs more than
+ * the part needs it whole, and pays the rest afterwards. While the store decides, the part is only counted, and is never
+ * less than empty.
  */
 class Part {
   private readonly settings: LeaseSettings
@@ -178,7 +179,7 @@ class Part {
   }
 
   private get size(): number {
-    return Math.max(1, this.settings.capacity / this.settings.fleet.processes)
+    return this.settings.capacity / this.settings.fleet.processes
   }
   private get interval(): number {
     return this.settings.interval * this.settings.fleet.processes
