@@ -680,7 +680,7 @@ const ofFaults: ReadonlyArray<Mutant> = [
     "meaning"
   ),
   fault(
-    "caching/ResponseCache/TwoLevels.ts",
+    "caching/ResponseCache/Loads.ts",
     "cache: an error that is marked as passing is cached",
     " && !isPassing(exit.cause)",
     ""

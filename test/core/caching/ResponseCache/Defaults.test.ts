@@ -69,6 +69,19 @@ describe("the defaults of a cache", () => {
       assert.strictEqual(state.calls, 2)
     }).pipe(withDraw(0.999_999)))
 
+  it.effect("are lives of 68 years at most, also when a vendor says for ever", () =>
+    Effect.gen(function*() {
+      const longest = 2 ** 31 * 1_000
+      let calls = 0
+      const cache = yield* make({ fresh: "1 minute", jitter: 0 })
+      const lookup = cache.lookup("EUR", () => Effect.sync(() => ({ value: ++calls, fresh: Infinity })))
+      yield* lookup
+      yield* TestClock.adjust(longest - 1)
+      assert.strictEqual(yield* lookup, 1)
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* lookup, 2)
+    }))
+
   it.effect("are ten thousand entries", () =>
     Effect.gen(function*() {
       const { load } = vendor()
