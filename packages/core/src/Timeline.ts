@@ -36,10 +36,10 @@ export interface Timeline {
   /** Calls `limited` once, after the input that has arrived at the process's sockets is read. */
   afterInput(limited: Limited): Timer
   /**
-   * The milliseconds for which the event loop has been blocked so far, in spans of more than 50 ms, while a limit was
+   * The milliseconds for which the event loop has been blocked until `now`, a time just read, in spans of more than 50 ms, while a limit was
    * set. Never decreases; always 0 on virtual time.
    */
-  readonly blockedMillis: number
+  blockedMillis(now: number): number
 }
 
 /** Something with a time limit. */
@@ -109,9 +109,7 @@ const live: Timeline = {
     const turn = setImmediate(() => limited.timeIsUp())
     return { cancel: () => clearImmediate(turn) }
   },
-  get blockedMillis() {
-    return wheel.blockedMillis
-  }
+  blockedMillis: (now) => wheel.blockedMillis(now)
 }
 
 const wheel = new Wheel.Wheel(() => performance.now())
@@ -153,7 +151,7 @@ class ClockTimeline implements Timeline {
   afterInput(limited: Limited) {
     return atOnce(() => limited.timeIsUp())
   }
-  get blockedMillis() {
+  blockedMillis() {
     return 0
   }
 }
@@ -186,7 +184,7 @@ export const now: Effect.Effect<number> = Effect.withFiber((fiber) => Effect.suc
 export const sleepUntil = (timeline: Timeline, due: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     const missing = due - timeline.now()
-    return missing <= 0
+    return !(missing > 0)
       ? Effect.void
       : Effect.andThen(Effect.sleep(Duration.millis(missing)), sleepUntil(timeline, due))
   })

@@ -52,8 +52,8 @@ export class Wheel {
   private readonly now: () => number
   private readonly slots = Array.from({ length: slotCount }, emptyList)
   private isTurning = false
-  /** The time for which the event loop has been blocked while the wheel was turning. */
-  blockedMillis = 0
+  /** The time for which the event loop had been blocked at the last turn. */
+  private blocked = 0
   /** The time at which the next turn is due. */
   private turnsAt = 0
   /** The number of the oldest slot that may hold a due timer, counted from the origin of time. */
@@ -76,6 +76,12 @@ export class Wheel {
     return timer
   }
 
+  /** The time for which the event loop has been blocked while the wheel was turning, until a time just read. */
+  blockedMillis(now: number): number {
+    const late = now - this.turnsAt
+    return this.isTurning && late > blockedAfterMillis ? this.blocked + late : this.blocked
+  }
+
   private slot(number: number): Link {
     return this.slots[number & (slotCount - 1)]!
   }
@@ -87,8 +93,8 @@ export class Wheel {
 
   private turn(): void {
     const now = this.now()
-    const late = now - this.turnsAt
-    if (late > blockedAfterMillis) this.blockedMillis += late
+    this.blocked = this.blockedMillis(now)
+    this.turnsAt = now
     // The current slot is not over, so it is visited again next time.
     const last = Math.floor(now / slotMillis)
     const due = emptyList()

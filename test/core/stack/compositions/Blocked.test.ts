@@ -37,17 +37,17 @@ describe("the time that an attempt took", () => {
         }),
         { startImmediately: true }
       )
-      const [from, blockedBefore] = [timeline.now(), timeline.blockedMillis]
+      const [from, blockedBefore] = [timeline.now(), timeline.blockedMillis(timeline.now())]
       // Too short to count as blocked, one by one.
       for (let i = 0; i < 6; i++) {
         block(20)
         yield* turn
       }
       block(300)
-      while (timeline.blockedMillis - blockedBefore < 200) yield* turn
+      while (timeline.blockedMillis(timeline.now()) - blockedBefore < 200) yield* turn
       end[0]!()
       yield* Fiber.join(fiber)
-      const blocked = timeline.blockedMillis - blockedBefore
+      const blocked = timeline.blockedMillis(timeline.now()) - blockedBefore
       const elapsed = timeline.now() - from
       // Where this process was often interrupted, all of it may count as blocked.
       assert.isAtLeast(took[0]!, Math.min(50, elapsed - blocked - 20))

@@ -141,9 +141,11 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
 
   phase(phase: Phase, now = this.timeline.now()): void {
     if (!this.isRunning) return
+    this.now = now
+    this.excludeBlocked()
     if (isOwnPhase(this.currentPhase)) this.beganAt += now - this.phaseAt
     this.currentPhase = phase
-    this.now = this.phaseAt = this.progressAt = now
+    this.phaseAt = this.progressAt = now
     // Normally a later phase ends later, and the timer finds that out when it fires.
     if (this.due() < this.timerDue) this.arm()
   }
@@ -223,7 +225,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     this.isRunning = true
     this.call.started++
     this.beganAt = this.phaseAt = this.now
-    this.blockedMillis = this.timeline.blockedMillis
+    this.blockedMillis = this.timeline.blockedMillis(this.now)
     if (this.call.span !== undefined) {
       this.span = Trace.open(this.call.fiber, this.call.span, this.plan.spanName, "client", this.plan.spanAttributes)
       if (this.attempt > 1) this.span?.attribute("http.request.resend_count", this.attempt - 1)
@@ -292,7 +294,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
 
   /** Takes the time for which our event loop was blocked out of the attempt's times. Returns whether there was any. */
   private excludeBlocked(): boolean {
-    const blocked = this.timeline.blockedMillis - this.blockedMillis
+    const blocked = this.timeline.blockedMillis(this.now) - this.blockedMillis
     if (blocked === 0) return false
     this.blockedMillis += blocked
     const { now } = this

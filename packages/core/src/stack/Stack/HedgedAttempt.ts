@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Hedge } from "../../policies/Hedge.ts"
+import { Facts } from "../../Reason.ts"
 import type * as Timeline from "../../Timeline.ts"
 import type { AttemptEnd, AttemptRing } from "./AttemptRing.ts"
 
@@ -64,10 +65,12 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
     }
     const ended = (index: number, end: AttemptEnd<A, E>) => {
       if (index === 0) first = end
-      const isFinal = end.reason === undefined || (end.wasStarted && !call.isWorthwhile(end))
-      if (isFinal) return over(Exit.succeed(end))
-      // A refused attempt does not end those still running.
+      if (end.reason === undefined) return over(Exit.succeed(end))
+      // A refusal of our own, also of a further request, does not end the attempts that are still running.
+      const isOwn = !end.wasStarted || Facts.isOurs(end.reason)
+      if (!isOwn && !call.isWorthwhile(end)) return over(Exit.succeed(end))
       if (running.size > 0) return
+      if (isOwn && end.wasStarted) return over(Exit.succeed(end))
       // A wait that the vendor asked for is the retry's.
       const mayFollow = end.wasStarted && begun <= hedge.hedges && call.notBefore() <= call.timeline.now()
       if (mayFollow && call.pay()) return begin()

@@ -72,7 +72,9 @@ const waitAt = <B, F>(
   ring.wait = wait
   const broken = giveWay(ring, gates, before)
   if (broken !== undefined) return broken
-  for (const [i, other] of attemptGates.entries()) {
+  // A further request of an attempt has passed them all.
+  const ahead = gates === ring.plan.requestGates ? [] : attemptGates
+  for (const [i, other] of ahead.entries()) {
     const isPassed = other === gate || (gates === attemptGates && isHeld(ring, i, before))
     const refusal = isPassed ? undefined : other.forecast?.(ring)
     if (refusal === undefined) continue
