@@ -4,6 +4,7 @@
  */
 import { Deadline } from "@breakwater/core/Deadline"
 import type { Call, Gate, Permit } from "@breakwater/core/Gate"
+import * as Jitter from "@breakwater/core/Jitter"
 import * as Outcome from "@breakwater/core/Outcome"
 import * as Retry from "@breakwater/core/policies/Retry"
 import type { RetryBudget } from "@breakwater/core/policies/RetryBudget"
@@ -45,7 +46,7 @@ export const make = (options: ReferenceOptions) => {
       options.budget?.deposit(call.now)
       const once = Effect.andThen(call.tick, Effect.suspend(() => call.attemptOnce(vendor)))
       const repeated = options.schedule === undefined ? once : Effect.retry(once, call.schedule(options.schedule))
-      return yield* (yield* places === undefined ? repeated : places.hold(call, repeated))
+      return yield* (yield* places === undefined ? repeated : places.hold(call, options.attemptGates, repeated))
     })
 }
 
@@ -104,7 +105,11 @@ class ReferenceCall implements Call {
     return schedule.pipe(
       Schedule.setInputType<VendorError>(),
       Schedule.modifyDelay(({ duration, input }) =>
-        Effect.succeed(Duration.millis(Math.max(Duration.toMillis(duration), input.reason.retryAfterMillis ?? 0)))
+        Effect.succeed(
+          Duration.millis(
+            Math.max(Duration.toMillis(duration), Jitter.later(input.reason.retryAfterMillis ?? 0, this.random()))
+          )
+        )
       ),
       Schedule.while(({ duration, input }) =>
         Effect.map(this.tick, () =>
@@ -265,12 +270,21 @@ class Places {
     this.semaphore = Semaphore.makeUnsafe(options.limit)
   }
 
-  hold<A>(call: ReferenceCall, use: Effect.Effect<A, VendorError>): Effect.Effect<A, VendorError> {
+  hold<A>(
+    call: ReferenceCall,
+    gates: ReadonlyArray<Gate>,
+    use: Effect.Effect<A, VendorError>
+  ): Effect.Effect<A, VendorError> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         if (this.holding >= this.limit && this.waiting >= this.queue) {
           return Effect.fail(call.fail(new BulkheadFull()))
         }
+        // A gate of the attempt may be known to refuse: then the call does not wait here first.
+        const ahead = this.holding < this.limit
+          ? undefined
+          : gates.map((gate) => gate.forecast?.(call)).find(Boolean)
+        if (ahead !== undefined) return Effect.fail(call.fail(ahead.reason))
         this.waiting++
         const millis = Math.min(this.maxWaitMillis, call.deadline - call.now)
         return restore(Effect.timeoutOption(this.semaphore.take(1), Duration.millis(millis))).pipe(
