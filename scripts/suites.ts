@@ -33,7 +33,8 @@ const steps: ReadonlyArray<Step> = [
   { name: "costly calls", command: [node, "--expose-gc", "test/bench/regression.ts"], from: "check" },
   { name: "evidence", command: [node, "scripts/evidence.ts"], from: "check" },
   { name: "tests", command: ["vitest", "run", ...words] },
-  { name: "known mutants", command: [node, "scripts/mutation/run.ts"], from: "check" },
+  { name: "known mutants of redaction", command: [node, "scripts/mutation/run.ts", "--by=leaks"], from: "check" },
+  { name: "known mutants of faults", command: [node, "scripts/mutation/run.ts", "--by=tests"], from: "long" },
   { name: "drawn mutants", command: [node, "scripts/evidence.ts", "mutants"], from: "long" },
   { name: "bench", command: [node, "scripts/evidence.ts", "bench"], from: "long" }
 ]

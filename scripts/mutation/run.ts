@@ -13,7 +13,9 @@ import { importsOf, testsOf } from "./reach.ts"
 import * as Trial from "./trial.ts"
 import type { Verdict } from "./worker.ts"
 
-const words = process.argv[2] ?? ""
+/** `--by=leaks` or `--by=tests` leaves the others out. */
+const by = process.argv.find((word) => word.startsWith("--by="))?.slice("--by=".length)
+const words = process.argv.slice(2).find((word) => !word.startsWith("--")) ?? ""
 const selected = mutants().filter(({ name }) => name.includes(words))
 const verdicts: Array<Verdict> = []
 
@@ -65,8 +67,8 @@ const byTests = async (): Promise<void> => {
   tell({ name: null, found: killer === undefined ? [] : [`${killer.file}: ${killer.test}`] })
 }
 
-if (selected.some(({ by }) => by !== "tests")) await byLeaks()
-if (selected.some(({ by }) => by === "tests")) await byTests()
+if (by !== "tests" && selected.some(({ by }) => by !== "tests")) await byLeaks()
+if (by !== "leaks" && selected.some(({ by }) => by === "tests")) await byTests()
 
 const killed = verdicts.filter(({ found, name }) => name !== null && found.length > 0).length
 const count = verdicts.filter(({ name }) => name !== null).length
