@@ -956,8 +956,8 @@ const ofAnswers: ReadonlyArray<Mutant> = [
   fault(
     "transport/Resolver.ts",
     "ages: an address stays when the clock is set back",
-    "time < known.at + lifeMillis",
-    "time >= known.at"
+    "asked < known.at + lifeMillis",
+    "asked >= known.at"
   )
 ]
 

@@ -3,7 +3,7 @@
  * in flight, closes its sockets, flushes telemetry, and exits with code 0.
  */
 import * as Stripe from "@breakwater/vendors/payments/stripe"
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

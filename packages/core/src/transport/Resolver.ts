@@ -63,9 +63,10 @@ export const make = (guard: AddressGuard, options: ResolverOptions = {}): Effect
     Cache.makeWith(found, { capacity, timeToLive: (exit) => Exit.isSuccess(exit) ? lifeMillis : 0 }),
     (cache): Resolver => {
       const addresses: Resolver["addresses"] = (name) =>
-        Effect.flatMap(Effect.all([Cache.get(cache, name), now]), ([known, time]) =>
-          // The cache itself goes by the wall clock, which may have been set back.
-          time < known.at + lifeMillis
+        Effect.flatMap(Effect.all([now, Cache.get(cache, name)]), ([asked, known]) =>
+          // The cache itself goes by the wall clock, which may have been set back. What was found after the caller
+          // asked is never too old.
+          asked < known.at + lifeMillis
             ? Effect.succeed(known.addresses)
             : Effect.andThen(Cache.invalidate(cache, name), addresses(name)))
       return { addresses }
