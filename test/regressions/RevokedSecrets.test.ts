@@ -203,6 +203,21 @@ describe("a request in flight with a revoked secret is cut, and its call", () =>
       })
   )
 
+  it.effect("leaves nothing to cut after the transport has thrown", () =>
+    Effect.gen(function*() {
+      const own = keys()
+      const transport = Layer.succeed(Transport, {
+        send: () => {
+          throw new Error("mine")
+        }
+      })
+      const client = yield* Depot.make({ policy: {} }).pipe(Effect.provide([transport, own.layer]))
+      for (const call of [client.report(), client.charge(), client.ship()]) {
+        assert.isTrue(Exit.hasDies(yield* end(yield* begin(call))))
+      }
+      assert.strictEqual(yield* own.revoke(own.first), 0)
+    }))
+
   it.effect("fails, if it may not: it may have happened", () =>
     Effect.gen(function*() {
       const { client, depot, first, replace, revoke } = yield* world()

@@ -45,6 +45,16 @@ describe("RateLimit", () => {
     assert.strictEqual(tags(gate, fakeCall({ now: 1_000 }), 3), "PPR")
   })
 
+  it("takes the smaller rest of two responses whose resets lie no more than a second apart, else the later one", () => {
+    for (const [apart, left] of [[999, 2], [1_000, 2], [1_001, 5]] as const) {
+      const gate = RateLimit.make({ limit: 100, window: "1 minute", queue: 0 })
+      const [first, second] = [permit(gate, fakeCall()), permit(gate, fakeCall())]
+      first.settle(fakeCall(), Outcome.answered(1, { remaining: 2, resetMillis: 10_000 }))
+      second.settle(fakeCall(), Outcome.answered(1, { remaining: 5, resetMillis: 10_000 + apart }))
+      assert.strictEqual(tags(gate, fakeCall(), 6), "P".repeat(left) + "R".repeat(6 - left), `${apart} ms apart`)
+    }
+  })
+
   it("lets a call wait for its permit, if its queue has room", () => {
     const gate = RateLimit.make({ limit: 1, window: "1 second" })
     const call = fakeCall()

@@ -1,11 +1,11 @@
 import { type Gate, refuse } from "@breakwater/core/Gate"
 import * as Bulkhead from "@breakwater/core/policies/Bulkhead"
-import type { Leaf } from "@breakwater/core/stack/Leaf"
+import type { Attempt, Leaf } from "@breakwater/core/stack/Leaf"
 import type * as Policy from "@breakwater/core/stack/Policy"
 import * as Stack from "@breakwater/core/stack/Stack"
 import { BulkheadFull, Unavailable } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Scheduler } from "effect"
+import { Cause, Clock, type Duration, Effect, Exit, Fiber, Scheduler } from "effect"
 import { TestClock } from "effect/testing"
 import { AsyncLocalStorage } from "node:async_hooks"
 import { intBetween } from "../../drivers/IntBetween.ts"
@@ -21,6 +21,18 @@ const instant: Leaf<string, never> = (attempt) => {
 }
 const yielding = Effect.provideService(Scheduler.MaxOpsBeforeYield, 3)
 
+/** The clock of the test, and how many sleep on it. */
+const sleepers = Effect.map(Effect.clockWith(Effect.succeed), (clock) => {
+  let sleeping = 0
+  const sleep = (duration: Duration.Duration) =>
+    Effect.suspend(() => {
+      sleeping++
+      return Effect.ensuring(clock.sleep(duration), Effect.sync(() => sleeping--))
+    })
+  const counted: Clock.Clock = Object.create(clock, { sleep: { value: sleep } }) as Clock.Clock
+  return { clock: counted, sleeping: () => sleeping }
+})
+
 describe("a call and its fibre", () => {
   it.effect("gives back its place when the fibre is interrupted", () =>
     Effect.gen(function*() {
@@ -30,6 +42,34 @@ describe("a call and its fibre", () => {
       yield* Fiber.interrupt(fiber)
       assert.strictEqual(bulkhead.running("acme"), 0)
     }))
+
+  it.effect.each(["the phase's", "the attempt's"] as const)(
+    "has no timer left after its end, though the limit of a later phase ended before %s",
+    (longer) =>
+      Effect.gen(function*() {
+        const { clock, sleeping } = yield* sleepers
+        let attempt: Attempt<string, never> | undefined
+        const call = stack({
+          attemptTimeout: "8 seconds",
+          connectTimeout: longer === "the phase's" ? "5 seconds" : "8 seconds",
+          headersTimeout: "1 second"
+        }).call<string, never>((begun) => {
+          attempt = begun
+          return () => {}
+        })
+        const fiber = yield* Effect.forkChild(Effect.provideService(call, Clock.Clock, clock), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust(1)
+        assert.strictEqual(sleeping(), 1)
+        attempt!.phase("Headers")
+        yield* TestClock.adjust(1)
+        assert.strictEqual(sleeping(), 1)
+        attempt!.answer(Exit.succeed("answer"))
+        assert.strictEqual(yield* Fiber.join(fiber), "answer")
+        assert.strictEqual(sleeping(), 0)
+      })
+  )
 
   it.effect("passes on the defect of a gate, and gives back the permits taken before", () =>
     Effect.gen(function*() {
