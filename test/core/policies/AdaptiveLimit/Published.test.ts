@@ -13,8 +13,11 @@ import { intBetween } from "../../../drivers/IntBetween.ts"
 
 const random = () => 0.5
 
+/** The lowest and the highest random number, and the rounds from one measurement of the vendor at rest to the next. */
+const restsAfter = [[0, 15], [0.999, 30]] as const
+
 /** Feeds a learner round after round: as many calls as its limit allows, all alike. */
-const rounds = (learner: Learner) => {
+const rounds = (learner: Learner, random = () => 0.5) => {
   let now = 0
   return (rttMillis: number, inflight: number, dropped = false) => {
     const { limit } = learner
@@ -125,19 +128,22 @@ describe("VegasLimitTest of Netflix's concurrency-limits", () => {
     assert.isAtMost(Math.max(...settled), 50 + 6 + 1)
   })
 
-  it("measures the vendor at rest for one round in 15 to 30, at half its limit, and learns that it got slower", () => {
-    const learner = small()
-    const round = rounds(learner)
-    round(10, 10)
-    // Twice as slow, at any load: at first that looks like a queue of five, which is neither too few nor too many.
-    const limits = Array.from({ length: 25 }, () => round(20, learner.limit))
-    const resting = limits.indexOf(5)
-    assert.isAtLeast(resting, 15 - 3)
-    assert.isAtMost(resting, 30)
-    assert.deepStrictEqual(limits.slice(0, resting).filter((limit) => limit !== 10), [])
-    // Once measured, it is no longer taken for a queue.
-    assert.deepStrictEqual(limits.slice(resting + 1, resting + 3), [10, 16])
-  })
+  it.each(restsAfter)(
+    "measures the vendor at rest for one round in 15 to 30, at half its limit, and learns that it got slower (%d: %d)",
+    (random, expected) => {
+      const learner = small()
+      const round = rounds(learner, () => random)
+      round(10, 10)
+      // Twice as slow, at any load: at first that looks like a queue of five, which is neither too few nor too many.
+      const limits = Array.from({ length: 35 }, () => round(20, learner.limit))
+      // The first round counts.
+      const resting = limits.indexOf(5)
+      assert.strictEqual(resting + 2, expected)
+      assert.deepStrictEqual(limits.slice(0, resting).filter((limit) => limit !== 10), [])
+      // Once measured, it is no longer taken for a queue.
+      assert.deepStrictEqual(limits.slice(resting + 1, resting + 3), [10, 16])
+    }
+  )
 })
 
 describe("Gradient2Limit of Netflix's concurrency-limits", () => {
@@ -195,6 +201,25 @@ describe("Gradient2Limit of Netflix's concurrency-limits", () => {
     // Twenty windows, each adding a fifth of four.
     assert.strictEqual(learner.limit, 66)
   })
+  it.each(restsAfter)(
+    "measures the vendor at rest after 30 slow windows, and then after 15 to 30 by chance (%d: %d)",
+    (random, expected) => {
+      const learner = new Gradient({ initial: 1e9, min: 1, max: 1e9 }, published)
+      let rttMillis = 1
+      // The vendor becomes four times as slow with every window.
+      const windowsUntilRest = () => {
+        for (let windows = 1;; windows++) {
+          const before = learner.limit
+          learner.update({ startedAt: rttMillis, rttMillis, inflight: 1e9, dropped: false }, () => random)
+          rttMillis *= 4
+          if (learner.limit < 0.6 * before) return windows
+        }
+      }
+      // The first window has nothing before it that was faster, and the one at rest is not counted.
+      assert.strictEqual(windowsUntilRest(), 1 + 30)
+      assert.strictEqual(windowsUntilRest(), 1 + expected)
+    }
+  )
   it("waits until a window is long enough and has enough calls, as WindowedLimit does", () => {
     const grows = (every: number) => {
       const learner = new Gradient({ initial: 20, min: 1, max: 200 }, {

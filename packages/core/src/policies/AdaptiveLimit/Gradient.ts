@@ -9,7 +9,7 @@
  * twice as slow, and drops do not enter the average. And a window with too few calls continues here, where Netflix's is
  * discarded.
  */
-import { type Bounds, clamp, type Learner, restAfterRounds, restShare, type Sample } from "./Learner.ts"
+import { type Bounds, clamp, type Learner, restAfter, restAfterRounds, restShare, type Sample } from "./Learner.ts"
 import { Round } from "./Round.ts"
 
 export interface GradientSettings {
@@ -81,7 +81,7 @@ export class Gradient implements Learner {
     this.estimate = clamp(this.estimate * (1 - smoothing) + next * smoothing, this.bounds)
     if (gradient < 1 && ++this.slowWindows >= this.restAfter) {
       this.restingSince = now
-      this.restAfter = restAfterRounds * (0.5 + random() / 2)
+      this.restAfter = restAfter(random)
     }
   }
 }

@@ -30,11 +30,11 @@ export interface Bounds {
 
 export const clamp = (limit: number, { max, min }: Bounds): number => Math.max(min, Math.min(max, limit))
 
-/**
- * Rounds of calls between two measurements of the vendor at rest (Netflix's VegasLimit), times a random number from 0.5
- * to 1. The random factor keeps many processes from measuring at the same time.
- */
+/** Rounds of calls between two measurements of the vendor at rest (Netflix's VegasLimit). */
 export const restAfterRounds = 30
+
+/** The same, times a random number from 0.5 to 1, so that many processes do not measure at the same time. */
+export const restAfter = (random: () => number): number => restAfterRounds * (0.5 + random() / 2)
 
 /**
  * The share of the limit kept while the vendor is measured at rest (as in BBR's later versions; the first went down to

@@ -8,7 +8,7 @@
  * limit allows. And from time to time Netflix's takes the next call as one at rest, with its queue, so under lasting
  * load the queue grows each time. Here the limit is halved for a round.
  */
-import { type Bounds, clamp, type Learner, restAfterRounds, restShare, type Sample } from "./Learner.ts"
+import { type Bounds, clamp, type Learner, restAfter, restShare, type Sample } from "./Learner.ts"
 import { Round } from "./Round.ts"
 
 export interface VegasSettings {
@@ -49,7 +49,7 @@ export class Vegas implements Learner {
     if (round.calls < this.limit) return
     this.round = new Round()
     this.roundSince = sample.startedAt + sample.rttMillis
-    this.restAfter ??= restAfterRounds * (0.5 + random() / 2)
+    this.restAfter ??= restAfter(random)
     if (this.isResting) {
       this.isResting = false
       this.rounds = 0
