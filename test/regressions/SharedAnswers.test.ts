@@ -186,6 +186,30 @@ describe("a caller that waits for another process", () => {
     }))
 })
 
+/** The store in a Redis that acts at once and answers late. `held` are the locks with their tokens. */
+const inLateRedis = Effect.gen(function*() {
+  const held = new Map<string, string>()
+  const send = (command: string, ...args: ReadonlyArray<string>): Effect.Effect<never, Redis.RedisError> =>
+    Effect.suspend((): Effect.Effect<unknown> => {
+      const [name, token] = args as [string, string]
+      if (command !== "SET") return Effect.succeed(null)
+      if (args.includes("NX") && held.has(name)) return Effect.delay(Effect.succeed(null), 200)
+      held.set(name, token)
+      return Effect.delay(Effect.succeed("OK"), 200)
+    }) as Effect.Effect<never>
+  const redis = Layer.succeed(Redis.Redis, {
+    send,
+    eval: () => (name: string, token: string) =>
+      Effect.sync(() => {
+        if (held.get(name) === token) held.delete(name)
+      }),
+    reserve: Effect.never,
+    subscribe: () => Effect.never
+  } as never)
+  const context = yield* Layer.build(Layer.provide(CacheStore.layerRedis({ namespace: "shop" }), redis))
+  return { held, store: (yield* Effect.provideContext(CacheStore.CacheStore, context))! }
+})
+
 describe("a lead", () => {
   it.effect.each<readonly [string, number]>([["while it is asked for", 15], ["during the call", 500]])(
     "of a caller that leaves %s is given up",
@@ -229,30 +253,21 @@ describe("a lead", () => {
       }
     }))
 
+  it.effect("has one holder at a time in Redis", () =>
+    Effect.gen(function*() {
+      const { held, store } = yield* inLateRedis
+      const lead = soon(store.lead("EUR", 60_000))
+      const giveUp = yield* lead
+      assert.isDefined(giveUp)
+      assert.isUndefined(yield* lead)
+      yield* giveUp!
+      assert.strictEqual(held.size, 0)
+      assert.isDefined(yield* lead)
+    }))
+
   it.effect("that Redis gave to a caller who has left is given back", () =>
     Effect.gen(function*() {
-      const held = new Map<string, string>()
-      const late = { millis: 200 }
-      const send = (command: string, ...args: ReadonlyArray<string>): Effect.Effect<never, Redis.RedisError> =>
-        Effect.suspend((): Effect.Effect<unknown> => {
-          const [name, token] = args as [string, string]
-          // Redis acts at once; its response is late.
-          if (command !== "SET") return Effect.succeed(null)
-          if (args.includes("NX") && held.has(name)) return Effect.delay(Effect.succeed(null), late.millis)
-          held.set(name, token)
-          return Effect.delay(Effect.succeed("OK"), late.millis)
-        }) as Effect.Effect<never>
-      const redis = Layer.succeed(Redis.Redis, {
-        send,
-        eval: () => (name: string, token: string) =>
-          Effect.sync(() => {
-            if (held.get(name) === token) held.delete(name)
-          }),
-        reserve: Effect.never,
-        subscribe: () => Effect.never
-      } as never)
-      const context = yield* Layer.build(Layer.provide(CacheStore.layerRedis({ namespace: "shop" }), redis))
-      const store = yield* Effect.provideContext(CacheStore.CacheStore, context)
+      const { held, store } = yield* inLateRedis
       // The cache is told that the store takes longer than it waits.
       const cache = yield* process(store, { storeTimeout: "50 millis" })
       const call = yield* Effect.forkChild(cache.lookup("EUR", () => Effect.never))

@@ -2,7 +2,7 @@ import * as ResponseCache from "@breakwater/core/caching/ResponseCache"
 import * as CacheStore from "@breakwater/core/fleet/CacheStore"
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import { Redis } from "effect/persistence"
 import { json, serve } from "../../../fakes/ScriptedServer.ts"
 import * as Fleet from "../../../processes/Fleet.ts"
@@ -35,6 +35,32 @@ describe.runIf(RealRedis.isInstalled)("three processes that share a cache in Red
         assert.isTrue(lonely.every(({ statistics }) => (statistics?.bypassed ?? 0) > 0))
       })
   )
+})
+
+describe.runIf(RealRedis.isInstalled)("a lead in Redis", () => {
+  it.live("has one holder, until that one gives it up or its time ends, and none takes it from the next", () =>
+    Effect.gen(function*() {
+      const server = yield* RealRedis.start()
+      const redis = yield* Layer.build(NodeRedis.layer({ url: server.url }))
+      const store = Effect.map(
+        Layer.build(Layer.provide(CacheStore.layerRedis({ namespace: "shop" }), Layer.succeedContext(redis))),
+        (context) => Context.get(context, CacheStore.CacheStore)!
+      )
+      const [first, second] = [yield* store, yield* store]
+      const giveUp = yield* first.lead("EUR", 3_600_000)
+      assert.isDefined(giveUp)
+      assert.isUndefined(yield* second.lead("EUR", 3_600_000))
+      assert.isUndefined(yield* first.lead("EUR", 3_600_000))
+      assert.isDefined(yield* second.lead("USD", 3_600_000))
+      yield* giveUp!
+      assert.isDefined(yield* second.lead("EUR", 3_600_000))
+      // Too late: it is another's now.
+      yield* giveUp!
+      assert.isUndefined(yield* first.lead("EUR", 3_600_000))
+
+      assert.isDefined(yield* first.lead("GBP", 1))
+      assert.isDefined(yield* Effect.repeat(second.lead("GBP", 1), { until: (lead) => lead !== undefined }))
+    }))
 })
 
 describe.runIf(RealRedis.isInstalled)("a cache in Redis", () => {
