@@ -19,6 +19,7 @@ import {
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Data, Duration, Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import * as MemoryTracer from "../../watches/MemoryTracer.ts"
 
 const stack = (policy: Policy.Policy = {}, safety: Safety = "Idempotent") =>
   Stack.make({ vendor: "acme", operation: "charge", safety, policy })
@@ -369,6 +370,21 @@ describe("Stack.guard", () => {
       yield* TestClock.adjust("1 minute")
       assert.instanceOf(yield* Fiber.join(fiber), Oops)
       assert.strictEqual(attempts, 3)
+    }))
+
+  it.effect("shows the effect's own error in the span of each attempt", () =>
+    Effect.gen(function*() {
+      const tracer = MemoryTracer.make()
+      const call = stack({ retry: { retries: 1 } }).guard(new Oops({ transient: true }), classify)
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.provide(call, tracer.layer)))
+      yield* TestClock.adjust("1 minute")
+      assert.instanceOf(yield* Fiber.join(fiber), Oops)
+      const attempts = tracer.spans.filter(({ kind }) => kind === "client")
+      assert.strictEqual(attempts.length, 2)
+      for (const { status } of attempts) {
+        // Only its name: its fields may hold secrets.
+        assert.strictEqual(String(status._tag === "Ended" && (yield* Effect.flip(status.exit))), "DeclaredError: Oops")
+      }
     }))
 
   it.effect("counts every other error as an answer", () =>
