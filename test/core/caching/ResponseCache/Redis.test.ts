@@ -47,19 +47,19 @@ describe.runIf(RealRedis.isInstalled)("a lead in Redis", () => {
         (context) => Context.get(context, CacheStore.CacheStore)!
       )
       const [first, second] = [yield* store, yield* store]
-      const giveUp = yield* first.lead("EUR", 3_600_000)
+      const giveUp = yield* first.lead!("EUR", 3_600_000)
       assert.isDefined(giveUp)
-      assert.isUndefined(yield* second.lead("EUR", 3_600_000))
-      assert.isUndefined(yield* first.lead("EUR", 3_600_000))
-      assert.isDefined(yield* second.lead("USD", 3_600_000))
-      yield* giveUp!
-      assert.isDefined(yield* second.lead("EUR", 3_600_000))
+      assert.isUndefined(yield* second.lead!("EUR", 3_600_000))
+      assert.isUndefined(yield* first.lead!("EUR", 3_600_000))
+      assert.isDefined(yield* second.lead!("USD", 3_600_000))
+      yield* giveUp
+      assert.isDefined(yield* second.lead!("EUR", 3_600_000))
       // Too late: it is another's now.
-      yield* giveUp!
-      assert.isUndefined(yield* first.lead("EUR", 3_600_000))
+      yield* giveUp
+      assert.isUndefined(yield* first.lead!("EUR", 3_600_000))
 
-      assert.isDefined(yield* first.lead("GBP", 1))
-      assert.isDefined(yield* Effect.repeat(second.lead("GBP", 1), { until: (lead) => lead !== undefined }))
+      assert.isDefined(yield* first.lead!("GBP", 1))
+      assert.isDefined(yield* Effect.repeat(second.lead!("GBP", 1), { until: (lead) => lead !== undefined }))
     }))
 })
 
