@@ -147,9 +147,11 @@ export interface Breaker extends Gate {
   restore(snapshots: ReadonlyArray<Snapshot>): Effect.Effect<void>
   /**
    * Shares openings and probes with the other processes of the fleet in {@link SharedState}; does nothing without a
-   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor answered their last
-   * call. One process makes the first stage of probes for the fleet; then all begin with the second. While the store is
-   * bypassed, each process opens and probes for itself.
+   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor answers them: their
+   * last call, or one of the last 10 seconds with fewer than 5 failures since. One process makes the first stage of probes
+   * for the fleet; then all begin with the second. A process that the others keep away for three times `maxOpenFor` makes a
+   * probe of its own, because it may be their network that is broken. While the store is bypassed, each process opens and
+   * probes for itself.
    */
   readonly share: Effect.Effect<void, never, Scope.Scope>
 }

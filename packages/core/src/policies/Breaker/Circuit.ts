@@ -50,6 +50,14 @@ const probingPauseMillis = 1_000
 /** The longest a vendor's `Retry-After` can keep the breaker open: one hour. Our own judgement. */
 const longestHintMillis = 60 * 60 * 1_000
 
+/**
+ * An answer of the last seconds outweighs fewer than this many failures since, against the word of another process. Our
+ * own judgement.
+ */
+const [recentMillis, enoughFailures] = [10_000, 5]
+/** A process that others keep away makes a probe of its own after so many times `maxOpenFor`. Our own judgement. */
+const keptOut = 3
+
 /** The state of one key. */
 export class Circuit implements Cell {
   declare readonly window: Window
@@ -63,8 +71,10 @@ export class Circuit implements Cell {
   vendor = ""
   /** Calls admitted and not yet ended, under any permit. */
   running = 0
-  /** Whether the vendor answered the last call that ended. */
-  isAnswered = false
+  /** Failures since the vendor last answered, the time of that answer, and of the last result of either kind. */
+  private failures = 0
+  private answeredAt = -Infinity
+  private evidenceAt: number
   declare touchedAt: number
   declare placedAt: number
   /** The permit given out now. A call under an earlier permit is no evidence about the present state. */
@@ -79,7 +89,16 @@ export class Circuit implements Cell {
     this.settings = settings
     this.key = key
     this.window = window
-    this.touchedAt = this.placedAt = now
+    this.touchedAt = this.placedAt = this.evidenceAt = now
+  }
+
+  /**
+   * Whether this process's own calls contradict others that find the vendor down. The last call was answered, or one was
+   * a short time ago and few have failed since: such failures also occur while the vendor is well.
+   */
+  isAnswered(now: number): boolean {
+    const isRecent = now - this.answeredAt <= recentMillis && this.failures < enoughFailures
+    return this.answeredAt > -Infinity && (this.failures === 0 || isRecent)
   }
 
   /** The state as the next call would find it. */
@@ -130,7 +149,10 @@ export class Circuit implements Cell {
   /** Applies the fleet's decision about who probes. */
   consented(now: number, consent: Consent): void {
     if (this.state !== "Open") return
-    if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
+    const isKeptOut = now - this.evidenceAt >= keptOut * this.settings.maxOpenForMillis
+    // The others may find the vendor down because of a network of their own.
+    if (typeof consent === "number" && isKeptOut) this.probeFrom(0)
+    else if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
     else if (consent === "Recovered") {
       // Another process has made the first stage.
       this.openings = 0
@@ -164,7 +186,9 @@ export class Circuit implements Cell {
     if (permit !== this.permit) return
     if (outcome._tag === "Ignored") return this.giveBack(call.now)
     const failed = outcome._tag === "Failure"
-    this.isAnswered = !failed
+    this.failures = failed ? this.failures + 1 : 0
+    if (!failed) this.answeredAt = call.now
+    this.evidenceAt = call.now
     const slow = outcome.durationMillis >= this.settings.slowCallMillis
     if (this.state === "HalfOpen") return this.judgeProbe(call, failed || slow, outcome)
     this.window.record(call.now, failed, slow)

@@ -1,7 +1,8 @@
 /**
  * The same breaker in the other processes of the fleet. A process that opens tells the others. One process makes the
- * first stage of probes for all, and when it passes, the others resume with the second. A process whose last call the
- * vendor answered ignores reports that it is down, and no process opens because another one probes.
+ * first stage of probes for all, and when it passes, the others resume with the second. A process whose calls the vendor
+ * answers ignores reports that it is down, and no process opens because another one probes. A process that others have
+ * kept away for long makes a probe of its own: their network may be broken, and not the vendor.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -122,7 +123,7 @@ export class Peers {
 
   /**
    * Polls the states of the others for ever: in each round, of a few circuits that are closed, were called since the
-   * last round, and whose last call was not answered.
+   * last round, and are not answered.
    */
   follow(circuits: () => Iterable<Circuit>): Effect.Effect<never> {
     let rest = circuits()[Symbol.iterator]()
@@ -136,7 +137,7 @@ export class Peers {
           break
         }
         const isCalled = now - value.touchedAt <= 2 * this.fleet.pollMillis
-        if (value.state === "Closed" && isCalled && !value.isAnswered) closed.push(value)
+        if (value.state === "Closed" && isCalled && !value.isAnswered(now)) closed.push(value)
       }
       return Effect.forEach(closed, (circuit) => this.look(circuit), { concurrency: "unbounded", discard: true })
     })
@@ -147,7 +148,8 @@ export class Peers {
     return Effect.map(ask(this.fleet, this.fleet.breakers.state(circuit.key), undefined), (state) => {
       // Another process's probe says nothing yet.
       const millis = state?._tag === "Open" ? Duration.toMillis(state.retryAfter) : 0
-      if (millis > 0 && !circuit.isAnswered) circuit.follow(this.timeline.now(), millis)
+      const now = this.timeline.now()
+      if (millis > 0 && !circuit.isAnswered(now)) circuit.follow(now, millis)
     })
   }
 
