@@ -75,12 +75,15 @@ export class Peers {
     this.inquiries.add(circuit)
     const inquiry = new PeerWaiter(circuit, 2 * this.fleet.timeoutMillis)
     const consent = Effect.flatMap(
-      ask(this.fleet, this.admission(circuit.key), undefined),
+      ask(this.fleet, () => this.admission(circuit.key), undefined),
       (admission): Effect.Effect<void> => {
         this.inquiries.delete(circuit)
-        const next = this.heed(circuit, inquiry, admission)
-        inquiry.answered()
-        return next
+        try {
+          return this.heed(circuit, inquiry, admission)
+        } finally {
+          // A listener of a transition may throw.
+          inquiry.answered()
+        }
       }
     )
     this.fork(Effect.scoped(consent))
@@ -145,7 +148,7 @@ export class Peers {
   }
 
   private look(circuit: Circuit): Effect.Effect<void> {
-    return Effect.map(ask(this.fleet, this.fleet.breakers.state(circuit.key), undefined), (state) => {
+    return Effect.map(ask(this.fleet, () => this.fleet.breakers.state(circuit.key), undefined), (state) => {
       // Another process's probe says nothing yet.
       const millis = state?._tag === "Open" ? Duration.toMillis(state.retryAfter) : 0
       const now = this.timeline.now()
@@ -156,7 +159,7 @@ export class Peers {
   /** Tells the others what this process has found without being asked, unless they know already. */
   private tell(key: string, verdict: Verdict): void {
     const told = Effect.flatMap(
-      ask(this.fleet, this.admission(key), undefined),
+      ask(this.fleet, () => this.admission(key), undefined),
       (admission) =>
         typeof admission === "object" && (admission.probe || verdict.outcome === "Failure")
           ? this.record(key, admission, verdict)
@@ -196,7 +199,8 @@ export class Peers {
 
   /** Until the store has heard it, no other process probes. */
   private record(key: string, { generation }: StoreAdmission, verdict: Verdict): Effect.Effect<void> {
-    const record = this.fleet.breakers.record({
+    const record = () =>
+      this.fleet.breakers.record({
       key,
       generation,
       outcome: verdict.outcome,
@@ -205,7 +209,7 @@ export class Peers {
       openFor: Duration.millis(verdict.openForMillis)
     })
     const report = (left: number): Effect.Effect<void> =>
-      Effect.flatMap(ask(this.fleet, Effect.as(record, true), false), (isHeard) =>
+      Effect.flatMap(ask(this.fleet, () => Effect.as(record(), true), false), (isHeard) =>
         isHeard || left === 0
           ? Effect.void
           : Effect.andThen(Effect.sleep(this.fleet.pollMillis), report(left - 1)))
