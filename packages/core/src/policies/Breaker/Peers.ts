@@ -201,13 +201,13 @@ export class Peers {
   private record(key: string, { generation }: StoreAdmission, verdict: Verdict): Effect.Effect<void> {
     const record = () =>
       this.fleet.breakers.record({
-      key,
-      generation,
-      outcome: verdict.outcome,
-      // A process reports only results it is sure of, so one failure is enough.
-      tripPolicy: { _tag: "Consecutive", failures: 1 },
-      openFor: Duration.millis(verdict.openForMillis)
-    })
+        key,
+        generation,
+        outcome: verdict.outcome,
+        // A process reports only results it is sure of, so one failure is enough.
+        tripPolicy: { _tag: "Consecutive", failures: 1 },
+        openFor: Duration.millis(verdict.openForMillis)
+      })
     const report = (left: number): Effect.Effect<void> =>
       Effect.flatMap(ask(this.fleet, () => Effect.as(record(), true), false), (isHeard) =>
         isHeard || left === 0
