@@ -4,8 +4,8 @@
  * a cache hit.
  *
  * A closed breaker counts. An open one refuses. A half-open one admits a bounded number of probes in growing stages,
- * and closes after the last stage. A probe that is interrupted gives its place back, and a probe that never ends loses
- * it after `probeTimeout`. Defaults without a source are our own judgement.
+ * and closes after the last stage. A probe that is interrupted before it had half of its attempt's timeout gives its
+ * place back, and a probe that never ends loses it after `probeTimeout`. Defaults without a source are our own judgement.
  *
  * After the vendor's recovery a circuit refuses calls for at most `maxOpenFor`, and for the rest of a probe that was
  * running at that moment: with all defaults 5 and 3 seconds, and in a fleet one more.
@@ -96,7 +96,8 @@ export interface BreakerOptions extends KeyOptions {
   readonly maxOpenFor?: Duration.Input | undefined
   /**
    * Number of probes in each stage of half-open, whole numbers of at least 1. The next stage begins when all probes
-   * have ended and less than `failureRate` of them, by default half, were failed or slow.
+   * have ended, less than `failureRate` of them failed, and less than `slowCallRate` were slow. With a `Consecutive` trip,
+   * less than half failed or were slow.
    * @default [1, 4, 16]
    */
   readonly probes?: ReadonlyArray<number> | undefined
@@ -167,6 +168,7 @@ class BreakerGate implements Breaker, CircuitSettings {
   readonly maxOpenForMillis: number
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
+  readonly probeSlowRate: number | undefined
   readonly probeTimeoutMillis: number
   private readonly by: ((call: Call) => string) | undefined
   private readonly circuits: Keyed<Circuit>
@@ -190,6 +192,7 @@ class BreakerGate implements Breaker, CircuitSettings {
     this.probes = options.probes ?? [1, 4, 16]
     this.probeTimeoutMillis = Range.duration("Breaker: probeTimeout", options.probeTimeout ?? Duration.seconds(60))
     this.probeFailureRate = trip._tag === "Consecutive" ? 0.5 : trip.failureRate ?? 0.5
+    this.probeSlowRate = trip._tag === "Consecutive" ? undefined : trip.slowCallRate ?? 0.5
     this.by = options.by
     if (this.probes.length === 0 || !this.probes.every((n) => Number.isInteger(n) && n > 0)) {
       throw new Error(`Breaker: probes must be whole numbers above 0, one per stage, got [${this.probes.join(", ")}]`)

@@ -36,6 +36,8 @@ export interface CircuitSettings {
   readonly maxOpenForMillis: number
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
+  /** The rate of slow probes at which a stage fails; `undefined` when a slow probe is as a failed one. */
+  readonly probeSlowRate: number | undefined
   readonly probeTimeoutMillis: number
   /** The same breaker in other processes; `undefined` without a fleet. */
   readonly peers: Peers | undefined
@@ -83,6 +85,7 @@ export class Circuit implements Cell {
   private admitted = 0
   private good = 0
   private bad = 0
+  private slow = 0
   private lastProbeAt = -Infinity
 
   constructor(settings: CircuitSettings, key: string, window: Window, now: number) {
@@ -108,7 +111,7 @@ export class Circuit implements Cell {
 
   /** Probes of the present stage that have not ended. */
   get probing(): number {
-    return this.state === "HalfOpen" ? this.admitted - this.good - this.bad : 0
+    return this.state === "HalfOpen" ? this.admitted - this.ended : 0
   }
 
   admit({ now, vendor }: Call): Admission {
@@ -190,7 +193,7 @@ export class Circuit implements Cell {
     if (!failed) this.answeredAt = call.now
     this.evidenceAt = call.now
     const slow = outcome.durationMillis >= this.settings.slowCallMillis
-    if (this.state === "HalfOpen") return this.judgeProbe(call, failed || slow, outcome)
+    if (this.state === "HalfOpen") return this.judgeProbe(call, failed, slow, outcome)
     this.window.record(call.now, failed, slow)
     // A good answer never opens: the failures that are then the larger part, because older answers have expired, are those
     // of an outage that is over.
@@ -217,13 +220,21 @@ export class Circuit implements Cell {
     return this.permit
   }
 
-  private judgeProbe(call: Call, failed: boolean, outcome: Outcome): void {
-    const { probeFailureRate, probes } = this.settings
+  /** Probes of the present stage that have ended. */
+  private get ended(): number {
+    return this.good + this.bad
+  }
+
+  /** A stage fails at the rates of a closed breaker. */
+  private judgeProbe(call: Call, failed: boolean, slow: boolean, outcome: Outcome): void {
+    const { probeFailureRate, probes, probeSlowRate } = this.settings
     const planned = probes[this.stage]!
-    if (failed) this.bad++
+    if (failed || (slow && probeSlowRate === undefined)) this.bad++
     else this.good++
-    if (this.bad / planned >= probeFailureRate) return this.open(call, outcome)
-    if (this.good + this.bad < planned) return
+    if (slow) this.slow++
+    const isSlow = probeSlowRate !== undefined && this.slow / planned >= probeSlowRate
+    if (isSlow || this.bad / planned >= probeFailureRate) return this.open(call, outcome)
+    if (this.ended < planned) return
     this.openings = 0
     const isFirst = this.stage === 0
     this.stageFrom(this.stage + 1)
@@ -243,7 +254,11 @@ export class Circuit implements Cell {
 
   private beginStage(stage: number): void {
     this.stage = stage
-    this.admitted = this.good = this.bad = 0
+    this.admitted =
+      this.good =
+      this.bad =
+      this.slow =
+        0
     this.permit = new CircuitPermit(this)
   }
 
