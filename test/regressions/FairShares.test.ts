@@ -1,6 +1,6 @@
 /**
  * Attempts that their caller interrupts, as by `Effect.timeout` around the call: they never counted, and the breaker stayed
- * closed for ever on a vendor that hangs. Slow probes: they counted as failed ones, whatever `slowCallRate` says.
+ * closed for ever on a vendor that hangs. Slow probes: they counted as failed ones, and `slowCallRate` was not asked.
  */
 import * as Breaker from "@breakwater/core/policies/Breaker"
 import * as Throttle from "@breakwater/core/policies/Throttle"
