@@ -795,7 +795,7 @@ const ofFaults: ReadonlyArray<Mutant> = [
   ),
   fault(
     "stack/Stack/AttemptRing.ts",
-    "evidence: a call that its caller leaves is none",
+    "evidence: an interruption by the caller says nothing",
     "label === \"interrupted\" && this.hadFairShare(this.now)",
     "this.hadFairShare(this.now) && false"
   ),
