@@ -760,14 +760,44 @@ const ofFaults: ReadonlyArray<Mutant> = [
   fault(
     "policies/RateLimit/RateLimitState.ts",
     "limits: a rest of one window rises",
-    "if (isSame) this.left = Math.min(this.left, remaining)",
-    "if (isSame) this.left = remaining"
+    "    if (isSame && remaining > this.left) return\n",
+    ""
   ),
   fault(
     "policies/RateLimit/RateLimitState.ts",
     "limits: permits given back are lost until the reset",
-    "    this.left += call.cost\n",
+    "    if (report === this.report) this.left += call.cost\n",
     ""
+  ),
+  fault(
+    "policies/RateLimit/RateLimitState.ts",
+    "limits: a permit given back raises the rest that the vendor has reported since",
+    "if (report === this.report) this.left",
+    "this.left"
+  ),
+  fault(
+    "policies/Breaker/Circuit.ts",
+    "fleets: a process is kept away for good",
+    "if (typeof consent === \"number\" && isKeptOut) this.probeFrom(0)\n    else if",
+    "if"
+  ),
+  fault(
+    "policies/Breaker/Circuit.ts",
+    "fleets: one failure of its own is enough for a process to follow",
+    "const isRecent = ",
+    "const isRecent = this.failures === 0 && "
+  ),
+  fault(
+    "fleet/FailOpen.ts",
+    "fleets: a store that resists its interruption is waited for",
+    "restore(Effect.raceFirst(Fiber.await(fiber), this.tooSlow))",
+    "restore(Fiber.await(fiber))"
+  ),
+  fault(
+    "stack/Stack/AttemptRing.ts",
+    "evidence: an interruption by the caller says nothing",
+    "label === \"interrupted\" && this.hadFairShare(this.now)",
+    "this.hadFairShare(this.now) && false"
   ),
   fault(
     "policies/RateLimit/RateLimitState.ts",

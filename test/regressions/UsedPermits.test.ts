@@ -4,7 +4,7 @@
  */
 import * as Outcome from "@breakwater/core/Outcome"
 import * as RateLimit from "@breakwater/core/policies/RateLimit"
-import { RateLimited } from "@breakwater/core/Reason"
+import { RateLimited, Unavailable } from "@breakwater/core/Reason"
 import { assert, describe, it } from "@effect/vitest"
 import { fakeCall } from "../drivers/FakeCall.ts"
 
@@ -58,6 +58,25 @@ describe("beyond maxKeys", () => {
       assert.strictEqual(make(rateLimit, "tenant", 60_000, 1), 1)
     })
   }
+
+  it.each<readonly [string, Outcome.Outcome]>([
+    ["a 429", Outcome.failed(1, new RateLimited(429, { retryAfterMillis: 60_000 }))],
+    ["a 503", Outcome.failed(1, new Unavailable(503, { retryAfterMillis: 60_000 }))],
+    ["a spent quota", Outcome.failed(1, new RateLimited(429), { remaining: 0, resetMillis: 60_000 })]
+  ])("a key without a limit keeps the pause that its vendor asked for: %s", (_, paused) => {
+    for (const maxKeys of [1, 3, 5, 100]) {
+      const rateLimit = RateLimit.make({ queue: 0, maxKeys })
+      assert.strictEqual(make(rateLimit, "tenant", 0, 1, paused), 1)
+      for (let second = 1; second < 60; second++) {
+        for (let key = 0; key < 20; key++) make(rateLimit, `other-${second}-${key}`, 1_000 * second + key, 1, paused)
+        assert.strictEqual(make(rateLimit, "tenant", 1_000 * second + 30, 1), 0)
+        assert.isAtMost(rateLimit.size, maxKeys)
+      }
+      // When the pauses are over, there is room for others.
+      assert.strictEqual(make(rateLimit, "tenant", 66_000, 1), 1)
+      assert.strictEqual(make(rateLimit, "another", 200_000, 2, paused), 1)
+    }
+  })
 
   it("a refusal says how long it takes at most until there is room", () => {
     const rateLimit = RateLimit.make({ limit: 30, window: "1 minute", queue: 0, maxKeys: 1 })

@@ -408,7 +408,8 @@ describe("a breaker that a fleet shares", () => {
     },
     ({ steps }) =>
       Effect.gen(function*() {
-        const fleet = yield* fleetOf(3, { probes: [1], probeTimeout: "1 hour" })
+        // No process is kept away for so long that it makes a probe of its own.
+        const fleet = yield* fleetOf(3, { probes: [1], probeTimeout: "1 hour", maxOpenFor: "1 hour" })
         const hanging: Array<Fiber.Fiber<never>> = []
         for (const step of steps) {
           switch (step._tag) {

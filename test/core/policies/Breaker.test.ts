@@ -250,7 +250,7 @@ describe("Breaker", () => {
       end(a, "answer")
       end(b, "failure")
       assert.strictEqual(state(), "HalfOpen")
-      end(c, "slow")
+      end(c, "slowFailure")
       assert.strictEqual(state(), "Open")
       assert.strictEqual(probing(), 0)
       assert.strictEqual(refusal().retryAfterMillis, 5_000)

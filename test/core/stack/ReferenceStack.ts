@@ -61,7 +61,9 @@ class ReferenceCall implements Call {
   readonly deadline: number
   now: number
   attempt = 0
-  private readonly options: ReferenceOptions
+  readonly options: ReferenceOptions
+  /** When the latest attempt was sent. */
+  beganAt = Infinity
   private started = 0
   private fate: Fate = "NotSent"
 
@@ -126,6 +128,7 @@ class ReferenceCall implements Call {
       const wasFair = this.deadline - this.now >= attemptMillis / 2
       let phase: Phase = "Connect"
       this.started++
+      this.beganAt = this.now
       const headers = Deferred.makeUnsafe<void>()
       const body = Deferred.makeUnsafe<void>()
       const meeting = Effect.raceFirst(
@@ -198,7 +201,12 @@ const outcomeOf = (
   const duration = call.now - from
   if (Exit.isSuccess(exit)) return Outcome.answered(duration)
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-  if (failure === undefined) return Outcome.abandoned(duration)
+  if (failure === undefined) {
+    // A caller that leaves after a fair share of time.
+    return call.now - call.beganAt >= call.options.attemptMillis / 2
+      ? Outcome.failed(duration, new DeadlineExceeded("Unknown", { wasFair: true }))
+      : Outcome.abandoned(duration)
+  }
   return Outcome.failed(duration, failure.error.reason)
 }
 

@@ -42,7 +42,7 @@ import { SingleFlight } from "../structures/SingleFlight.ts"
 import * as Timeline from "../Timeline.ts"
 import { type CredentialRequest, Credentials } from "./Credential.ts"
 import { environmentName } from "./Naming.ts"
-import { alive, type Secret, type Source, type SourceUnavailable } from "./Source.ts"
+import { alive, type Secret, type Source, type SourceUnavailable, sourceUnavailable } from "./Source.ts"
 
 export type { Secret, Source, SourceUnavailable } from "./Source.ts"
 
@@ -66,6 +66,12 @@ export interface RefreshingCredentialsOptions extends KeyOptions {
    * @default "1 second"
    */
   readonly retryPause?: Duration.Input | undefined
+  /**
+   * How long a fetch is waited for; longer than 0. Then the source counts as down, and is asked anew after the pause. The
+   * fetch itself goes on, and what it finds is used.
+   * @default "1 minute"
+   */
+  readonly fetchTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -84,7 +90,8 @@ export const make = (
     ),
     jitter: Range.between("RefreshingCredentials: jitter", options.jitter ?? 0.3, 0, 1),
     staleMillis: Range.durationOrZero("RefreshingCredentials: staleFor", options.staleFor ?? Duration.hours(1)),
-    retryMillis: Range.durationOrZero("RefreshingCredentials: retryPause", options.retryPause ?? Duration.seconds(1))
+    retryMillis: Range.durationOrZero("RefreshingCredentials: retryPause", options.retryPause ?? Duration.seconds(1)),
+    fetchMillis: Range.duration("RefreshingCredentials: fetchTimeout", options.fetchTimeout ?? Duration.minutes(1))
   }
   const keys = settingsOf("RefreshingCredentials", options)
   return Effect.gen(function*() {
@@ -117,6 +124,7 @@ interface Settings {
   readonly jitter: number
   readonly staleMillis: number
   readonly retryMillis: number
+  readonly fetchMillis: number
 }
 
 /** The longest pause after a source was down, and the longest for which it can ask itself. */
@@ -267,7 +275,8 @@ class RefreshingCredentials {
     held.flight = flight
     held.refusal = refused
     const fetched = Effect.suspend(() => this.source.fetch(request, refused))
-    const extend = refused === undefined ? held.secret?.extend : undefined
+    const before = held.secret
+    const extend = refused === undefined ? before?.extend : undefined
     const asked = extend === undefined
       ? fetched
       : Effect.filterOrElse(extend, (secret) => secret !== undefined, () => fetched)
@@ -275,8 +284,20 @@ class RefreshingCredentials {
       Context.add(Deadline, Infinity),
       Context.add(ConfigProvider.ConfigProvider, this.provider)
     )
-    const fiber = Effect.runForkWith(context)(alive(this.source, asked))
-    flight.carry(Fiber.runIn(fiber, this.scope), (exit) => {
+    const run = Effect.runForkWith(context)
+    const fiber = Fiber.runIn(run(alive(this.source, asked)), this.scope)
+    const waited = Effect.timeoutOrElse(Fiber.join(fiber), {
+      duration: this.settings.fetchMillis,
+      orElse: () => {
+        fiber.addObserver((exit) => {
+          if (Exit.isSuccess(exit) && held.flight === undefined && held.secret === before) {
+            this.learn(moment, request, held, exit)
+          }
+        })
+        return Effect.fail(sourceUnavailable(this.source.name, "the source does not respond"))
+      }
+    })
+    flight.carry(Fiber.runIn(run(waited), this.scope), (exit) => {
       held.flight = undefined
       if (refused !== undefined) held.renewedAt = moment.now
       this.learn(moment, request, held, exit)

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Jitter from "../Jitter.ts"
 import type * as Timeline from "../Timeline.ts"
@@ -36,10 +37,13 @@ export class FailOpen {
     return now < this.quietUntil
   }
 
-  /** The answer of the store; `otherwise` when it is bypassed, fails, or takes too long. */
+  /**
+   * The answer of the store; `otherwise` when it is bypassed, takes too long, or fails in any way: it may also throw, die,
+   * interrupt itself, or resist its interruption.
+   */
   ask<X, Y, R>(
     timeline: Timeline.Timeline,
-    ask: Effect.Effect<X, unknown, R>,
+    ask: () => Effect.Effect<X, unknown, R>,
     otherwise: Y
   ): Effect.Effect<X | Y, never, R> {
     return Effect.suspend((): Effect.Effect<X | Y, never, R> => {
@@ -48,10 +52,9 @@ export class FailOpen {
         return Effect.succeed(otherwise)
       }
       return Effect.flatMap(
-        Effect.exit(Effect.raceFirst(ask, this.tooSlow)),
+        this.inTime(Effect.suspend(ask)),
         (exit): Effect.Effect<X | Y> => {
-          if (Exit.isSuccess(exit)) return Effect.as(this.recovered(), exit.value)
-          if (Exit.hasInterrupts(exit)) return Effect.interrupt
+          if (exit !== undefined && Exit.isSuccess(exit)) return Effect.as(this.recovered(), exit.value)
           this.count++
           return Effect.flatMap(Random.next, (random) => {
             this.quietUntil = timeline.now() + Jitter.later(this.settings.pauseMillis, random)
@@ -62,13 +65,23 @@ export class FailOpen {
     })
   }
 
+  /** How the store ends; `undefined` when it takes too long. It runs in a fibre that nobody has to wait for. */
+  private inTime<X, R>(ask: Effect.Effect<X, unknown, R>): Effect.Effect<Exit.Exit<X, unknown> | undefined, never, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkDetach(ask, { startImmediately: true }), (fiber) =>
+        Effect.ensuring(
+          restore(Effect.raceFirst(Fiber.await(fiber), this.tooSlow)),
+          Effect.sync(() => fiber.interruptUnsafe())
+        ))
+    )
+  }
   /**
    * Waits in slices. A slice ends only after pending responses were read, because this process itself may be too busy
    * to read them, and that delay is not the store's.
    */
-  private get tooSlow(): Effect.Effect<never, "TooSlow"> {
+  private get tooSlow(): Effect.Effect<undefined> {
     const slice = Effect.sleep(this.settings.timeoutMillis / slices)
-    return Effect.andThen(Effect.replicateEffect(slice, slices, { discard: true }), Effect.fail("TooSlow" as const))
+    return Effect.as(Effect.replicateEffect(slice, slices, { discard: true }), undefined)
   }
   private failed(): Effect.Effect<void> {
     if (this.isDown) return Effect.void

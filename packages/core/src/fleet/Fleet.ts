@@ -29,7 +29,7 @@ export const SharedState: Context.Reference<Fleet | undefined> = Context.Referen
 /** Asks the store of a fleet; returns `otherwise` when the store is bypassed. */
 export const ask = <X, Y, R>(
   { bypass }: Fleet,
-  question: Effect.Effect<X, unknown, R>,
+  question: () => Effect.Effect<X, unknown, R>,
   otherwise: Y
 ): Effect.Effect<X | Y, never, R> => Effect.withFiber((fiber) => bypass.ask(Timeline.of(fiber), question, otherwise))
 

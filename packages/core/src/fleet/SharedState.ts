@@ -93,8 +93,9 @@ export const layer = (
           return processes
         }
       }
-      if (options.processes !== undefined) {
-        const count = Effect.map(ask(fleet, options.processes, undefined), (counted) => {
+      const counting = options.processes
+      if (counting !== undefined) {
+        const count = Effect.map(ask(fleet, () => counting, undefined), (counted) => {
           if (counted !== undefined && counted >= 1) processes = counted
         })
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(count, Effect.sleep(countMillis))))

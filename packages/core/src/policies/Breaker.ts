@@ -4,8 +4,8 @@
  * a cache hit.
  *
  * A closed breaker counts. An open one refuses. A half-open one admits a bounded number of probes in growing stages,
- * and closes after the last stage. A probe that is interrupted gives its place back, and a probe that never ends loses
- * it after `probeTimeout`. Defaults without a source are our own judgement.
+ * and closes after the last stage. A probe that is interrupted before it had half of its attempt's timeout gives its
+ * place back, and a probe that never ends loses it after `probeTimeout`. Defaults without a source are our own judgement.
  *
  * After the vendor's recovery a circuit refuses calls for at most `maxOpenFor`, and for the rest of a probe that was
  * running at that moment: with all defaults 5 and 3 seconds, and in a fleet one more.
@@ -96,7 +96,8 @@ export interface BreakerOptions extends KeyOptions {
   readonly maxOpenFor?: Duration.Input | undefined
   /**
    * Number of probes in each stage of half-open, whole numbers of at least 1. The next stage begins when all probes
-   * have ended and less than `failureRate` of them, by default half, were failed or slow.
+   * have ended, less than `failureRate` of them failed, and less than `slowCallRate` were slow. With a `Consecutive` trip,
+   * less than half failed or were slow.
    * @default [1, 4, 16]
    */
   readonly probes?: ReadonlyArray<number> | undefined
@@ -147,9 +148,11 @@ export interface Breaker extends Gate {
   restore(snapshots: ReadonlyArray<Snapshot>): Effect.Effect<void>
   /**
    * Shares openings and probes with the other processes of the fleet in {@link SharedState}; does nothing without a
-   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor answered their last
-   * call. One process makes the first stage of probes for the fleet; then all begin with the second. While the store is
-   * bypassed, each process opens and probes for itself.
+   * fleet. A breaker that opens tells the others. They follow at their next poll, unless the vendor answers them: their
+   * last call, or one of the last 10 seconds with fewer than 5 failures since. One process makes the first stage of probes
+   * for the fleet; then all begin with the second. A process that the others keep away for three times `maxOpenFor` makes a
+   * probe of its own, because it may be their network that is broken. While the store is bypassed, each process opens and
+   * probes for itself.
    */
   readonly share: Effect.Effect<void, never, Scope.Scope>
 }
@@ -165,6 +168,7 @@ class BreakerGate implements Breaker, CircuitSettings {
   readonly maxOpenForMillis: number
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
+  readonly probeSlowRate: number | undefined
   readonly probeTimeoutMillis: number
   private readonly by: ((call: Call) => string) | undefined
   private readonly circuits: Keyed<Circuit>
@@ -188,6 +192,7 @@ class BreakerGate implements Breaker, CircuitSettings {
     this.probes = options.probes ?? [1, 4, 16]
     this.probeTimeoutMillis = Range.duration("Breaker: probeTimeout", options.probeTimeout ?? Duration.seconds(60))
     this.probeFailureRate = trip._tag === "Consecutive" ? 0.5 : trip.failureRate ?? 0.5
+    this.probeSlowRate = trip._tag === "Consecutive" ? undefined : trip.slowCallRate ?? 0.5
     this.by = options.by
     if (this.probes.length === 0 || !this.probes.every((n) => Number.isInteger(n) && n > 0)) {
       throw new Error(`Breaker: probes must be whole numbers above 0, one per stage, got [${this.probes.join(", ")}]`)

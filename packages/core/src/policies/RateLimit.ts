@@ -69,7 +69,8 @@ export interface RateLimitOptions extends KeyOptions {
   readonly by?: ((call: Call) => string) | undefined
   /**
    * Number of keys remembered, a whole number of at least 1. A key is never forgotten before its permits are full again:
-   * while there are that many such keys, calls of a new key are refused.
+   * while there are that many such keys, calls of a new key are refused. Without a limit only paused keys are remembered,
+   * until the end of their pause; beyond that many, a new pause is not.
    * @default 100_000
    */
   readonly maxKeys?: number | undefined
@@ -123,7 +124,7 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
   private readonly learner: Permit = {
     _tag: "Permit",
     settle: (call, outcome) => {
-      if (pauseOf(outcome) !== undefined) this.states.get(this.keyOf(call), call.now).learn(call, outcome)
+      if (pauseOf(outcome) !== undefined) this.states.enter(this.keyOf(call), call.now)?.learn(call, outcome)
     },
     cancel() {}
   }
@@ -139,14 +140,15 @@ class RateLimitGate implements RateLimit, RateLimitStateSettings {
       : Range.durationOrZero("RateLimit: maxWait", options.maxWait ?? Duration.seconds(2))
     this.by = options.by
     this.isDivided = options.whenDown !== "Local"
-    const keys = settingsOf("RateLimit", this.isLimited ? { ...options, maxKeys: options.maxKeys ?? 100_000 } : options)
+    const keys = settingsOf("RateLimit", { ...options, maxKeys: options.maxKeys ?? 100_000 })
     this.refillMillis = this.isLimited ? capacity * interval : 0
     const makeLane = (key: string, now: number) => new RateLimitState(makeMeter(), now, this, key)
     this.states = new Keyed(
       {
         ...keys,
         idleMillis: Math.max(this.refillMillis, keys.idleMillis),
-        keepMillis: this.refillMillis
+        // Without a limit, a key matters until the end of its pause.
+        keepMillis: Math.max(1, this.refillMillis)
       },
       makeLane,
       (lane) => lane.queue.length > 0 || lane.running > 0,

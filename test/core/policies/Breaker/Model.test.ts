@@ -75,12 +75,15 @@ class NaiveBreaker {
       if ((failed || slow) && this.isTripped(era.results, now)) this.open("Closed", now, how)
       return
     }
-    probe.isGood = !failed && !slow
     const places = this.settings.probes[era.stage]!
     const { trip } = this.settings
+    probe.isGood = !failed && (!slow || trip._tag !== "Consecutive")
+    probe.isSlow = slow
     const bad = era.probes.filter((probe) => probe.isGood === false).length
     const good = era.probes.filter((probe) => probe.isGood === true).length
+    const slowOnes = era.probes.filter((probe) => probe.isSlow).length
     if (bad / places >= (trip._tag === "Consecutive" ? 0.5 : trip.failureRate)) return this.open("HalfOpen", now, how)
+    if (trip._tag !== "Consecutive" && slowOnes / places >= trip.slowCallRate) return this.open("HalfOpen", now, how)
     if (good + bad < places) return
     this.openings = 0
     if (era.stage + 1 < this.settings.probes.length) {
@@ -137,6 +140,7 @@ interface Probe {
   readonly since: number
   isGivenBack: boolean
   isGood: boolean | undefined
+  isSlow: boolean
 }
 type Era =
   | { readonly _tag: "Closed"; readonly results: Array<Result> }
@@ -218,7 +222,7 @@ describe("Breaker agrees with a naive model", () => {
             return {}
           }
           assert.strictEqual(admission._tag, "Permit")
-          const probe: Probe = { since: now, isGivenBack: false, isGood: undefined }
+          const probe: Probe = { since: now, isGivenBack: false, isGood: undefined, isSlow: false }
           if (expected._tag === "Stage") expected.probes.push(probe)
           return { era: expected, probe }
         },

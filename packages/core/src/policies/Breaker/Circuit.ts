@@ -36,6 +36,8 @@ export interface CircuitSettings {
   readonly maxOpenForMillis: number
   readonly probes: ReadonlyArray<number>
   readonly probeFailureRate: number
+  /** The rate of slow probes at which a stage fails; `undefined` when a slow probe is as a failed one. */
+  readonly probeSlowRate: number | undefined
   readonly probeTimeoutMillis: number
   /** The same breaker in other processes; `undefined` without a fleet. */
   readonly peers: Peers | undefined
@@ -50,6 +52,14 @@ const probingPauseMillis = 1_000
 /** The longest a vendor's `Retry-After` can keep the breaker open: one hour. Our own judgement. */
 const longestHintMillis = 60 * 60 * 1_000
 
+/**
+ * An answer of the last seconds outweighs fewer than this many failures since, against the word of another process. Our
+ * own judgement.
+ */
+const [recentMillis, enoughFailures] = [10_000, 5]
+/** A process that others keep away makes a probe of its own after so many times `maxOpenFor`. Our own judgement. */
+const keptOut = 3
+
 /** The state of one key. */
 export class Circuit implements Cell {
   declare readonly window: Window
@@ -63,8 +73,10 @@ export class Circuit implements Cell {
   vendor = ""
   /** Calls admitted and not yet ended, under any permit. */
   running = 0
-  /** Whether the vendor answered the last call that ended. */
-  isAnswered = false
+  /** Failures since the vendor last answered, the time of that answer, and of the last result of either kind. */
+  private failures = 0
+  private answeredAt = -Infinity
+  private evidenceAt: number
   declare touchedAt: number
   declare placedAt: number
   /** The permit given out now. A call under an earlier permit is no evidence about the present state. */
@@ -73,13 +85,23 @@ export class Circuit implements Cell {
   private admitted = 0
   private good = 0
   private bad = 0
+  private slow = 0
   private lastProbeAt = -Infinity
 
   constructor(settings: CircuitSettings, key: string, window: Window, now: number) {
     this.settings = settings
     this.key = key
     this.window = window
-    this.touchedAt = this.placedAt = now
+    this.touchedAt = this.placedAt = this.evidenceAt = now
+  }
+
+  /**
+   * Whether this process's own calls contradict others that find the vendor down. The last call was answered, or one was
+   * a short time ago and few have failed since: such failures also occur while the vendor is well.
+   */
+  isAnswered(now: number): boolean {
+    const isRecent = now - this.answeredAt <= recentMillis && this.failures < enoughFailures
+    return this.answeredAt > -Infinity && (this.failures === 0 || isRecent)
   }
 
   /** The state as the next call would find it. */
@@ -89,7 +111,7 @@ export class Circuit implements Cell {
 
   /** Probes of the present stage that have not ended. */
   get probing(): number {
-    return this.state === "HalfOpen" ? this.admitted - this.good - this.bad : 0
+    return this.state === "HalfOpen" ? this.admitted - this.ended : 0
   }
 
   admit({ now, vendor }: Call): Admission {
@@ -130,7 +152,10 @@ export class Circuit implements Cell {
   /** Applies the fleet's decision about who probes. */
   consented(now: number, consent: Consent): void {
     if (this.state !== "Open") return
-    if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
+    const isKeptOut = now - this.evidenceAt >= keptOut * this.settings.maxOpenForMillis
+    // The others may find the vendor down because of a network of their own.
+    if (typeof consent === "number" && isKeptOut) this.probeFrom(0)
+    else if (typeof consent === "number") this.openUntil = now + Math.min(consent, longestHintMillis)
     else if (consent === "Recovered") {
       // Another process has made the first stage.
       this.openings = 0
@@ -164,9 +189,11 @@ export class Circuit implements Cell {
     if (permit !== this.permit) return
     if (outcome._tag === "Ignored") return this.giveBack(call.now)
     const failed = outcome._tag === "Failure"
-    this.isAnswered = !failed
+    this.failures = failed ? this.failures + 1 : 0
+    if (!failed) this.answeredAt = call.now
+    this.evidenceAt = call.now
     const slow = outcome.durationMillis >= this.settings.slowCallMillis
-    if (this.state === "HalfOpen") return this.judgeProbe(call, failed || slow, outcome)
+    if (this.state === "HalfOpen") return this.judgeProbe(call, failed, slow, outcome)
     this.window.record(call.now, failed, slow)
     // A good answer never opens: the failures that are then the larger part, because older answers have expired, are those
     // of an outage that is over.
@@ -193,13 +220,21 @@ export class Circuit implements Cell {
     return this.permit
   }
 
-  private judgeProbe(call: Call, failed: boolean, outcome: Outcome): void {
-    const { probeFailureRate, probes } = this.settings
+  /** Probes of the present stage that have ended. */
+  private get ended(): number {
+    return this.good + this.bad
+  }
+
+  /** A stage fails at the rates of a closed breaker. */
+  private judgeProbe(call: Call, failed: boolean, slow: boolean, outcome: Outcome): void {
+    const { probeFailureRate, probes, probeSlowRate } = this.settings
     const planned = probes[this.stage]!
-    if (failed) this.bad++
+    if (failed || (slow && probeSlowRate === undefined)) this.bad++
     else this.good++
-    if (this.bad / planned >= probeFailureRate) return this.open(call, outcome)
-    if (this.good + this.bad < planned) return
+    if (slow) this.slow++
+    const isSlow = probeSlowRate !== undefined && this.slow / planned >= probeSlowRate
+    if (isSlow || this.bad / planned >= probeFailureRate) return this.open(call, outcome)
+    if (this.ended < planned) return
     this.openings = 0
     const isFirst = this.stage === 0
     this.stageFrom(this.stage + 1)
@@ -219,7 +254,11 @@ export class Circuit implements Cell {
 
   private beginStage(stage: number): void {
     this.stage = stage
-    this.admitted = this.good = this.bad = 0
+    this.admitted =
+      this.good =
+      this.bad =
+      this.slow =
+        0
     this.permit = new CircuitPermit(this)
   }
 

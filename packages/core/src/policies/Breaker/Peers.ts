@@ -1,7 +1,8 @@
 /**
  * The same breaker in the other processes of the fleet. A process that opens tells the others. One process makes the
- * first stage of probes for all, and when it passes, the others resume with the second. A process whose last call the
- * vendor answered ignores reports that it is down, and no process opens because another one probes.
+ * first stage of probes for all, and when it passes, the others resume with the second. A process whose calls the vendor
+ * answers ignores reports that it is down, and no process opens because another one probes. A process that others have
+ * kept away for long makes a probe of its own: their network may be broken, and not the vendor.
  */
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -74,12 +75,15 @@ export class Peers {
     this.inquiries.add(circuit)
     const inquiry = new PeerWaiter(circuit, 2 * this.fleet.timeoutMillis)
     const consent = Effect.flatMap(
-      ask(this.fleet, this.admission(circuit.key), undefined),
+      ask(this.fleet, () => this.admission(circuit.key), undefined),
       (admission): Effect.Effect<void> => {
         this.inquiries.delete(circuit)
-        const next = this.heed(circuit, inquiry, admission)
-        inquiry.answered()
-        return next
+        try {
+          return this.heed(circuit, inquiry, admission)
+        } finally {
+          // A listener of a transition may throw.
+          inquiry.answered()
+        }
       }
     )
     this.fork(Effect.scoped(consent))
@@ -122,7 +126,7 @@ export class Peers {
 
   /**
    * Polls the states of the others for ever: in each round, of a few circuits that are closed, were called since the
-   * last round, and whose last call was not answered.
+   * last round, and are not answered.
    */
   follow(circuits: () => Iterable<Circuit>): Effect.Effect<never> {
     let rest = circuits()[Symbol.iterator]()
@@ -136,7 +140,7 @@ export class Peers {
           break
         }
         const isCalled = now - value.touchedAt <= 2 * this.fleet.pollMillis
-        if (value.state === "Closed" && isCalled && !value.isAnswered) closed.push(value)
+        if (value.state === "Closed" && isCalled && !value.isAnswered(now)) closed.push(value)
       }
       return Effect.forEach(closed, (circuit) => this.look(circuit), { concurrency: "unbounded", discard: true })
     })
@@ -144,17 +148,18 @@ export class Peers {
   }
 
   private look(circuit: Circuit): Effect.Effect<void> {
-    return Effect.map(ask(this.fleet, this.fleet.breakers.state(circuit.key), undefined), (state) => {
+    return Effect.map(ask(this.fleet, () => this.fleet.breakers.state(circuit.key), undefined), (state) => {
       // Another process's probe says nothing yet.
       const millis = state?._tag === "Open" ? Duration.toMillis(state.retryAfter) : 0
-      if (millis > 0 && !circuit.isAnswered) circuit.follow(this.timeline.now(), millis)
+      const now = this.timeline.now()
+      if (millis > 0 && !circuit.isAnswered(now)) circuit.follow(now, millis)
     })
   }
 
   /** Tells the others what this process has found without being asked, unless they know already. */
   private tell(key: string, verdict: Verdict): void {
     const told = Effect.flatMap(
-      ask(this.fleet, this.admission(key), undefined),
+      ask(this.fleet, () => this.admission(key), undefined),
       (admission) =>
         typeof admission === "object" && (admission.probe || verdict.outcome === "Failure")
           ? this.record(key, admission, verdict)
@@ -194,16 +199,17 @@ export class Peers {
 
   /** Until the store has heard it, no other process probes. */
   private record(key: string, { generation }: StoreAdmission, verdict: Verdict): Effect.Effect<void> {
-    const record = this.fleet.breakers.record({
-      key,
-      generation,
-      outcome: verdict.outcome,
-      // A process reports only results it is sure of, so one failure is enough.
-      tripPolicy: { _tag: "Consecutive", failures: 1 },
-      openFor: Duration.millis(verdict.openForMillis)
-    })
+    const record = () =>
+      this.fleet.breakers.record({
+        key,
+        generation,
+        outcome: verdict.outcome,
+        // A process reports only results it is sure of, so one failure is enough.
+        tripPolicy: { _tag: "Consecutive", failures: 1 },
+        openFor: Duration.millis(verdict.openForMillis)
+      })
     const report = (left: number): Effect.Effect<void> =>
-      Effect.flatMap(ask(this.fleet, Effect.as(record, true), false), (isHeard) =>
+      Effect.flatMap(ask(this.fleet, () => Effect.as(record(), true), false), (isHeard) =>
         isHeard || left === 0
           ? Effect.void
           : Effect.andThen(Effect.sleep(this.fleet.pollMillis), report(left - 1)))

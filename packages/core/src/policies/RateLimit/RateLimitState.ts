@@ -51,6 +51,8 @@ export class RateLimitState implements Cell {
   /** The permits that the vendor has left us until `leftUntil`; `-Infinity` while it asks for no calls. */
   private left = Infinity
   private leftUntil = -Infinity
+  /** The number of the report that `left` comes from. */
+  private report = 0
   /** The time until which the calls that waited for its end are spread, and when the next of them is due. */
   private spreadUntil = -Infinity
   private nextAt = -Infinity
@@ -91,7 +93,7 @@ export class RateLimitState implements Cell {
     this.lease?.take(call.now, call.cost)
     this.running++
     this.keep(call.now)
-    return new RateLimitPermit(this, call.now)
+    return new RateLimitPermit(this, call.now, this.report)
   }
   join(place: RateLimitWaiter, now: number): void {
     this.queue.push(place)
@@ -101,9 +103,19 @@ export class RateLimitState implements Cell {
   leave(place: RateLimitWaiter, now: number): void {
     if (place.queue === undefined) return
     const wasHead = this.queue.head === place
+    this.remove(place)
+    if (wasHead) this.callHead(now)
+  }
+  private remove(place: RateLimitWaiter): void {
     this.queue.remove(place)
     this.queuedCost -= place.cost
-    if (wasHead) this.callHead(now)
+  }
+  /** The first call in the queue takes its permits. It leaves first, because a store may respond while it takes them. */
+  serve(place: RateLimitWaiter, call: Call): Permit {
+    this.remove(place)
+    const permit = this.take(call)
+    this.callHead(call.now)
+    return permit
   }
   /** Tells the first call in the queue when its permits are due. */
   callHead(now: number): void {
@@ -169,10 +181,11 @@ export class RateLimitState implements Cell {
     this.nextAt = Math.max(this.nextAt, until + call.random() * spreadMillis / Math.max(2, this.queue.length + 1))
     this.heed(now, -Infinity, until)
   }
-  /** After a pause: the calls that wait share the time that is left for them, and do not go in the same moment. */
+  /** After a pause: this call and those that wait share the time that is left, and do not go in the same moment. */
   private spread(now: number): void {
     const left = this.spreadUntil - now
-    this.nextAt = left > 0 && this.queue.length > 1 ? now + left / this.queue.length : -Infinity
+    const { length } = this.queue
+    this.nextAt = left > 0 && length > 0 ? now + left / (length + 1) : -Infinity
   }
   /**
    * Lowers the permits due to the rest of the vendor's quota, until its reset. Responses about the same window may come
@@ -182,18 +195,21 @@ export class RateLimitState implements Cell {
     if (this.left === -Infinity && now < this.leftUntil) return
     const until = now + Math.min(resetMillis, longestPauseMillis)
     const isSame = now < this.leftUntil && Math.abs(until - this.leftUntil) <= sameWindowMillis
-    if (isSame) this.left = Math.min(this.left, remaining)
+    if (isSame && remaining > this.left) return
+    // The end of a window may not move with each response.
+    if (isSame) this.heed(now, remaining, this.leftUntil)
     else this.heed(now, remaining, until)
   }
   private heed(now: number, left: number, until: number): void {
     const mayBeSooner = left > this.left || until < this.leftUntil
     this.left = left
     this.leftUntil = until
+    this.report++
     if (mayBeSooner) this.callHead(now)
   }
-  /** Gives back the permits of a call that never started. */
-  giveBack(call: Call, takenAt: number): void {
-    this.left += call.cost
+  /** Gives back the permits of a call that never started. A later report of the vendor's does not count that call. */
+  giveBack(call: Call, takenAt: number, report: number): void {
+    if (report === this.report) this.left += call.cost
     this.meter.giveBack(takenAt, call.cost)
     this.lease?.giveBack(call.cost)
     this.callHead(call.now)
@@ -208,9 +224,12 @@ class RateLimitPermit implements Permit {
   readonly _tag = "Permit"
   declare private readonly lane: RateLimitState
   declare private readonly at: number
-  constructor(lane: RateLimitState, at: number) {
+  /** The vendor's last report when it was taken. */
+  declare private readonly report: number
+  constructor(lane: RateLimitState, at: number, report: number) {
     this.lane = lane
     this.at = at
+    this.report = report
   }
   settle(call: Call, outcome: Outcome) {
     this.lane.running--
@@ -218,7 +237,7 @@ class RateLimitPermit implements Permit {
   }
   cancel(call: Call) {
     this.lane.running--
-    this.lane.giveBack(call, this.at)
+    this.lane.giveBack(call, this.at, this.report)
   }
 }
 
@@ -257,9 +276,7 @@ export class RateLimitWaiter extends Waiter implements Wait {
     if (this.lane.queue.head !== this) return Infinity
     const missing = this.lane.missing(this, call.now)
     if (missing > 0) return missing
-    const permit = this.lane.take(call)
-    this.lane.leave(this, call.now)
-    return permit
+    return this.lane.serve(this, call)
   }
   cancel(call: Call) {
     this.lane.leave(this, call.now)

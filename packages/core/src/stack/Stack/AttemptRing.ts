@@ -129,14 +129,22 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     return passGates(this, this.plan.attemptGates)
   }
 
-  /** The call abandons the attempt: it was interrupted, another attempt was faster, or something is broken. */
-  leave(exit: Exit.Exit<unknown, unknown>, label: string): void {
+  /**
+   * The call abandons the attempt: it was interrupted, another attempt was faster, or something is broken. An interruption
+   * by the caller is like a deadline: evidence, if the vendor had a fair share of time.
+   */
+  leave(exit: Exit.Exit<unknown, unknown>, label: "interrupted" | "overtaken" | "defect"): void {
     tick(this)
     leaveQueue(this)
     if (!this.isRunning) return void cancelPermits(this)
     // The vendor may act on a request that is cut off on its way.
-    this.call.cutOff(fateIn(this.currentPhase))
-    this.end(Outcome.abandoned(this.duration()), label, exit)
+    const fate = fateIn(this.currentPhase)
+    this.call.cutOff(fate)
+    const duration = this.duration()
+    const outcome = label === "interrupted" && this.hadFairShare(this.now)
+      ? Outcome.failed(duration, new DeadlineExceeded(fate, { wasFair: true }))
+      : Outcome.abandoned(duration)
+    this.end(outcome, label === "defect" ? label : "interrupted", exit)
   }
 
   phase(phase: Phase, now = this.timeline.now()): void {
@@ -315,6 +323,11 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     return Math.min(this.phaseDue(), whole, this.deadline)
   }
 
+  /** Whether the vendor had a fair share of time until `end`: half of what an attempt may take, and not on our own side. */
+  private hadFairShare(end: number): boolean {
+    return !isOwnPhase(this.currentPhase) && end - this.beganAt >= this.plan.attemptMillis / 2
+  }
+
   private phaseDue(): number {
     const whole = this.phaseAt + this.plan.phaseMillis[this.currentPhase]
     return this.currentPhase === "Body" ? Math.min(whole, this.progressAt + this.plan.bodyIdleMillis) : whole
@@ -338,8 +351,7 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     }
     if (this.now < this.due()) return this.arm()
     if (this.now >= this.deadline) {
-      const fairShare = this.plan.attemptMillis / 2
-      const wasFair = !isOwnPhase(this.currentPhase) && this.deadline - this.beganAt >= fairShare
+      const wasFair = this.hadFairShare(this.deadline)
       return this.fail(new DeadlineExceeded(fateIn(this.currentPhase), { wasFair }))
     }
     const { attemptMillis, bodyIdleMillis, phaseMillis } = this.plan

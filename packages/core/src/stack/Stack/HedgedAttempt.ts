@@ -34,17 +34,17 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
     let first: AttemptEnd<A, E> | undefined
     let timer: Timeline.Timer | undefined
 
-    const stop = () => {
+    const stop = (label: "interrupted" | "overtaken") => {
       isOver = true
       timer?.cancel()
       for (const [attempt, fiber] of running) {
-        attempt.leave(cancelled, "interrupted")
+        attempt.leave(cancelled, label)
         fiber.interruptUnsafe()
       }
       running.clear()
     }
     const over = (exit: Exit.Exit<AttemptEnd<A, E>>) => {
-      stop()
+      stop("overtaken")
       resume(exit)
     }
     const begin = () => {
@@ -100,7 +100,7 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
       }
     }
     guarded(begin)()
-    return Effect.sync(stop)
+    return Effect.sync(() => stop("interrupted"))
   })
 
 const cancelled = Exit.interrupt()
