@@ -47,8 +47,8 @@ export interface Limited {
   timeIsUp(): void
 }
 
-/** `setTimeout` counts in 32 bits, so a longer timer is set in steps. */
-const longestTimeout = 2 ** 31 - 1
+/** The longest time that `setTimeout` counts, in milliseconds: 32 bits. A longer one would be over at once. */
+export const longestTimeout = 2 ** 31 - 1
 
 /**
  * How often the monotonic clock is looked at for an age, and what the wall clock may lose on it unnoticed, in

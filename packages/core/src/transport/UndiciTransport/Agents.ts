@@ -1,6 +1,7 @@
 /** Connection pools: their number, their size, and how long idle connections are kept. */
 import type { Agent as Undici } from "undici"
 import * as Range from "../../Range.ts"
+import * as Timeline from "../../Timeline.ts"
 import type { Connector } from "./Connector.ts"
 import { Agent } from "./Undici.ts"
 import { abandoned } from "./UndiciExchange.ts"
@@ -14,7 +15,8 @@ export interface AgentOptions {
    */
   readonly origins?: number | undefined
   /**
-   * How long an idle connection is kept, in milliseconds; more than 0. A server may shorten it, never lengthen it.
+   * How long an idle connection is kept, in milliseconds; more than 0, and 25 days at most count. A server may shorten it,
+   * never lengthen it.
    * @default 4_000 (as undici)
    */
   readonly keepAliveMillis?: number | undefined
@@ -42,7 +44,10 @@ export class Agents {
   private isClosed = false
 
   constructor(options: AgentOptions, connector: Connector) {
-    const keepAliveMillis = Range.positive("UndiciTransport: keepAliveMillis", options.keepAliveMillis ?? 4_000)
+    const keepAliveMillis = Math.min(
+      Range.positive("UndiciTransport: keepAliveMillis", options.keepAliveMillis ?? 4_000),
+      Timeline.longestTimeout
+    )
     this.connector = connector
     this.options = {
       connections: Range.whole("UndiciTransport: connections", options.connections ?? 256, 1),
