@@ -73,7 +73,7 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
         context: yield* Effect.context<never>()
       }
       const agents = yield* Effect.acquireRelease(
-        Effect.sync(() => new Agents(options, new Connector(parts))),
+        Effect.sync(() => new Agents(options, new Connector(parts), parts.context)),
         (agents) => Effect.promise(() => agents.destroy())
       )
       const limits = MessageLimits.make(options)
