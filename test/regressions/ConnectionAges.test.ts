@@ -15,19 +15,21 @@ const answer = (connection: Connection) => connection.write("HTTP/1.1 200 OK\r\n
 
 /** Options with a lookup that counts. */
 const counting = (options: UndiciTransport.UndiciTransportOptions = {}) => {
-  const counted = {
-    lookups: 0,
+  let lookups = 0
+  return {
     options: {
       proxy: false,
       loopback: true,
       tls: { ca: [trusted.certificate] },
       // An idle connection stays while virtual time passes.
       keepAliveMillis: 600_000,
-      dns: { lookup: () => Effect.sync(() => (counted.lookups++, ["127.0.0.1"])) },
+      dns: { lookup: () => Effect.sync(() => (lookups++, ["127.0.0.1"])) },
       ...options
-    } satisfies UndiciTransport.UndiciTransportOptions
+    } satisfies UndiciTransport.UndiciTransportOptions,
+    get lookups() {
+      return lookups
+    }
   }
-  return counted
 }
 
 /** undici releases a connection one turn of the event loop after its response. */

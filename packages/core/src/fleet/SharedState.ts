@@ -94,7 +94,7 @@ export const layer = (
         }
       }
       if (options.processes !== undefined) {
-        const count = Effect.map(ask(fleet, options.processes, undefined), (counted) => {
+        const count = Effect.map(ask(fleet, "count", options.processes, undefined), (counted) => {
           if (counted !== undefined && counted >= 1) processes = counted
         })
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(count, Effect.sleep(countMillis))))
