@@ -985,9 +985,9 @@ const ofAnswers: ReadonlyArray<Mutant> = [
   ),
   fault(
     "transport/Resolver.ts",
-    "ages: an address stays when the clock is set back",
-    "asked < known.at + lifeMillis",
-    "asked >= known.at"
+    "ages: an address stays for ever",
+    "now < good.at + lifeMillis",
+    "now >= good.at"
   )
 ]
 

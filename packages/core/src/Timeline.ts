@@ -47,8 +47,8 @@ export interface Limited {
   timeIsUp(): void
 }
 
-/** `setTimeout` counts in 32 bits, so a longer timer is set in steps. */
-const longestTimeout = 2 ** 31 - 1
+/** The longest time that `setTimeout` counts, in milliseconds: 32 bits. A longer one would be over at once. */
+export const longestTimeout = 2 ** 31 - 1
 
 /**
  * How often the monotonic clock is looked at for an age, and what the wall clock may lose on it unnoticed, in
@@ -82,8 +82,11 @@ class Elapsed {
   }
 }
 
-/** The hot path of every guarded call: timers without a fibre, and time without a `bigint`. */
-const live: Timeline = {
+/**
+ * The timeline of real time, which sockets have whatever clock a test provides. It is the hot path of every guarded call:
+ * timers without a fibre, and time without a `bigint`.
+ */
+export const live: Timeline = {
   // Read as a property: V8 does not inline the getter behind the bare name, and calling it takes as long as reading the
   // time.
   now: () => globalThis.performance.now(),

@@ -8,7 +8,7 @@ const bypass = () => new FailOpen({ what: "the store", timeoutMillis: 100, pause
 
 /** The answer of a store, or `"none"` when it is bypassed. */
 const ask = (failOpen: FailOpen, store: Effect.Effect<string, string>) =>
-  Effect.withFiber((fiber) => failOpen.ask(Timeline.of(fiber), () => store, "none"))
+  Effect.withFiber((fiber) => failOpen.ask(Timeline.of(fiber), "read", () => store, "none"))
 
 const noJitter = Effect.provideService(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => 0 })
 

@@ -78,12 +78,16 @@ describe("Resolver", () => {
       assert.strictEqual(asked.length, 2)
     }))
 
-  it.effect("caches neither failed nor refused lookups", () =>
+  it.effect("repeats a failed or refused lookup after a second", () =>
     Effect.gen(function*() {
       const { asked, lookup } = answering(new Error("EAI_AGAIN"), ["10.0.0.1"], ["1.1.1.1"])
       const resolver = yield* Resolver.make(isPublic, { lookup })
-      assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.example")), dns)
-      assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.example")), forbidden)
+      for (const reason of [dns, forbidden]) {
+        assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.example")), reason)
+        yield* TestClock.adjust("999 millis")
+        assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.example")), reason)
+        yield* TestClock.adjust("1 millis")
+      }
       assert.deepStrictEqual(yield* resolver.addresses("shop.example"), ["1.1.1.1"])
       assert.strictEqual(asked.length, 3)
     }))
@@ -156,6 +160,7 @@ describe("Resolver", () => {
   it.each<readonly [Resolver.ResolverOptions, RegExp]>([
     [{ timeToLive: 0 }, /timeToLive must be longer than 0 and finite/],
     [{ timeToLive: Infinity }, /timeToLive must be longer than 0 and finite/],
+    [{ staleFor: -1 }, /staleFor must be at least 0 and finite/],
     [{ timeout: 0 }, /timeout must be longer than 0 and finite/],
     [{ names: 0 }, /names must be a whole number of at least 1, got 0/]
   ])("cannot be made with %j", (options, message) => {

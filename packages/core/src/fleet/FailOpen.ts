@@ -1,6 +1,6 @@
 /**
  * Bypasses a shared store that is slow, full or down, so that no call fails because of it. The bypass lasts for a while
- * and is logged once.
+ * and is logged once. The store works again once it has answered the command that failed.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -26,7 +26,8 @@ export class FailOpen {
   count = 0
   private readonly settings: BypassSettings
   private quietUntil = -Infinity
-  private isDown = false
+  /** The command that failed last, until it succeeds: a replica that was a primary still answers all reads. */
+  private failing: string | undefined = undefined
 
   constructor(settings: BypassSettings) {
     this.settings = settings
@@ -38,11 +39,12 @@ export class FailOpen {
   }
 
   /**
-   * The answer of the store; `otherwise` when it is bypassed, takes too long, or fails in any way: it may also throw, die,
-   * interrupt itself, or resist its interruption.
+   * The answer of the store to a command; `otherwise` when it is bypassed, takes too long, or fails in any way: it may also
+   * throw, die, interrupt itself, or resist its interruption.
    */
   ask<X, Y, R>(
     timeline: Timeline.Timeline,
+    command: string,
     ask: () => Effect.Effect<X, unknown, R>,
     otherwise: Y
   ): Effect.Effect<X | Y, never, R> {
@@ -54,11 +56,11 @@ export class FailOpen {
       return Effect.flatMap(
         this.inTime(Effect.suspend(ask)),
         (exit): Effect.Effect<X | Y> => {
-          if (exit !== undefined && Exit.isSuccess(exit)) return Effect.as(this.recovered(), exit.value)
+          if (exit !== undefined && Exit.isSuccess(exit)) return Effect.as(this.recovered(command), exit.value)
           this.count++
           return Effect.flatMap(Random.next, (random) => {
             this.quietUntil = timeline.now() + Jitter.later(this.settings.pauseMillis, random)
-            return Effect.as(this.failed(), otherwise)
+            return Effect.as(this.failed(command), otherwise)
           })
         }
       )
@@ -83,14 +85,15 @@ export class FailOpen {
     const slice = Effect.sleep(this.settings.timeoutMillis / slices)
     return Effect.as(Effect.replicateEffect(slice, slices, { discard: true }), undefined)
   }
-  private failed(): Effect.Effect<void> {
-    if (this.isDown) return Effect.void
-    this.isDown = true
+  private failed(command: string): Effect.Effect<void> {
+    const wasDown = this.failing !== undefined
+    this.failing = command
+    if (wasDown) return Effect.void
     return Effect.logWarning(`${this.settings.what} is slow or down; it is bypassed`)
   }
-  private recovered(): Effect.Effect<void> {
-    if (!this.isDown) return Effect.void
-    this.isDown = false
+  private recovered(command: string): Effect.Effect<void> {
+    if (this.failing !== command) return Effect.void
+    this.failing = undefined
     return Effect.logInfo(`${this.settings.what} works again`)
   }
 }

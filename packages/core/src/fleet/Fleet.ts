@@ -26,12 +26,14 @@ export const SharedState: Context.Reference<Fleet | undefined> = Context.Referen
   { defaultValue: () => undefined }
 )
 
-/** Asks the store of a fleet; returns `otherwise` when the store is bypassed. */
+/** Asks the store of a fleet, by a command; returns `otherwise` when the store is bypassed. */
 export const ask = <X, Y, R>(
   { bypass }: Fleet,
+  command: string,
   question: () => Effect.Effect<X, unknown, R>,
   otherwise: Y
-): Effect.Effect<X | Y, never, R> => Effect.withFiber((fiber) => bypass.ask(Timeline.of(fiber), question, otherwise))
+): Effect.Effect<X | Y, never, R> =>
+  Effect.withFiber((fiber) => bypass.ask(Timeline.of(fiber), command, question, otherwise))
 
 /** The same fleet, with its state under names of its own: of a deployment, or of a vendor's origin. */
 export const under = (fleet: Fleet, name: string): Fleet => {

@@ -95,7 +95,7 @@ export const layer = (
       }
       const counting = options.processes
       if (counting !== undefined) {
-        const count = Effect.map(ask(fleet, () => counting, undefined), (counted) => {
+        const count = Effect.map(ask(fleet, "count", () => counting, undefined), (counted) => {
           if (counted !== undefined && counted >= 1) processes = counted
         })
         yield* Effect.forkScoped(Effect.forever(Effect.andThen(count, Effect.sleep(countMillis))))

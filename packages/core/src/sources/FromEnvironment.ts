@@ -6,8 +6,8 @@
  * ```ts
  * import { Credential } from "@breakwater/core/credentials"
  * import { FromEnvironment } from "@breakwater/core/sources"
+ * import { TransportHttpClient, UndiciTransport } from "@breakwater/core/transport"
  * import { ConfigProvider, Effect, Layer, Redacted } from "effect"
- * import { FetchHttpClient } from "effect/http"
  * import { tmpdir } from "node:os"
  *
  * const environment = { CREDENTIALS: `files:${tmpdir()},environment`, STRIPE_API_KEY: "here" }
@@ -16,7 +16,8 @@
  *   const { read } = yield* Credential.Credentials
  *   console.log(Redacted.value(yield* read({ vendor: "stripe", key: "" }))) // => here
  * })
- * const credentials = FromEnvironment.layer.pipe(Layer.provide(FetchHttpClient.layer), Layer.provideMerge(provider))
+ * const http = TransportHttpClient.layer().pipe(Layer.provide(UndiciTransport.layer({ allow: ["10.1.0.0/16"] })))
+ * const credentials = FromEnvironment.layer.pipe(Layer.provide(http), Layer.provideMerge(provider))
  * await Effect.runPromise(Effect.provide(program, credentials))
  * ```
  */

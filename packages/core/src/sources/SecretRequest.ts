@@ -1,6 +1,7 @@
 /**
  * A request to a secret service over HTTP: limited in time and size, and repeated if the failure is transient and a
- * repetition is safe. It uses the `HttpClient` in its context and follows no redirects. Requests and responses are
+ * repetition is safe. It uses the `HttpClient` in its context, best that of our transport (`TransportHttpClient`), which
+ * has proxy, TLS settings and address guard. It follows no redirects. Requests and responses are
  * secret here, so neither spans nor errors show any part of them. Defaults without a source are our own judgement.
  */
 import * as Clock from "effect/Clock"
@@ -19,6 +20,7 @@ import * as Stream from "effect/Stream"
 import { type SourceUnavailable, sourceUnavailable } from "../credentials/Source.ts"
 import * as Jitter from "../Jitter.ts"
 import * as Range from "../Range.ts"
+import { isReason } from "../Reason.ts"
 import * as Charset from "../transport/Charset.ts"
 import * as HttpUrl from "../transport/HttpUrl.ts"
 import * as Json from "../transport/Json.ts"
@@ -131,7 +133,7 @@ export const make = (source: string, options: SecretRequestOptions = {}): Effect
         }),
         Effect.catchTag("HttpClientError", (error) =>
           Effect.fail(
-            trouble(unreached(error), (question.isRepeatable && isPassing(error)) || neverLeft(error))
+            trouble(unreached(error), isPassing(error) && (question.isRepeatable || neverLeft(error)))
           )),
         // The client threw; its exception may hold the request.
         Effect.catchDefect(() => Effect.fail(trouble("its HTTP client has failed", false)))
@@ -226,19 +228,25 @@ const bodyOf = Effect.fnUntraced(function*(response: HttpClientResponse, maxByte
   return bytes <= maxBytes ? Charset.text(Buffer.concat(chunks)) : undefined
 })
 
+const isForbidden = (cause: unknown): boolean =>
+  isReason(cause) && cause._tag === "ConnectFailed" && cause.failure === "Forbidden"
+
 const isPassing = ({ reason }: HttpClientError): boolean =>
-  reason._tag === "TransportError" || reason._tag === "DecodeError"
+  (reason._tag === "TransportError" && !isForbidden(reason.cause)) || reason._tag === "DecodeError"
 
 const unreached = (error: HttpClientError): string =>
-  error.reason._tag === "TransportError"
+  isForbidden(error.reason.cause)
+    ? "its address is not allowed: private, loopback or reserved"
+    : error.reason._tag === "TransportError"
     ? "it cannot be reached"
     : error.reason._tag === "DecodeError"
     ? "its response was cut off"
     : "the request cannot be sent"
 
-/** Whether no byte was sent: the connection was refused, or the name is unknown. */
-const neverLeft = (error: unknown): boolean => {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+/** Whether no byte was sent: our transport says so, or the connection was refused, or the name is unknown. */
+const neverLeft = (error: HttpClientError): boolean => {
+  if (isReason(error.reason.cause)) return error.reason.cause.fate === "NotSent"
+  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
     if ("code" in cause && /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN)$/.test(String(cause.code))) return true
   }
   return false

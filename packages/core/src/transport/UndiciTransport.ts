@@ -47,7 +47,7 @@ export interface UndiciTransportOptions
    * @default "environment"
    */
   readonly proxy?: Proxy.ProxySetting | undefined
-  /** Name resolution. @default the system's resolver, with a cache of 30 seconds */
+  /** Resolution of the names of vendors and proxies. @default the system's name servers, with a cache of 30 seconds */
   readonly dns?: Resolver.ResolverOptions | undefined
 }
 
@@ -65,6 +65,7 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
       const parts = {
         guard,
         resolver: yield* Resolver.make(guard, options.dns),
+        proxyResolver: yield* Resolver.make({ refusal: () => undefined }, options.dns),
         route: yield* Proxy.route(options.proxy),
         tls: Tls.make(options.tls),
         http2: options.http2 ?? false,
@@ -72,7 +73,7 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
         context: yield* Effect.context<never>()
       }
       const agents = yield* Effect.acquireRelease(
-        Effect.sync(() => new Agents(options, new Connector(parts))),
+        Effect.sync(() => new Agents(options, new Connector(parts), parts.context)),
         (agents) => Effect.promise(() => agents.destroy())
       )
       const limits = MessageLimits.make(options)

@@ -106,7 +106,7 @@ export class SecondLevel<A> {
   place(timeline: Timeline.Timeline, key: string): Effect.Effect<Place<A> | undefined> {
     if (this.removing.has(key)) return Effect.undefined
     return Effect.map(
-      this.bypass.ask(timeline, () => this.generation(), undefined),
+      this.bypass.ask(timeline, "generation", () => this.generation(), undefined),
       (generation) => generation === undefined ? undefined : this.placeIn(timeline, this.nameIn(generation, key))
     )
   }
@@ -127,8 +127,8 @@ export class SecondLevel<A> {
       })
     })
     const removed = Effect.ensuring(
-      this.bypass.ask(timeline, () => remove, false),
-      Effect.suspend(() => this.bypass.ask(timeline, () => giveUp, undefined))
+      this.bypass.ask(timeline, "remove", () => remove, false),
+      Effect.suspend(() => this.bypass.ask(timeline, "lead", () => giveUp, undefined))
     )
     return Effect.flatMap(removed, (isGone) => {
       if (this.removing.get(key) === removal) this.removing.delete(key)
@@ -139,7 +139,7 @@ export class SecondLevel<A> {
   /** Begins a new generation, in which there is no answer yet. */
   clear(timeline: Timeline.Timeline): Effect.Effect<void> {
     this.unheard = randomUUID()
-    return Effect.asVoid(this.bypass.ask(timeline, () => this.generation(), undefined))
+    return Effect.asVoid(this.bypass.ask(timeline, "generation", () => this.generation(), undefined))
   }
 
   private placeIn(timeline: Timeline.Timeline, name: string): Place<A> {
@@ -147,6 +147,7 @@ export class SecondLevel<A> {
     return {
       read: bypass.ask(
         timeline,
+        "read",
         () =>
           Effect.flatMap(
             store.read(name),
@@ -164,9 +165,11 @@ export class SecondLevel<A> {
           Effect.map(
             lead(name, this.settings.leadMillis),
             (giveUp): Lead<A> | "AnotherLeads" =>
-              giveUp === undefined ? "AnotherLeads" : { share, giveUp: bypass.ask(timeline, () => giveUp, undefined) }
+              giveUp === undefined
+                ? "AnotherLeads"
+                : { share, giveUp: bypass.ask(timeline, "lead", () => giveUp, undefined) }
           )
-        return bypass.ask(timeline, take, noLock)
+        return bypass.ask(timeline, "lead", take, noLock)
       })
     }
   }
@@ -189,7 +192,7 @@ export class SecondLevel<A> {
         this.now,
         (now) => this.store.write(name, JSON.stringify({ ...rest, value: text, at: now - ageMillis }), millis)
       )
-      return this.bypass.ask(timeline, () => write, undefined)
+      return this.bypass.ask(timeline, "write", () => write, undefined)
     })
   }
 

@@ -75,7 +75,7 @@ export class Peers {
     this.inquiries.add(circuit)
     const inquiry = new PeerWaiter(circuit, 2 * this.fleet.timeoutMillis)
     const consent = Effect.flatMap(
-      ask(this.fleet, () => this.admission(circuit.key), undefined),
+      ask(this.fleet, "admit", () => this.admission(circuit.key), undefined),
       (admission): Effect.Effect<void> => {
         this.inquiries.delete(circuit)
         try {
@@ -148,7 +148,7 @@ export class Peers {
   }
 
   private look(circuit: Circuit): Effect.Effect<void> {
-    return Effect.map(ask(this.fleet, () => this.fleet.breakers.state(circuit.key), undefined), (state) => {
+    return Effect.map(ask(this.fleet, "state", () => this.fleet.breakers.state(circuit.key), undefined), (state) => {
       // Another process's probe says nothing yet.
       const millis = state?._tag === "Open" ? Duration.toMillis(state.retryAfter) : 0
       const now = this.timeline.now()
@@ -159,7 +159,7 @@ export class Peers {
   /** Tells the others what this process has found without being asked, unless they know already. */
   private tell(key: string, verdict: Verdict): void {
     const told = Effect.flatMap(
-      ask(this.fleet, () => this.admission(key), undefined),
+      ask(this.fleet, "admit", () => this.admission(key), undefined),
       (admission) =>
         typeof admission === "object" && (admission.probe || verdict.outcome === "Failure")
           ? this.record(key, admission, verdict)
@@ -209,10 +209,13 @@ export class Peers {
         openFor: Duration.millis(verdict.openForMillis)
       })
     const report = (left: number): Effect.Effect<void> =>
-      Effect.flatMap(ask(this.fleet, () => Effect.as(record(), true), false), (isHeard) =>
-        isHeard || left === 0
-          ? Effect.void
-          : Effect.andThen(Effect.sleep(this.fleet.pollMillis), report(left - 1)))
+      Effect.flatMap(
+        ask(this.fleet, "record", () => Effect.as(record(), true), false),
+        (isHeard) =>
+          isHeard || left === 0
+            ? Effect.void
+            : Effect.andThen(Effect.sleep(this.fleet.pollMillis), report(left - 1))
+      )
     return report(reports)
   }
 }

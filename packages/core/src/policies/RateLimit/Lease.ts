@@ -113,7 +113,7 @@ export class Lease {
     if (this.isAsking) return
     this.isAsking = true
     const { fleet, fork, timeline } = this.settings
-    fork(Effect.map(ask(fleet, () => this.granted(permits, least), undefined), (granted) => {
+    fork(Effect.map(ask(fleet, "lease", () => this.granted(permits, least), undefined), (granted) => {
       const now = timeline.now()
       this.isAsking = false
       this.isAlone = granted === undefined

@@ -2,14 +2,14 @@
  * Opens connections, and is the only code that does: checks the address, asks for the proxy and verifies the
  * certificate, all within one time limit. A request that reuses a connection skips all of this.
  */
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { isIP, type LookupFunction, type Socket } from "node:net"
+import { isIP, type Socket } from "node:net"
 import type { buildConnector as Undici } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
+import * as Timeline from "../../Timeline.ts"
 import type { AddressGuard } from "../AddressGuard.ts"
 import * as HttpUrl from "../HttpUrl.ts"
 import { isHere } from "../Loopback.ts"
@@ -17,12 +17,15 @@ import { NoConnection } from "../NoConnection.ts"
 import type { Route } from "../Proxy.ts"
 import type { Resolver } from "../Resolver.ts"
 import type { Tls } from "../Tls.ts"
+import { dial, type Step } from "./Dial.ts"
 import * as Tunnel from "./Tunnel.ts"
 import { buildConnector, errors } from "./Undici.ts"
 
 export interface Parts {
   readonly guard: AddressGuard
   readonly resolver: Resolver
+  /** Resolves the names of proxies, whose addresses are not guarded. */
+  readonly proxyResolver: Resolver
   readonly route: Route
   readonly tls: Tls
   readonly http2: boolean
@@ -37,20 +40,17 @@ type Connect = (target: Undici.Options, told: Undici.Callback) => Socket
 
 export class Connector {
   private readonly parts: Parts
-  private readonly connect: Connect
+  private readonly secure: Connect
   private readonly attempts = new Set<Attempt>()
-  private readonly lookups = new Set<Fiber.Fiber<unknown, unknown>>()
 
   constructor(parts: Parts) {
     this.parts = parts
-    this.connect = buildConnector({
+    this.secure = buildConnector({
       ...parts.tls.vendor,
       allowH2: parts.http2,
       preferH2: parts.http2,
       maxCachedSessions: parts.tls.resumesSessions ? 100 : 0,
-      autoSelectFamily: true,
-      lookup: this.lookup,
-      // The attempt has its own timer, which also covers the tunnel.
+      // The attempt has its own timer, which also covers the lookup and the tunnel.
       timeout: 0
     } as Undici.BuildOptions) as Connect
   }
@@ -68,23 +68,39 @@ export class Connector {
         told(...outcome)
       })
       this.attempts.add(attempt)
-      // The URL alone decides the expected certificate. undici would take the name from a Host header.
-      const direct = { ...target, servername: isIP(hostname) === 0 ? hostname.replace(/\.$/, "") : "" }
-      const proxy = protocol === "https:" ? this.parts.route(hostname, port) : undefined
-      if (proxy === undefined) return attempt.go((end) => this.connect(direct, end))
-      attempt.go((end) =>
-        Tunnel.open(proxy, { hostname, port }, this.parts.tls.proxy, this.parts.maxHeaderBytes, (httpSocket) => {
-          if (httpSocket === undefined) return end(new NoConnection(new ConnectFailed("Proxy")), null)
-          attempt.go(() => this.connect({ ...direct, httpSocket }, end))
+      const { maxHeaderBytes, proxyResolver, resolver, route, tls } = this.parts
+      const secured = (httpSocket: Socket) =>
+        // The URL alone decides the expected certificate. undici would take the name from a Host header.
+        attempt.go(() =>
+          this.secure(
+            { ...target, servername: isIP(hostname) === 0 ? hostname.replace(/\.$/, "") : "", httpSocket },
+            (...outcome) => attempt.end(...outcome)
+          )
+        )
+      const proxy = protocol === "https:" ? route(hostname, port) : undefined
+      if (proxy === undefined) {
+        return this.reach(attempt, resolver, hostname, port, (outcome) => {
+          if (outcome instanceof Error) attempt.end(outcome, null)
+          else if (protocol === "https:") secured(outcome)
+          else attempt.end(null, outcome)
         })
-      )
+      }
+      const noTunnel = () => attempt.end(new NoConnection(new ConnectFailed("Proxy")), null)
+      this.reach(attempt, proxyResolver, proxy.hostname, proxy.port, (connection) => {
+        if (connection instanceof Error) return noTunnel()
+        attempt.go(() =>
+          Tunnel.open(connection, proxy, { hostname, port }, tls.proxy, maxHeaderBytes, (tunnel) => {
+            if (tunnel === undefined) noTunnel()
+            else secured(tunnel)
+          })
+        )
+      })
     }
   }
 
   /** Gives up all pending connections. */
   abandon(why: Error): void {
-    for (const attempt of this.attempts) attempt.abandon(why)
-    for (const lookup of this.lookups) lookup.interruptUnsafe()
+    for (const attempt of this.attempts) attempt.giveUp(why)
   }
 
   private refusal(protocol: string, hostname: string): Reason | undefined {
@@ -98,32 +114,33 @@ export class Connector {
     return isRefused ? new ConnectFailed("Forbidden") : undefined
   }
 
-  private readonly lookup: LookupFunction = (hostname, options, callback) => {
-    const resolving = Effect.runForkWith(this.parts.context)(this.parts.resolver.addresses(hostname))
-    this.lookups.add(resolving)
+  /** Resolves a name and connects to one of its addresses. */
+  private reach(
+    attempt: Attempt,
+    resolver: Resolver,
+    hostname: string,
+    port: number,
+    told: (outcome: Socket | Error) => void
+  ): void {
+    const connect = (addresses: ReadonlyArray<string>) => attempt.go(() => dial(addresses, port, told))
+    if (isIP(hostname) !== 0) return connect([hostname])
+    const resolving = Effect.runForkWith(this.parts.context)(resolver.addresses(hostname))
+    attempt.go(() => ({ destroy: () => resolving.interruptUnsafe() }))
     resolving.addObserver((exit) => {
-      this.lookups.delete(resolving)
-      if (Exit.isFailure(exit)) {
-        return callback(
-          new NoConnection(Option.getOrElse(Exit.findErrorOption(exit), () => new ConnectFailed("Dns"))),
-          ""
-        )
-      }
-      const found = exit.value.map((address) => ({ address, family: isIP(address) }))
-      if (options.all === true) callback(null, found)
-      else callback(null, found[0]!.address, found[0]!.family)
+      if (Exit.isSuccess(exit)) return connect(exit.value)
+      told(new NoConnection(Option.getOrElse(Exit.findErrorOption(exit), () => new ConnectFailed("Dns"))))
     })
   }
 }
 
-/** One pending connection, over one socket or, through a proxy, two. */
-/** A timer that fires later than this shows that the event loop was blocked. */
+/** A timer that fires later than this shows that the event loop was blocked, in milliseconds. */
 const blockedAfterMillis = 50
 
+/** One pending connection: a lookup, a race of addresses, perhaps a tunnel, and TLS, within one limit. */
 class Attempt {
   private readonly told: Told
-  private timer: NodeJS.Timeout
-  private socket: Socket | undefined = undefined
+  private timer: Timeline.Timer
+  private step: Step | undefined = undefined
   private isOver = false
 
   constructor(timeoutMillis: number, told: Told) {
@@ -131,26 +148,31 @@ class Attempt {
     // undici calls back; a fiber per connection would measure the same time.
     this.timer = this.limit(timeoutMillis)
   }
-  private limit(millis: number): NodeJS.Timeout {
-    const due = performance.now() + millis
-    return setTimeout(() => {
-      const late = performance.now() - due
-      // The event loop was blocked: that time was ours, and the vendor's response may be waiting to be read.
-      if (late > blockedAfterMillis) return void (this.timer = this.limit(late))
-      this.end(new errors.ConnectTimeoutError(), null)
-      this.socket?.destroy()
-    }, millis)
+
+  /** Enters the next step, unless the attempt is over. */
+  go(step: () => Step): void {
+    if (!this.isOver) this.step = step()
   }
-  go(connect: (end: Told) => Socket): void {
-    this.socket = connect((...outcome) => this.end(...outcome))
-  }
-  abandon(why: Error): void {
-    this.socket?.destroy(why)
-  }
-  private end(...outcome: Parameters<Told>): void {
+
+  end(...outcome: Parameters<Told>): void {
     if (this.isOver) return
     this.isOver = true
-    clearTimeout(this.timer)
+    this.timer.cancel()
     this.told(...outcome)
+  }
+
+  giveUp(why: Error): void {
+    this.end(why, null)
+    this.step?.destroy()
+  }
+
+  private limit(millis: number): Timeline.Timer {
+    const due = performance.now() + millis
+    return Timeline.live.after(millis, () => {
+      const late = performance.now() - due
+      // The event loop was blocked: that time was ours, and the vendor's response may be waiting to be read.
+      if (late > blockedAfterMillis) this.timer = this.limit(late)
+      else this.giveUp(new errors.ConnectTimeoutError())
+    })
   }
 }

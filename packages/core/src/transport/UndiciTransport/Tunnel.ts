@@ -3,25 +3,32 @@
  * the proxy's response is not passed on.
  */
 import * as Redacted from "effect/Redacted"
-import { connect as connectPlain, type Socket } from "node:net"
+import { isIP, type Socket } from "node:net"
 import { connect as connectTls, type ConnectionOptions } from "node:tls"
 import type { Proxy } from "../Proxy.ts"
 
 /**
- * Opens a tunnel to a host and port, and reports once whether it succeeded. Until then, destroying the returned socket
- * gives it up.
+ * Opens a tunnel to a host and port over a connection to the proxy, and reports once whether it succeeded. Until then,
+ * destroying the returned socket gives it up.
  */
 export const open = (
+  connection: Socket,
   proxy: Proxy,
   target: { readonly hostname: string; readonly port: number },
   tls: ConnectionOptions,
   maxHeaderBytes: number,
   told: (outcome: Socket | undefined) => void
 ): Socket => {
-  const address = { host: proxy.hostname, port: proxy.port, autoSelectFamily: true }
-  const socket = proxy.isTls
-    ? connectTls({ ...tls, ...address, ...(isIpLiteral(proxy.hostname) ? undefined : { servername: proxy.hostname }) })
-    : connectPlain(address)
+  const { hostname, isTls } = proxy
+  const socket = isTls
+    ? connectTls({
+      ...tls,
+      socket: connection,
+      // The certificate is checked for this host. A literal address is not sent as a server name (RFC 6066, section 3).
+      host: hostname,
+      ...(isIP(hostname) === 0 ? { servername: hostname } : undefined)
+    })
+    : connection
   const authority = `${target.hostname.includes(":") ? `[${target.hostname}]` : target.hostname}:${target.port}`
   let isOver = false
   const end = (outcome: Socket | undefined) => {
@@ -34,8 +41,7 @@ export const open = (
     told(outcome)
   }
   const fail = () => end(undefined)
-  socket.on("error", fail).on("close", fail)
-  socket.once(proxy.isTls ? "secureConnect" : "connect", () => {
+  const ask = () =>
     // As an ES module, `node:http` makes Node load its own copy of undici for names that nobody asks for: 14 ms at start.
     process.getBuiltinModule("node:http").request({
       method: "CONNECT",
@@ -56,8 +62,8 @@ export const open = (
       )
       .on("error", fail)
       .end()
-  })
+  socket.on("error", fail).on("close", fail)
+  if (isTls) socket.once("secureConnect", ask)
+  else ask()
   return socket
 }
-
-const isIpLiteral = (hostname: string): boolean => hostname.includes(":") || /^[\d.]+$/.test(hostname)

@@ -203,9 +203,7 @@ export class UndiciExchange implements Dispatcher.DispatchHandler {
 /** Whether requests to an origin wait for one of its connections. */
 const hasQueue = (agent: Agent, origin: string): boolean => {
   const stats = agent.stats[origin]
-  if (stats === undefined) return false
-  // A single connection has no pool: a request that is neither written nor the next one waits.
-  return "queued" in stats ? stats.queued > 0 : stats.pending + stats.running > 1
+  return stats !== undefined && "queued" in stats && stats.queued > 0
 }
 
 /** The caller's own `Accept-Encoding` overrides ours. */

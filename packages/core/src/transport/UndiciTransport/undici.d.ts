@@ -10,3 +10,11 @@ declare module "undici/lib/dispatcher/agent.js" {
   const agent: unknown
   export default agent
 }
+declare module "undici/lib/dispatcher/pool.js" {
+  const pool: unknown
+  export default pool
+}
+declare module "undici/lib/dispatcher/pool-base.js" {
+  const poolBase: { readonly kRemoveClient: symbol; readonly kDrainQueue: symbol }
+  export default poolBase
+}
