@@ -64,9 +64,9 @@ describe("a source that hangs once", () => {
       const { source } = hangingIn([1])
       const { read, renew } = yield* RefreshingCredentials.make(source, { fetchTimeout: "10 seconds" })
       const first = yield* read(request)
-      yield* after(10_000, renew(request, first))
+      yield* after(10_000, renew!(request, first))
       yield* TestClock.adjust("2 seconds")
-      assert.strictEqual(yield* after(0, renew(request, first)), "secret 2")
+      assert.strictEqual(yield* after(0, renew!(request, first)), "secret 2")
     }))
 
   it.effect("is asked again when it extends a lease", () =>
