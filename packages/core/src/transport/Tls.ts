@@ -13,8 +13,9 @@
  * console.log(pins[0]!.slice(0, 7), Tls.make({ pins }).resumesSessions) // => sha256/ false
  * ```
  */
+import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { hash, X509Certificate } from "node:crypto"
+import { createPrivateKey, hash, X509Certificate } from "node:crypto"
 import {
   checkServerIdentity,
   type ConnectionOptions,
@@ -25,17 +26,8 @@ import {
   type SecureContextOptions
 } from "node:tls"
 import { ConnectFailed } from "../Reason.ts"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import { NoConnection } from "./NoConnection.ts"
-
-/** The certificate that the transport presents to vendors that ask for one. */
-export interface ClientCertificate {
-  /** The certificate, followed by its intermediates, as PEM. */
-  readonly certificate: string
-  /** Its private key, as PEM. */
-  readonly key: Redacted.Redacted
-  /** The passphrase of the key. @default the key is not encrypted */
-  readonly passphrase?: Redacted.Redacted | undefined
-}
 
 export interface TlsOptions {
   /** The lowest TLS version. @default TLSv1.2 */
@@ -44,8 +36,11 @@ export interface TlsOptions {
   readonly ca?: ReadonlyArray<string> | undefined
   /** Whether to trust Node's own roots; without them `ca` is required. @default true */
   readonly defaultRoots?: boolean | undefined
-  /** The client certificate, for vendors that ask for one. @default none */
-  readonly client?: ClientCertificate | undefined
+  /**
+   * The client certificate, for vendors that ask for one; or a source of it, read for every new connection. While the source
+   * fails, its last good certificate is used. @default none
+   */
+  readonly client?: ClientCertificate.ClientCertificate | ClientCertificate.Source | undefined
   /**
    * Pinned public keys, at least two, each as `sha256/` and the base64 of the SHA-256 of the key (its
    * SubjectPublicKeyInfo, RFC 7469). The vendor's certificate, or one that certifies it, must have one of these keys. A
@@ -57,8 +52,8 @@ export interface TlsOptions {
 }
 
 export interface Tls {
-  /** Options of connections to a vendor. */
-  readonly vendor: ConnectionOptions
+  /** Options of a new connection to a vendor: the same object until the client certificate changes. */
+  readonly vendor: Effect.Effect<ConnectionOptions, "NoCertificate">
   /** Options of connections to a proxy: the same trust, without pins and client certificate. */
   readonly proxy: ConnectionOptions
   readonly resumesSessions: boolean
@@ -80,25 +75,31 @@ export const make = (options: TlsOptions = {}): Tls => {
     ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=2`,
     ...(ca.length === 0 ? undefined : { ca: defaultRoots ? [...getCACertificates("default"), ...ca] : [...ca] })
   }
-  const identity: SecureContextOptions = client === undefined ? {} : {
-    cert: client.certificate,
-    key: Redacted.value(client.key),
-    ...(client.passphrase === undefined ? undefined : { passphrase: Redacted.value(client.passphrase) })
-  }
   // Set on every connection: Node would otherwise read NODE_TLS_REJECT_UNAUTHORIZED, which may be set at any time.
   const always = { rejectUnauthorized: true, minDHSize: 2_048 }
+  const presenting = (client: ClientCertificate.ClientCertificate | undefined): ConnectionOptions => ({
+    ...always,
+    secureContext: readPem(
+      "client must be a certificate and its key in PEM",
+      () => createSecureContext({ ...trust, ...(client === undefined ? undefined : identityOf(client)) })
+    ),
+    ...(pins === undefined ? undefined : { checkServerIdentity: checkWithPins(pins) })
+  })
   return {
-    vendor: {
-      ...always,
-      secureContext: readPem(
-        "client must be a certificate and its key in PEM",
-        () => createSecureContext({ ...trust, ...identity })
-      ),
-      ...(pins === undefined ? undefined : { checkServerIdentity: checkWithPins(pins) })
-    },
+    vendor: Effect.isEffect(client)
+      ? ClientCertificate.latest(client, presenting)
+      : Effect.succeed(presenting(client)),
     proxy: { ...always, secureContext: createSecureContext(trust) },
     resumesSessions: pins === undefined
   }
+}
+
+/** Throws for a key of another certificate. Node would take an empty text for none at all. */
+const identityOf = (client: ClientCertificate.ClientCertificate): SecureContextOptions => {
+  const { certificate: cert, key } = client
+  const identity = { key: Redacted.value(key), passphrase: client.passphrase && Redacted.value(client.passphrase) }
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(identity))) throw new Error("not its key")
+  return { cert, ...identity }
 }
 
 /** The pin of a public key. */

@@ -53,7 +53,8 @@ export interface UndiciTransportOptions
 
 /**
  * The transport; its sockets are closed with its scope. Dies if an option is out of its range. Fails if the environment
- * disables certificate verification (`NODE_TLS_REJECT_UNAUTHORIZED=0`) or has an invalid proxy URL.
+ * disables certificate verification (`NODE_TLS_REJECT_UNAUTHORIZED=0`) or has an invalid proxy URL, or if the source of
+ * the client certificate has none.
  */
 export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transport, TransportMisconfigured> =>
   Layer.effect(
@@ -62,12 +63,20 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
       // Node reads this variable from the process, not from the configuration.
       if (process.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") return yield* unverified()
       const guard = AddressGuard.make(options)
+      const tls = Tls.make(options.tls)
+      yield* Effect.mapError(
+        tls.vendor,
+        () =>
+          new TransportMisconfigured({
+            message: "the source of the client certificate has none, or its key does not fit"
+          })
+      )
       const parts = {
         guard,
         resolver: yield* Resolver.make(guard, options.dns),
         proxyResolver: yield* Resolver.make({ refusal: () => undefined }, options.dns),
         route: yield* Proxy.route(options.proxy),
-        tls: Tls.make(options.tls),
+        tls,
         http2: options.http2 ?? false,
         maxHeaderBytes: maxHeaderBytes(options),
         context: yield* Effect.context<never>()

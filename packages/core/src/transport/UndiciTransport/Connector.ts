@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { isIP, type Socket } from "node:net"
+import type { ConnectionOptions } from "node:tls"
 import type { buildConnector as Undici } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import * as Timeline from "../../Timeline.ts"
@@ -30,7 +31,7 @@ export interface Parts {
   readonly tls: Tls
   readonly http2: boolean
   readonly maxHeaderBytes: number
-  /** The services for resolving names. */
+  /** The services for resolving names and reading the client certificate. */
   readonly context: Context.Context<never>
 }
 
@@ -40,19 +41,12 @@ type Connect = (target: Undici.Options, told: Undici.Callback) => Socket
 
 export class Connector {
   private readonly parts: Parts
-  private readonly secure: Connect
+  /** The connector of the present TLS options, whose sessions are resumed. */
+  private connector: { readonly options: ConnectionOptions; readonly connect: Connect } | undefined = undefined
   private readonly attempts = new Set<Attempt>()
 
   constructor(parts: Parts) {
     this.parts = parts
-    this.secure = buildConnector({
-      ...parts.tls.vendor,
-      allowH2: parts.http2,
-      preferH2: parts.http2,
-      maxCachedSessions: parts.tls.resumesSessions ? 100 : 0,
-      // The attempt has its own timer, which also covers the lookup and the tunnel.
-      timeout: 0
-    } as Undici.BuildOptions) as Connect
   }
 
   /** Makes connections, each within a time limit. */
@@ -68,21 +62,34 @@ export class Connector {
         told(...outcome)
       })
       this.attempts.add(attempt)
-      const { maxHeaderBytes, proxyResolver, resolver, route, tls } = this.parts
+      if (protocol === "https:") return this.secure(attempt, target)
+      this.reach(attempt, this.parts.resolver, hostname, port, (outcome) => {
+        if (outcome instanceof Error) attempt.end(outcome, null)
+        else attempt.end(null, outcome)
+      })
+    }
+  }
+
+  /** Makes a connection with TLS, directly or through a proxy. */
+  private secure(attempt: Attempt, target: Undici.Options): void {
+    const { maxHeaderBytes, proxyResolver, resolver, route, tls } = this.parts
+    const { hostname } = target
+    const port = HttpUrl.portOf(target)
+    this.run(attempt, tls.vendor, (exit) => {
+      if (Exit.isFailure(exit)) return attempt.end(new NoConnection(new ConnectFailed("Tls")), null)
       const secured = (httpSocket: Socket) =>
         // The URL alone decides the expected certificate. undici would take the name from a Host header.
         attempt.go(() =>
-          this.secure(
+          this.connectorOf(exit.value)(
             { ...target, servername: isIP(hostname) === 0 ? hostname.replace(/\.$/, "") : "", httpSocket },
             (...outcome) => attempt.end(...outcome)
           )
         )
-      const proxy = protocol === "https:" ? route(hostname, port) : undefined
+      const proxy = route(hostname, port)
       if (proxy === undefined) {
         return this.reach(attempt, resolver, hostname, port, (outcome) => {
           if (outcome instanceof Error) attempt.end(outcome, null)
-          else if (protocol === "https:") secured(outcome)
-          else attempt.end(null, outcome)
+          else secured(outcome)
         })
       }
       const noTunnel = () => attempt.end(new NoConnection(new ConnectFailed("Proxy")), null)
@@ -95,7 +102,7 @@ export class Connector {
           })
         )
       })
-    }
+    })
   }
 
   /** Gives up all pending connections. */
@@ -124,12 +131,34 @@ export class Connector {
   ): void {
     const connect = (addresses: ReadonlyArray<string>) => attempt.go(() => dial(addresses, port, told))
     if (isIP(hostname) !== 0) return connect([hostname])
-    const resolving = Effect.runForkWith(this.parts.context)(resolver.addresses(hostname))
-    attempt.go(() => ({ destroy: () => resolving.interruptUnsafe() }))
-    resolving.addObserver((exit) => {
+    this.run(attempt, resolver.addresses(hostname), (exit) => {
       if (Exit.isSuccess(exit)) return connect(exit.value)
       told(new NoConnection(Option.getOrElse(Exit.findErrorOption(exit), () => new ConnectFailed("Dns"))))
     })
+  }
+
+  /** Enters a step that is an effect. */
+  private run<A, E>(attempt: Attempt, effect: Effect.Effect<A, E>, told: (exit: Exit.Exit<A, E>) => void): void {
+    const fiber = Effect.runForkWith(this.parts.context)(effect)
+    attempt.go(() => ({ destroy: () => fiber.interruptUnsafe() }))
+    fiber.addObserver(told)
+  }
+
+  /** The connector of these options. With another client certificate no session is resumed. */
+  private connectorOf(options: ConnectionOptions): Connect {
+    if (this.connector?.options !== options) {
+      const { http2, tls } = this.parts
+      const connect = buildConnector({
+        ...options,
+        allowH2: http2,
+        preferH2: http2,
+        maxCachedSessions: tls.resumesSessions ? 100 : 0,
+        // The attempt has its own timer, which also covers the lookup and the tunnel.
+        timeout: 0
+      } as Undici.BuildOptions) as Connect
+      this.connector = { options, connect }
+    }
+    return this.connector.connect
   }
 }
 
