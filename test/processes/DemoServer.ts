@@ -46,7 +46,7 @@ export const start = (
     const ports = yield* Effect.callback<{ readonly main: string; readonly control: string }, DidNotStart>((resume) => {
       const read = (chunk: Buffer) => {
         output += chunk.toString()
-        const main = /Listening on http:\/\/(?:\[::\]|0\.0\.0\.0):(\d+)/.exec(output)?.[1]
+        const main = /Listening on http:\/\/localhost:(\d+)/.exec(output)?.[1]
         const control = /Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
         if (main !== undefined && control !== undefined) resume(Effect.succeed({ main, control }))
       }
@@ -111,6 +111,6 @@ export const request = (
       status: response.status,
       headers: response.headers,
       text,
-      json: isJson ? JSON.parse(text) as unknown : undefined
+      json: isJson && text !== "" ? JSON.parse(text) as unknown : undefined
     }
   })
