@@ -80,7 +80,7 @@ export const logAddress = (host: Config.Config<string>) =>
   )
 
 /** The URL of a server that listens on a host. */
-export const urlOf = (host: string, port: number): string =>
+const urlOf = (host: string, port: number): string =>
   `http://${
     /^(?:0\.0\.0\.0|::|127\.0\.0\.1|::1)$/.test(host) ? "localhost" : host.includes(":") ? `[${host}]` : host
   }:${port}`
