@@ -87,9 +87,6 @@ const Part = Schema.Struct({
   amount: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 99_999_999 })))
 })
 
-/** An empty body. `HttpApiSchema.NoContent` would also accept every other body, one with a mistake included. */
-const Nothing = Schema.Null
-
 const Refund = Schema.Struct({
   id: Schema.String,
   paymentId: Schema.String,
@@ -179,7 +176,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
       HttpApiEndpoint.post("capture", "/payments/:id/capture", {
         params: id,
         headers: idempotent,
-        payload: [Part, Nothing],
+        payload: [Part, HttpApiSchema.NoContent],
         success: Payment,
         error: [
           Problem.InvalidRequest,
@@ -199,7 +196,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
       HttpApiEndpoint.post("refund", "/payments/:id/refunds", {
         params: id,
         headers: idempotent,
-        payload: [Part, Nothing],
+        payload: [Part, HttpApiSchema.NoContent],
         success: Refund.pipe(HttpApiSchema.status(201)),
         error: [
           Problem.InvalidRequest,
