@@ -1,9 +1,12 @@
 /** The server as a person meets it: what every page, method, mistake and response has, and how it starts. */
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
+import { spawn } from "node:child_process"
 import * as RawHttp from "../drivers/RawHttp.ts"
 import * as DemoServer from "../processes/DemoServer.ts"
 import { request } from "../processes/DemoServer.ts"
+import { describeFrom } from "../setup/DescribeFrom.ts"
+import { patience } from "../watches/Patience.ts"
 
 class Server extends Context.Service<Server, DemoServer.DemoServer>()("test/demo-server/Manners") {
   static readonly layer = Layer.effect(Server, DemoServer.start({ RATES_FRESH: "0", COUNTRIES_FRESH: "0" }))
@@ -173,5 +176,35 @@ describe("a demo server that cannot start", () => {
     Effect.gen(function*() {
       const { output } = yield* Effect.flip(DemoServer.start(environment))
       assert.include(output, says)
+    }))
+})
+
+describeFrom("check")("npm start", {}, () => {
+  it.live("ends with code 0 at Ctrl-C, after what is in flight", () =>
+    Effect.gen(function*() {
+      // A terminal sends the signal to the whole group: npm, its shells and the server.
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn("npm", ["start"], {
+            env: { ...process.env, PORT: "0", SIMULATORS_PORT: "0", NO_COLOR: "1" },
+            stdio: ["ignore", "pipe", "pipe"],
+            detached: true
+          })
+        ),
+        (child) => Effect.sync(() => child.exitCode ?? child.signalCode ?? process.kill(-child.pid!, "SIGKILL"))
+      )
+      const { control, url } = yield* DemoServer.addresses(child)
+      yield* request("PUT", `${control}/_faults/frankfurter`, { body: { kind: "latency", millis: 1_000 } })
+      const inFlight = yield* Effect.forkChild(request("GET", `${url}/rates/CHF/USD`))
+      yield* request("GET", `${control}/_journal/frankfurter`).pipe(
+        Effect.repeat({ until: ({ json }) => (json as { readonly count: number }).count === 1 }),
+        Effect.timeout(patience)
+      )
+      const exit = Effect.callback<number | null>((resume) => {
+        child.once("exit", (code) => resume(Effect.succeed(code)))
+        process.kill(-child.pid!, "SIGINT")
+      })
+      assert.strictEqual(yield* exit, 0)
+      assert.strictEqual((yield* Fiber.join(inFlight)).status, 200)
     }))
 })
