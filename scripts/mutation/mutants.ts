@@ -334,8 +334,8 @@ const ofCalls: ReadonlyArray<Mutant> = [
   change(
     vendor,
     "a refused base URL is repeated",
-    "message: `${variable} ${HttpUrl.flaws[flaw]}",
-    "message: `${url.href} ${HttpUrl.flaws[flaw]}"
+    "misconfigured(`${HttpUrl.flaws[flaw]}${mend}`)",
+    "misconfigured(`${url.href} ${HttpUrl.flaws[flaw]}${mend}`)"
   ),
   change(recorder, "a recording is not searched", "yield* refuseSecrets(options.file, recorded, secrets)", ""),
   change(
@@ -579,6 +579,18 @@ const ofServer: ReadonlyArray<Mutant> = [
     "server: a failure is sent without redaction",
     "respond(500, Problem.internal))",
     "respond(500, String(cause)))"
+  ),
+  change(
+    `${app}/Misfit.ts`,
+    "server: a secret in the place of a field's name is repeated",
+    "unknown.filter(isShown)",
+    "unknown.filter((name) => isShown(name) || name.length > 0)"
+  ),
+  change(
+    `${app}/RequestId.ts`,
+    "server: a request id that is a secret is repeated",
+    "printed(given) === given ? given",
+    "printed(given) !== \"\" ? given"
   )
 ]
 

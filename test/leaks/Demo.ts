@@ -79,6 +79,8 @@ const requestsOf = ({ body, field, named, query, shaped }: Planted): ReadonlyArr
     { method: "POST", path: "/payments", body: { ...order, currency: field } },
     { method: "POST", path: "/payments", body: { ...order, reference: field.repeat(20) } },
     { method: "POST", path: "/payments", body: { ...order, [field]: field } },
+    // A vendor's second refusal of a credential is logged.
+    { method: "POST", path: "/payments", body: { ...order, reference: "order-2" } },
     { method: "POST", path: "/payments", body },
     { method: "GET", path: `/payments/${id}` },
     { method: "GET", path: `/payments/${shaped}` },
@@ -131,6 +133,7 @@ const ask = (outputs: Array<Output>, where: string, origin: string, planted: Pla
         "x-api-key": planted.header,
         "idempotency-key": planted.header,
         cookie: `sid=${planted.cookie}`,
+        "x-request-id": planted.shaped,
         "user-agent": `curl ${planted.shaped}`
       }
     }),

@@ -1,7 +1,8 @@
 /** The demo server as a user starts it: its own process, on free ports, stopped by a signal. */
 import { Data, Effect } from "effect"
 import type { Scope } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process"
+import type { Readable } from "node:stream"
 import { fileURLToPath } from "node:url"
 import { patience } from "../watches/Patience.ts"
 import * as CompileCache from "./CompileCache.ts"
@@ -25,7 +26,6 @@ export const start = (
   environment: Record<string, string> = {}
 ): Effect.Effect<DemoServer, DidNotStart, Scope.Scope> =>
   Effect.gen(function*() {
-    let output = ""
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn(process.execPath, ["apps/demo-server/src/main.ts"], {
@@ -43,30 +43,43 @@ export const start = (
       ),
       (child) => ended(child, () => child.kill("SIGKILL"))
     )
-    const ports = yield* Effect.callback<{ readonly main: string; readonly control: string }, DidNotStart>((resume) => {
-      const read = (chunk: Buffer) => {
-        output += chunk.toString()
-        const main = /Listening on http:\/\/(?:\[::\]|0\.0\.0\.0):(\d+)/.exec(output)?.[1]
-        const control = /Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
-        if (main !== undefined && control !== undefined) resume(Effect.succeed({ main, control }))
-      }
-      child.stdout.on("data", read)
-      child.stderr.on("data", read)
-      child.once("exit", () => resume(Effect.suspend(() => Effect.fail(new DidNotStart({ output })))))
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () => Effect.suspend(() => Effect.fail(new DidNotStart({ output })))
-      })
-    )
+    let output = ""
+    child.stdout.on("data", (chunk) => output += String(chunk))
+    child.stderr.on("data", (chunk) => output += String(chunk))
+    const { control, url } = yield* addresses(child)
     return {
-      url: `http://127.0.0.1:${ports.main}`,
-      control: `http://127.0.0.1:${ports.control}`,
+      url,
+      control,
       pid: child.pid!,
       output: () => output,
       stop: ended(child, () => child.kill("SIGTERM"))
     }
   })
+
+/** Waits until a process says that both ports of a server listen. */
+export const addresses = (
+  child: ChildProcessByStdio<null, Readable, Readable>
+): Effect.Effect<Pick<DemoServer, "url" | "control">, DidNotStart> => {
+  let output = ""
+  return Effect.callback<Pick<DemoServer, "url" | "control">, DidNotStart>((resume) => {
+    const read = (chunk: Buffer) => {
+      output += chunk.toString()
+      const main = /Listening on http:\/\/localhost:(\d+)/.exec(output)?.[1]
+      const control = /Listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(output)?.[1]
+      if (main !== undefined && control !== undefined) {
+        resume(Effect.succeed({ url: `http://127.0.0.1:${main}`, control: `http://127.0.0.1:${control}` }))
+      }
+    }
+    child.stdout.on("data", read)
+    child.stderr.on("data", read)
+    child.once("exit", () => resume(Effect.suspend(() => Effect.fail(new DidNotStart({ output })))))
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.suspend(() => Effect.fail(new DidNotStart({ output })))
+    })
+  )
+}
 
 const ended = (child: ChildProcess, signal: () => void): Effect.Effect<number | null> =>
   Effect.callback((resume) => {
@@ -111,6 +124,6 @@ export const request = (
       status: response.status,
       headers: response.headers,
       text,
-      json: isJson ? JSON.parse(text) as unknown : undefined
+      json: isJson && text !== "" ? JSON.parse(text) as unknown : undefined
     }
   })

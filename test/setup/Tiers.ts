@@ -76,6 +76,12 @@ export const later: ReadonlyArray<Later> = [
     because: "Each source starts a server of its own; the sources have their own tests"
   },
   {
+    file: "test/demo-server/Manners.test.ts",
+    part: "Ctrl-C through npm",
+    tier: "check",
+    because: "npm and pnpm start first: three CPU seconds"
+  },
+  {
     file: "test/demo-server/Environment.test.ts",
     part: "half of the keys that are missing",
     tier: "check",

@@ -1,6 +1,7 @@
 /** The HTTP API of the demo server. */
 import { Currency } from "@breakwater/vendors"
 import { Iso2, Region } from "@breakwater/vendors/countries"
+import * as Context from "effect/Context"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import * as Schema from "effect/Schema"
 import * as Problem from "./Problem.ts"
@@ -94,8 +95,11 @@ const Refund = Schema.Struct({
   currency: Currency
 })
 
-/** A repeated request with the same key has one effect. */
+/** A repeated request with the same key has one effect. Callers have their own keys: `x-client` tells them apart. */
 const idempotent = {
+  "x-client": Schema.optionalKey(
+    Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
+  ),
   "idempotency-key": Schema.optionalKey(
     Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
   )
@@ -118,9 +122,14 @@ export const FeatureReport = Schema.Struct({
   since: Schema.String,
   /** Null while it is on by its rule. */
   because: Schema.NullOr(Schema.Literals(["VendorOut", "VendorWasOut", "ByHand"])),
-  /** The vendor and the reason of the last failure; null while the feature is on by its rule. */
+  /** The vendor and the reason of the last failure; null after an answer that is not degraded. */
   lastFailure: Schema.NullOr(Schema.String)
 })
+
+/** Refuses unknown fields of bodies and queries: a misspelt one must not mean something else. */
+export const strict = Context.make(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" }).pipe(
+  Context.add(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
+)
 
 export const DemoApi = HttpApi.make("breakwater-demo")
   .add(
@@ -212,6 +221,7 @@ export const DemoApi = HttpApi.make("breakwater-demo")
       }).annotate(OpenApi.Summary, "Tells whether the server can answer, with the state of its features and vendors")
     ).prefix("/health")
   )
+  .annotateMerge(strict)
   .annotateMerge(OpenApi.annotations({
     title: "Breakwater demo",
     version: "0.1.0",

@@ -1,19 +1,23 @@
 /**
  * The control API, on its own port and for this machine only. It shows the requests that the simulators received, sets and
- * lifts their faults, and switches features by hand.
+ * lifts their faults, switches features by hand, and shows the metrics.
  */
 import { Redaction } from "@breakwater/core"
 import { Simulator } from "@breakwater/core/simulator"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { FeatureReport } from "./Api.ts"
+import { FeatureReport, strict } from "./Api.ts"
 import * as Failures from "./Failures.ts"
 import { type Feature, Features } from "./Features.ts"
 import * as Listen from "./Listen.ts"
+import * as Methods from "./Methods.ts"
+import * as Observability from "./Observability.ts"
 import * as Problem from "./Problem.ts"
+import * as SameMachine from "./SameMachine.ts"
 import { Simulators } from "./Simulators.ts"
 
 const vendor = { vendor: Schema.String }
@@ -71,7 +75,7 @@ const ControlApi = HttpApi.make("breakwater-simulators").add(
       error: [Problem.NotFound, Problem.InvalidRequest]
     })
   )
-)
+).annotateMerge(strict)
 
 const handlers = HttpApiBuilder.group(
   ControlApi,
@@ -95,7 +99,14 @@ const handlers = HttpApiBuilder.group(
         ))
       .handle(
         "setFault",
-        ({ params, payload }) => Effect.flatMap(named(params.vendor), ({ setFault }) => setFault(payload))
+        ({ params, payload }) =>
+          Effect.flatMap(
+            named(params.vendor),
+            ({ operations, setFault }) =>
+              payload.operation === undefined || operations.includes(payload.operation)
+                ? setFault(payload)
+                : Effect.fail(Problem.invalidRequest("operation", `must be one of ${operations.join(", ")}`))
+          )
       )
       .handle("liftFault", ({ params }) => Effect.flatMap(named(params.vendor), ({ setFault }) => setFault(undefined)))
       .handle("journal", ({ params }) =>
@@ -115,11 +126,28 @@ const handlers = HttpApiBuilder.group(
   })
 )
 
-/** Serves the control API at `SIMULATORS_PORT`. @default 4000 */
-export const layer = HttpRouter.serve(
-  HttpApiBuilder.layer(ControlApi).pipe(Layer.provide(handlers), Layer.provideMerge(Failures.layer)),
-  { disableLogger: true, disableListenLog: true }
-).pipe(
-  HttpServer.withLogAddress,
-  Layer.provide(Listen.layer("SIMULATORS_PORT", 4000, "127.0.0.1"))
+/** The port where the control API listens. */
+export class ControlPort extends Context.Service<ControlPort, number>()("breakwater/demo-server/ControlPort") {}
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(ControlApi).pipe(Layer.provide(handlers)),
+  Observability.layerMetrics,
+  Failures.layer({ methods: Methods.make(ControlApi, [Observability.path]), refusalOf: SameMachine.refusalOf })
+)
+
+const served = HttpRouter.serve(routes, { disableLogger: true }).pipe(
+  Layer.provideMerge(Layer.effect(
+    ControlPort,
+    Effect.map(HttpServer.HttpServer, ({ address }) => address._tag === "UnixPathAddress" ? 0 : address.port)
+  )),
+  Layer.provide(Listen.layer("SIMULATORS_PORT", 4000, Listen.loopback))
+)
+
+/**
+ * Serves the control API at `SIMULATORS_PORT`, on loopback only. It gives away nothing but its port: a server above it that
+ * saw its router would serve its routes too. @default 4000
+ */
+export const layer = Layer.effect(
+  ControlPort,
+  Effect.map(Layer.build(served), (context) => Context.get(context, ControlPort))
 )

@@ -2,7 +2,10 @@
  * The features that depend on vendors, each behind a switch. A feature goes off while most of its callers get nothing, and
  * comes back for a growing share of them. A feature that can still answer from a cache or another vendor stays on.
  */
-import { FeatureSwitch, isVendorError } from "@breakwater/core"
+import { FeatureSwitch, isVendorError, type Provenance } from "@breakwater/core"
+import { RestCountries } from "@breakwater/vendors/countries/rest-countries"
+import { Frankfurter } from "@breakwater/vendors/exchange-rates/frankfurter"
+import { Stripe } from "@breakwater/vendors/payments/stripe"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -10,6 +13,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import type { FeatureReport } from "./Api.ts"
 import { span } from "./DurationConfig.ts"
 
@@ -68,10 +72,19 @@ const make = (name: Name, feature: FeatureSwitch.FeatureSwitch): Feature => {
   return {
     call: (self) =>
       feature.whenOn(
-        Effect.tapError(self, (error) =>
-          Effect.sync(() => {
-            if (isVendorError(error)) lastFailure = `${error.vendor}: ${error.reason._tag}`
-          })),
+        self.pipe(
+          Effect.tap((value) =>
+            Effect.sync(() => {
+              const { isNews, failure } = newsOf(first[name], value)
+              if (isNews) lastFailure = failure
+            })
+          ),
+          Effect.tapError((error) =>
+            Effect.sync(() => {
+              lastFailure = isVendorError(error) ? `${error.vendor}: ${error.reason._tag}` : undefined
+            })
+          )
+        ),
         { otherwise: off }
       ),
     setMode: (mode) =>
@@ -89,9 +102,40 @@ const make = (name: Name, feature: FeatureSwitch.FeatureSwitch): Feature => {
         by: mode === "Automatic" ? "rule" : "hand",
         since: new Date(Math.max(setAt, now - Duration.toMillis(duration))).toISOString(),
         because: because ?? null,
-        lastFailure: because === undefined ? null : lastFailure ?? null
+        lastFailure: lastFailure ?? null
       }
     })
+  }
+}
+
+/** The vendor that each feature asks first. */
+const first: Readonly<Record<Name, string>> = {
+  rates: Frankfurter.declaration.name,
+  countries: RestCountries.declaration.name,
+  payments: Stripe.declaration.name
+}
+
+/** What an answer says about the vendors. One from a cache that is still fresh says nothing. */
+const newsOf = (
+  vendor: string,
+  answer: unknown
+): { readonly isNews: boolean; readonly failure?: string } => {
+  const provenance = Predicate.hasProperty(answer, "provenance")
+    ? answer.provenance as Provenance.Provenance
+    : undefined
+  switch (provenance?._tag) {
+    case undefined:
+    case "Fresh":
+      return { isNews: true }
+    case "Cached":
+      return { isNews: false }
+    case "Stale":
+    case "Fallback": {
+      const { because } = provenance
+      return because === "Slow" || because === "Revalidating"
+        ? { isNews: false }
+        : { isNews: true, failure: `${vendor}: ${because}` }
+    }
   }
 }
 

@@ -8,9 +8,11 @@ import { PrometheusMetrics } from "effect/observability"
 import * as Option from "effect/Option"
 import { printed } from "./RedactedOutput.ts"
 
+export const path = "/metrics"
+
 /** `GET /metrics` */
 export const layerMetrics = PrometheusMetrics.layerHttp({
-  path: "/metrics",
+  path,
   metricNameMapper: Telemetry.prometheusName
 })
 

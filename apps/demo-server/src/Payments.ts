@@ -3,6 +3,7 @@ import type { Money } from "@breakwater/vendors"
 import * as Domain from "@breakwater/vendors/payments"
 import * as Effect from "effect/Effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { createHash } from "node:crypto"
 import { DemoApi, type Payment } from "./Api.ts"
 import { Features } from "./Features.ts"
 import * as Problem from "./Problem.ts"
@@ -92,9 +93,15 @@ export const layer = HttpApiBuilder.group(
   })
 )
 
-const optionsOf = (headers: { readonly "idempotency-key"?: string }): Domain.WriteOptions => ({
-  idempotencyKey: headers["idempotency-key"]
-})
+/** Scopes the key by its caller: the same key of two callers is two keys at the vendor, and no caller can write the key of another. */
+const optionsOf = (
+  headers: { readonly "idempotency-key"?: string; readonly "x-client"?: string }
+): Domain.WriteOptions => {
+  const key = headers["idempotency-key"]
+  if (key === undefined) return {}
+  const scoped = JSON.stringify([headers["x-client"] ?? null, key])
+  return { idempotencyKey: createHash("sha256").update(scoped).digest("hex") }
+}
 
 const toView = ({ id, money, reference, status }: Domain.Payment): typeof Payment.Type => ({
   id,

@@ -28,6 +28,7 @@ export const Declined = plain(402, "PAYMENT_DECLINED", { reason: Schema.String }
 export const NotFound = plain(404, "NOT_FOUND", {})
 export const StateConflict = plain(409, "STATE_CONFLICT", {})
 export const KeyReused = plain(422, "IDEMPOTENCY_KEY_REUSED", {})
+export const Forbidden = plain(403, "FORBIDDEN", {})
 const InProgress = plain(409, "REQUEST_IN_PROGRESS", outcome)
 const TooManyRequests = comeBack(plain(429, "TOO_MANY_REQUESTS", {}))
 const Internal = plain(500, "INTERNAL_ERROR", {})
@@ -52,6 +53,17 @@ export const invalidRequest = (field: string, message: string): typeof InvalidRe
 })
 
 export const notFound = (message: string): typeof NotFound.Type => ({ error: "NOT_FOUND", message })
+
+export const forbidden = (header: string): typeof Forbidden.Type => ({
+  error: "FORBIDDEN",
+  message: `Only this machine may use the control API, and ${header} names another site`
+})
+
+export const methodNotAllowed = { error: "METHOD_NOT_ALLOWED", message: "The path has no such method" }
+
+export const tooLarge = { error: "REQUEST_TOO_LARGE", message: "The body is larger than 1 MiB" }
+
+export const tooSlow = { error: "REQUEST_TIMEOUT", message: "The request did not arrive in time" }
 
 export const internal: typeof Internal.Type = { error: "INTERNAL_ERROR", message: "Something went wrong on our side" }
 
@@ -89,9 +101,12 @@ export const offMessage = "This feature is switched off for now"
 /** A sentence about a vendor's failure that may be shown to anyone. */
 export const messageOf = (reason: Reason["_tag"]): string => messages[codeOf(reason)]
 
-/** Whole seconds, at least one; five when the wait is unknown. */
+/** The longest wait that a response states, in seconds. A wait without an end counts as a day. */
+const longestWait = 86_400
+
+/** Whole seconds, from one to a day; five when the wait is unknown. */
 export const secondsToWait = (retryAfter: Duration.Duration | undefined): number =>
-  retryAfter === undefined ? 5 : Math.max(1, Math.ceil(Duration.toSeconds(retryAfter)))
+  retryAfter === undefined ? 5 : Math.min(Math.max(1, Math.ceil(Duration.toSeconds(retryAfter))), longestWait)
 
 const later = <const Body>(body: Body, retryAfter: Duration.Duration | undefined) =>
   HttpApiSchema.withHeaders({ body, headers: { "retry-after": String(secondsToWait(retryAfter)) } })

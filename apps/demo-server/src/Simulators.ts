@@ -2,6 +2,7 @@
  * Simulators of all vendors, each on its own loopback port, and the configuration that points the vendors at them. The
  * environment overrides that configuration.
  */
+import type { Vendor } from "@breakwater/core"
 import { Credential, type Source } from "@breakwater/core/credentials"
 import type { Simulator } from "@breakwater/core/simulator"
 import * as CountryStateCity from "@breakwater/vendors/countries/country-state-city/simulator"
@@ -21,7 +22,7 @@ export class Simulators extends Context.Service<Simulators, ReadonlyMap<string, 
   "breakwater/demo-server/Simulators"
 ) {}
 
-export const layer: Layer.Layer<Simulators> = Layer.effect(
+export const layer: Layer.Layer<Simulators, Vendor.VendorMisconfigured> = Layer.effect(
   Simulators,
   Effect.map(
     Effect.all([

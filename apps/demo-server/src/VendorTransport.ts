@@ -18,8 +18,10 @@ export const layer: Layer.Layer<
   Effect.gen(function*() {
     let loopback = false
     for (const vendor of (yield* Simulators).keys()) {
-      const baseUrl = yield* Config.option(Config.URL(`${Credential.upperSnake(vendor)}_BASE_URL`))
-      if (Option.isSome(baseUrl) && AddressGuard.isHere(baseUrl.value.hostname)) loopback = true
+      const baseUrl = yield* Config.option(Config.String(`${Credential.upperSnake(vendor)}_BASE_URL`))
+      // The vendor's client refuses a text that is not a URL, and says which variable holds it.
+      const url = URL.parse(Option.getOrElse(baseUrl, () => ""))
+      if (url !== null && AddressGuard.isHere(url.hostname)) loopback = true
     }
     return UndiciTransport.layer({ loopback })
   })

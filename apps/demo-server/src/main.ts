@@ -21,27 +21,37 @@ import * as Failures from "./Failures.ts"
 import * as Features from "./Features.ts"
 import * as Fleet from "./Fleet.ts"
 import * as Health from "./Health.ts"
+import * as Home from "./Home.ts"
 import * as Listen from "./Listen.ts"
 import * as Logs from "./Logs.ts"
+import * as Methods from "./Methods.ts"
 import * as Observability from "./Observability.ts"
 import * as Payments from "./Payments.ts"
 import * as Rates from "./Rates.ts"
 import * as Simulators from "./Simulators.ts"
 import * as Outbound from "./VendorTransport.ts"
 
-const routes = Layer.mergeAll(
-  HttpApiBuilder.layer(DemoApi, { openapiPath: "/openapi.json" }),
-  HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false, defaultOpenAllTags: true } }),
-  Observability.layerMetrics,
-  Failures.layer
-).pipe(Layer.provide([Rates.layer, Countries.layer, Checkout.layer, Payments.layer, Health.layer]))
+/** Pages beside the contract. Metrics hold the keys of tenants, so they are here only while the port is this machine's. */
+const pages = (isLocal: boolean) => [Home.path, "/docs", "/openapi.json", ...(isLocal ? [Observability.path] : [])]
 
-const main = HttpRouter.serve(routes, { disableLogger: true }).pipe(
-  Layer.provide(Listen.layer("PORT", 3000)),
+const routes = Layer.unwrap(Effect.map(Listen.host, (host) => {
+  const isLocal = Listen.isLocal(host)
+  return Layer.mergeAll(
+    HttpApiBuilder.layer(DemoApi, { openapiPath: "/openapi.json" }),
+    HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false, defaultOpenAllTags: true } }),
+    Home.layer({ isLocal }),
+    isLocal ? Observability.layerMetrics : Layer.empty,
+    Failures.layer({ methods: Methods.make(DemoApi, pages(isLocal)) })
+  )
+})).pipe(Layer.provide([Rates.layer, Countries.layer, Checkout.layer, Payments.layer, Health.layer]))
+
+const main = HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+  (served) => Layer.provideMerge(Listen.logAddress(Listen.host), served),
+  Layer.provide(Listen.layer("PORT", 3000, Listen.host)),
   Layer.provide([Stripe.layer, Degradation.layer]),
   Layer.provide([Outbound.layer, Fleet.layer]),
   Layer.provide(Credentials.layer),
-  Layer.merge(Control.layer),
+  Layer.provide(Control.layer),
   Layer.provide(Features.layer),
   Layer.provide(Simulators.layerConfig),
   Layer.provide(Simulators.layer),

@@ -271,7 +271,7 @@ const untilFirstAnswer = async (): Promise<number> => {
       let output = ""
       const read = (chunk: Buffer) => {
         output += chunk.toString()
-        const port = /Listening on http:\/\/(?:\[::\]|0\.0\.0\.0):(\d+)/.exec(output)?.[1]
+        const port = /Listening on http:\/\/localhost:(\d+)/.exec(output)?.[1]
         if (port !== undefined) resolve(port)
       }
       server.stdout.on("data", read)

@@ -264,14 +264,14 @@ const baseUrlOf = (
 ): Effect.Effect<URL, Config.ConfigError | VendorMisconfigured> =>
   Effect.gen(function*() {
     const variable = `${upperSnake(declaration.name)}_BASE_URL`
-    const url = yield* Config.withDefault(Config.URL(variable), new URL(declaration.baseUrl))
+    const misconfigured = (message: string) =>
+      new VendorMisconfigured({ vendor: declaration.name, message: `${variable} ${message}` })
+    const url = URL.parse(yield* Config.withDefault(Config.String(variable), declaration.baseUrl))
+    if (url === null) return yield* misconfigured(`must be a whole URL, such as ${declaration.baseUrl}`)
     const flaw = HttpUrl.flawOf(url)
     if (flaw === undefined) return url
     const mend = flaw === "UserInfo" ? `; the secret is ${environmentName({ vendor: declaration.name, key: "" })}` : ""
-    return yield* new VendorMisconfigured({
-      vendor: declaration.name,
-      message: `${variable} ${HttpUrl.flaws[flaw]}${mend}`
-    })
+    return yield* misconfigured(`${HttpUrl.flaws[flaw]}${mend}`)
   })
 
 const makeSecrets = (

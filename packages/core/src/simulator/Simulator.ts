@@ -89,9 +89,11 @@ export interface Simulator {
   /** The base URL for the vendor's declaration. */
   readonly baseUrl: string
   readonly journal: Journal
+  /** The operations of the contract, which a fault can name. */
+  readonly operations: ReadonlyArray<string>
   /** The fault that is set now. */
   readonly fault: Effect.Effect<Fault | undefined>
-  /** Replaces the fault; `undefined` clears it. */
+  /** Replaces the fault; `undefined` clears it. Dies when the contract has no such operation. */
   readonly setFault: (fault: Fault | undefined) => Effect.Effect<void>
 }
 
@@ -104,11 +106,13 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
     const faults = new Faults(options.seed ?? 1)
     const journal = new Journal()
     const endpoints = yield* endpointsOf(options)
+    const compiled = Contract.compile(options.api as unknown as HttpApi.Top)
+    const operations = compiled.map(({ id }) => id)
     const wire = yield* SimulatorServer.serve({
       port: options.port ?? 0,
       faults,
       journal,
-      operationOf: matcher(options.api as unknown as HttpApi.Top, basePath),
+      operationOf: matcher(compiled, basePath),
       // A slow endpoint still takes the request first: while it waits, the idempotency key is in use and the caller
       // known.
       handle: (request, delayMillis) => {
@@ -122,9 +126,16 @@ export const serve = <Id extends string, Groups extends HttpApiGroup.Constraint>
       vendor,
       baseUrl: `http://127.0.0.1:${wire.port}${basePath}`,
       journal,
+      operations,
       fault: Effect.sync(() => faults.active),
       setFault: (fault) =>
         Effect.suspend(() => {
+          const operation = fault?.operation
+          if (operation !== undefined && !operations.includes(operation)) {
+            return Effect.die(
+              new TypeError(`${vendor} has no operation ${operation}; its operations are ${operations.join(", ")}`)
+            )
+          }
           faults.set(fault)
           return fault?.kind === "refuse" ? wire.refuse : wire.listen
         })
@@ -206,8 +217,8 @@ const misfit = (error: HttpApiError.HttpApiSchemaError): Unserved => {
 }
 
 /** Finds the operation of a request by the contract's templates. */
-const matcher = (api: HttpApi.Top, basePath: string) => {
-  const operations = Contract.compile(api).map(({ id, method, template }) => ({
+const matcher = (compiled: ReturnType<typeof Contract.compile>, basePath: string) => {
+  const operations = compiled.map(({ id, method, template }) => ({
     id,
     method,
     pattern: new RegExp(`^${basePath}${template.replaceAll(/:\w+/g, "[^/]+")}$`)

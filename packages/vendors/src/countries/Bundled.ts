@@ -42,6 +42,17 @@ export const countries: Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisco
   known === undefined ? Effect.map(data, ({ default: records }) => known ??= parse(records)) : Effect.succeed(known)
 )
 
+/** {@link countries} for a vendor's simulator, whose mistake it is when the package is not installed. */
+export const servedBy = (vendor: string): Effect.Effect<ReadonlyArray<Country>, Vendor.VendorMisconfigured> =>
+  Effect.mapError(
+    countries,
+    () =>
+      new Vendor.VendorMisconfigured({
+        vendor,
+        message: "the simulator serves the data of the package world-countries: install it"
+      })
+  )
+
 let known: ReadonlyArray<Country> | undefined
 
 /** The `try` lets a bundler accept that the package is missing. */

@@ -1,6 +1,7 @@
 /**
  * Simulator of Country State City. It serves the bundled countries on a plan that has all fields, and accepts any key.
  */
+import type { Vendor } from "@breakwater/core"
 import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -9,24 +10,27 @@ import * as Bundled from "../Bundled.ts"
 import type { Country } from "../Countries.ts"
 import { CountryStateCityApi } from "./Api.ts"
 
-/** Serves the API until the scope ends. */
+/** Serves the API until the scope ends. Fails when the package `world-countries`, whose data it serves, is not installed. */
 export const serve = (
   options?: { readonly port?: number; readonly seed?: number }
-): Effect.Effect<Simulator.Simulator, never, Scope.Scope> =>
-  Simulator.serve({
-    vendor: "country-state-city",
-    api: CountryStateCityApi,
-    basePath: "/v1",
-    handlers,
-    front,
-    limited: Simulator.json(429, {
-      error: "Daily limit exceeded",
-      limit: 100,
-      period: "daily",
-      tier: "community"
-    }),
-    ...options
-  })
+): Effect.Effect<Simulator.Simulator, Vendor.VendorMisconfigured, Scope.Scope> =>
+  Effect.andThen(
+    Bundled.servedBy("country-state-city"),
+    Simulator.serve({
+      vendor: "country-state-city",
+      api: CountryStateCityApi,
+      basePath: "/v1",
+      handlers,
+      front,
+      limited: Simulator.json(429, {
+        error: "Daily limit exceeded",
+        limit: 100,
+        period: "daily",
+        tier: "community"
+      }),
+      ...options
+    })
+  )
 
 const handlers = HttpApiBuilder.group(CountryStateCityApi, "countries", (countries) =>
   countries
@@ -39,7 +43,7 @@ const handlers = HttpApiBuilder.group(CountryStateCityApi, "countries", (countri
           : Effect.succeed(written(found))
       })))
 
-/** The simulator has nothing to serve without the package `world-countries`. */
+/** That they are there was checked when the simulator started. */
 const served = Effect.orDie(Bundled.countries)
 
 const written = (country: Country) => ({

@@ -2,6 +2,7 @@
  * Simulator of REST Countries v5. It serves the bundled countries and accepts any key that begins with `rc_live_`. The demo
  * key gets one sample and a note, as it does from the vendor.
  */
+import type { Vendor } from "@breakwater/core"
 import { Simulator } from "@breakwater/core/simulator"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
@@ -10,19 +11,22 @@ import * as Bundled from "../Bundled.ts"
 import type { Country } from "../Countries.ts"
 import { RestCountriesApi } from "./Api.ts"
 
-/** Serves the API until the scope ends. */
+/** Serves the API until the scope ends. Fails when the package `world-countries`, whose data it serves, is not installed. */
 export const serve = (
   options?: { readonly port?: number; readonly seed?: number }
-): Effect.Effect<Simulator.Simulator, never, Scope.Scope> =>
-  Simulator.serve({
-    vendor: "rest-countries",
-    api: RestCountriesApi,
-    basePath: "/countries",
-    handlers,
-    front,
-    limited: problem(429, "Too many requests."),
-    ...options
-  })
+): Effect.Effect<Simulator.Simulator, Vendor.VendorMisconfigured, Scope.Scope> =>
+  Effect.andThen(
+    Bundled.servedBy("rest-countries"),
+    Simulator.serve({
+      vendor: "rest-countries",
+      api: RestCountriesApi,
+      basePath: "/countries",
+      handlers,
+      front,
+      limited: problem(429, "Too many requests."),
+      ...options
+    })
+  )
 
 const handlers = HttpApiBuilder.group(RestCountriesApi, "countries", (countries) =>
   countries
@@ -40,7 +44,7 @@ const handlers = HttpApiBuilder.group(RestCountriesApi, "countries", (countries)
           : Effect.succeed({ data: { objects: [written(found)] } })
       })))
 
-/** The simulator has nothing to serve without the package `world-countries`. */
+/** That they are there was checked when the simulator started. */
 const served = Effect.orDie(Bundled.countries)
 
 const written = (country: Country) => ({
