@@ -164,6 +164,13 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     this.progressAt = this.now
   }
 
+  /** The time that the vendor has had for it so far. */
+  vendorMillis(): number {
+    if (!this.isRunning || isOwnPhase(this.currentPhase)) return 0
+    tick(this)
+    return this.duration()
+  }
+
   answer(exit: Exit.Exit<A, E>, quota?: Outcome.Quota): void {
     if (!this.isRunning) return
     tick(this)

@@ -32,6 +32,7 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
     let begun = 0
     let isOver = false
     let first: AttemptEnd<A, E> | undefined
+    let latest: AttemptRing<A, E, AttemptEnd<A, E>, never> | undefined
     let timer: Timeline.Timer | undefined
 
     const stop = (label: "interrupted" | "overtaken") => {
@@ -50,7 +51,7 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
     const begin = () => {
       timer?.cancel()
       const index = begun++
-      const attempt = call.another()
+      const attempt = latest = call.another()
       const fiber = call.fork(Effect.suspend(() => attempt.begin()))
       running.set(attempt, fiber)
       armNext()
@@ -79,15 +80,18 @@ export const attempt = <A, E>(hedge: Hedge, call: Hedging<A, E>): Effect.Effect<
     const armNext = () => {
       if (begun > hedge.hedges) return
       const delay = hedge.delay(begun, call.timeline.now())
-      if (delay < Infinity) arm(delay)
+      if (delay < Infinity) arm(delay, delay)
     }
-    const arm = (delay: number) => {
-      timer = call.timeline.after(delay, guarded(next))
+    // Whole milliseconds, rounded up: a timer that is early would be set again and again.
+    const arm = (millis: number, delay: number) => {
+      timer = call.timeline.after(Math.ceil(millis), guarded(() => next(delay)))
     }
-    const next = () => {
+    /** The delay is the vendor's time: an attempt that waits in a queue of our own has not used any of it. */
+    const next = (delay: number) => {
       const early = call.notBefore() - call.timeline.now()
-      // Whole milliseconds, rounded up: a timer that is early would be set again and again.
-      if (early > 0) arm(Math.ceil(early))
+      const left = latest !== undefined && running.has(latest) ? delay - latest.vendorMillis() : 0
+      // The first attempt begins a moment after its timer is set: less than a timer's unit is not worth another one.
+      if (early > 0 || left >= 1) arm(Math.max(early, left), delay)
       else if (call.pay()) begin()
     }
     /** A delay or a budget of a user may throw, and in a timer or an observer the exception would be lost. */
