@@ -12,7 +12,7 @@ import * as Priority from "@breakwater/core/Priority"
 import * as Provenance from "@breakwater/core/Provenance"
 import { DeadlineExceeded, isVendorError, VendorError } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Fiber, Layer, Option, Schema, Scope } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Layer, Option, Random, Schema, Scope } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { Redis } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -252,6 +252,27 @@ describe("a lead", () => {
         assert.strictEqual(state.leads.size, 0, `after step ${step}`)
       }
     }))
+
+  it.effect.each([0, 0.5, 0.999])(
+    "of another is asked for less and less often, and missed by a third at most: %d",
+    (random) =>
+      Effect.gen(function*() {
+        for (const [millis, most] of [[100, 6], [1_000, 16], [9_000, 60]] as const) {
+          const { store } = AnswerStore.make()
+          let asked = 0
+          const counted = { ...store, lead: (key: string, millis: number) => (asked++, store.lead!(key, millis)) }
+          const leader = yield* process(store)
+          yield* Effect.forkChild(leader.lookup("EUR", () => Effect.delay(Effect.succeed({ value: 1 }), millis)))
+          yield* TestClock.adjust(1)
+          const following = yield* Effect.forkChild((yield* process(counted)).lookup("EUR", () => Effect.never))
+          yield* TestClock.adjust(millis - 2)
+          assert.isUndefined(following.pollUnsafe())
+          yield* TestClock.adjust(Math.max(25, millis / 3))
+          assert.deepStrictEqual(following.pollUnsafe(), Exit.succeed(1))
+          assert.isAtMost(asked, most)
+        }
+      }).pipe(Effect.provideService(Random.Random, { nextDoubleUnsafe: () => random, nextIntUnsafe: () => 0 }))
+  )
 
   it.effect("has one holder at a time in Redis", () =>
     Effect.gen(function*() {

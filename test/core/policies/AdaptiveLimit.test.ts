@@ -300,6 +300,7 @@ describe("AdaptiveLimit", () => {
       [{ algorithm: { _tag: "Gradient", minimumCalls: 0 } }, /minimumCalls must be/],
       [{ algorithm: { _tag: "Vegas", alpha: 0 } }, /alpha must be/],
       [{ algorithm: { _tag: "Vegas", alpha: 4, beta: 3 } }, /beta must be a whole number of at least 4/],
+      [{ algorithm: { _tag: "Aimd", backoff: 1.5 } }, /backoff must be between 0.5 and 1/],
       [{ algorithm: { _tag: "Aimd", backoff: 0.4 } }, /backoff must be between 0.5/],
       [{ algorithm: { _tag: "Aimd", backoff: 1 } }, /backoff must be less than 1/],
       [{ algorithm: { _tag: "Aimd", timeout: 0 } }, /timeout must be/]

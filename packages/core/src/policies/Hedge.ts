@@ -39,7 +39,7 @@ export interface HedgeOptions {
   /**
    * The time of the next attempt while the earlier ones are running.
    *
-   * - A duration: that long after the previous attempt; 0 starts all at once.
+   * - A duration: that long after the vendor has the previous attempt; 0 starts all at once.
    * - A `Quantile` of answer times.
    * - `"OnFailure"`: never; the next attempt begins only after the earlier ones failed for a passing reason.
    * - A function of the number of the hedge, from 1, that returns the delay.

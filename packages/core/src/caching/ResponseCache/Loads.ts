@@ -7,9 +7,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Deadline } from "../../Deadline.ts"
 import { vendorErrorOf } from "../../DeclaredFailure.ts"
+import * as Jitter from "../../Jitter.ts"
 import * as Provenance from "../../Provenance.ts"
 import { DeadlineExceeded } from "../../Reason.ts"
 import * as Timeline from "../../Timeline.ts"
@@ -24,8 +26,12 @@ import type { Place, SecondLevel, Shared } from "./SecondLevel.ts"
 import type { Settings } from "./Settings.ts"
 import type { Visit } from "./Visit.ts"
 
-/** The interval at which a process polls for the answer of the leading one, in milliseconds. Our own judgement. */
-const followMillis = 20
+/**
+ * How often a process looks for the answer of the leading one: it waits a quarter of the time that it has waited already,
+ * within these bounds in milliseconds, and up to a quarter of that again, so that many processes do not ask the store in
+ * one moment. Our own judgement: an answer is a third later at most, and a slow one costs the store few questions.
+ */
+const [leastPause, longestPause] = [20, 200]
 
 /** The longest life of an answer, in milliseconds: 2³¹ seconds, as in RFC 9111, section 1.2.2. */
 const longestLife = 2 ** 31 * 1_000
@@ -128,16 +134,22 @@ export class Loads<A, E> {
           const found = this.adopt(visit, flight, shared)
           return found === undefined ? next : Effect.succeed(found)
         })
+      const since = visit.timeline.now()
       // The previous leader may have finished between our read and our lead.
       const led = this.leading(place, flight, orElse(call))
       const follow: Effect.Effect<Brought<A>, E | VendorError, R> = Effect.flatMap(led, (brought) => {
         if (brought !== "AnotherLeads") return Effect.succeed(brought)
         if (isAlone) return call
         if (visit.timeline.now() >= flight.deadline) return Effect.fail(this.late)
-        return Effect.andThen(Effect.sleep(followMillis), orElse(follow))
+        return Effect.andThen(this.followingPause(visit.timeline.now() - since), orElse(follow))
       })
       return orElse(follow)
     })
+  }
+
+  private followingPause(waited: number): Effect.Effect<void> {
+    const millis = Math.max(leastPause, Math.min(longestPause, waited / 4))
+    return Effect.flatMap(Random.next, (random) => Effect.sleep(Jitter.later(millis, random)))
   }
 
   /** Takes the lead for an effect. A lead that is taken belongs to the flight, even if its callers leave meanwhile. */
