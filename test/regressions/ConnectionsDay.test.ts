@@ -116,7 +116,7 @@ describe.runIf(SlowAddress.isPossible)("a day of moves, renewals and outages", (
         }
         if (at % 60 === cutAt) {
           const cut = yield* Effect.forkChild(
-            Effect.all([1, 2, 3].map((index) => call(`/held/${at}/${index}`)), { concurrency: "unbounded" })
+            Effect.forEach([1, 2, 3], (index) => call(`/held/${at}/${index}`), { concurrency: "unbounded" })
           )
           yield* until("they are in flight", () => held.length === 3)
           for (const end of held.splice(0)) end()
