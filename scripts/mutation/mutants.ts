@@ -1097,6 +1097,34 @@ const ofClients: ReadonlyArray<Mutant> = [
   )
 ]
 
+/** Faults of connections and of shared stores. */
+const ofConnections: ReadonlyArray<Mutant> = [
+  fault(
+    "transport/UndiciTransport/Ages.ts",
+    "connections: those that wait for an old one stay behind it",
+    "pool[kDrainQueue](origin, [pool])",
+    ""
+  ),
+  fault(
+    "transport/Resolver.ts",
+    "connections: a known name is lost with its name server",
+    "return last ?? Effect.fail(failed.reason)",
+    "return Effect.fail(failed.reason)"
+  ),
+  fault(
+    "transport/ClientCertificate.ts",
+    "connections: a renewed client certificate is not used",
+    "good?.text !== text",
+    "good === undefined"
+  ),
+  fault(
+    "fleet/FailOpen.ts",
+    "fleet: a read proves that a replica takes writes",
+    "this.failing !== command",
+    "this.failing === undefined"
+  )
+]
+
 export const mutants = (): ReadonlyArray<Mutant> => [
   ...ofTables(),
   ...ofRules,
@@ -1105,5 +1133,6 @@ export const mutants = (): ReadonlyArray<Mutant> => [
   ...ofServer,
   ...ofFaults,
   ...ofAnswers,
-  ...ofClients
+  ...ofClients,
+  ...ofConnections
 ]

@@ -8,8 +8,15 @@ export interface Loopback {
   readonly open: () => number
 }
 
-/** Listens at a free port until the scope ends, and with it every connection; says whenever one has closed. */
-export const listen = (server: Server, onClose = () => {}): Effect.Effect<Loopback, never, Scope.Scope> =>
+/**
+ * Listens at a free port, or at a given address, until the scope ends, and with it every connection; says whenever one has
+ * closed.
+ */
+export const listen = (
+  server: Server,
+  onClose = () => {},
+  at: { readonly host: string; readonly port: number } = { host: "127.0.0.1", port: 0 }
+): Effect.Effect<Loopback, never, Scope.Scope> =>
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
     server.on("connection", (socket: Socket) => {
@@ -21,7 +28,7 @@ export const listen = (server: Server, onClose = () => {}): Effect.Effect<Loopba
     })
     yield* Effect.acquireRelease(
       Effect.callback<void>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.void))
+        server.listen(at, () => resume(Effect.void))
       }),
       () =>
         Effect.callback<void>((resume) => {

@@ -4,7 +4,6 @@ import * as Resolver from "@breakwater/core/transport/Resolver"
 import { ConnectFailed } from "@breakwater/core/VendorError"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { lookup } from "node:dns"
 import * as NameServer from "../fakes/NameServer.ts"
 import { until } from "../watches/Until.ts"
 
@@ -15,8 +14,6 @@ const dead = Array.from({ length: 20 }, (_, index) => `dead-${index}.example`)
 const askingInVain = (resolver: Resolver.Resolver) =>
   Effect.forEach(dead, (name) => Effect.forkChild(resolver.addresses(name), { startImmediately: true }))
 
-const threads = () => process.getActiveResourcesInfo().filter((name) => name === "GetAddrInfoReqWrap").length
-
 describe("a healthy name", () => {
   it.live("is found while other names are waited for", () =>
     Effect.gen(function*() {
@@ -26,16 +23,6 @@ describe("a healthy name", () => {
       yield* until("all are asked for", () => new Set(server.asked).size === dead.length)
       assert.deepStrictEqual(yield* resolver.addresses("shop.example"), ["1.1.1.1"])
       for (const fiber of waiting) assert.isUndefined(fiber.pollUnsafe())
-      yield* Fiber.interruptAll(waiting)
-    }))
-
-  it.live("is found by the system itself, whose threads stay free", () =>
-    Effect.gen(function*() {
-      const waiting = yield* askingInVain(yield* Resolver.make(isPublic))
-      yield* Effect.callback<void>((resume) => {
-        lookup("localhost", () => resume(Effect.void))
-      })
-      assert.isAtMost(threads(), 1)
       yield* Fiber.interruptAll(waiting)
     }))
 

@@ -96,6 +96,27 @@ describe("a connection", () => {
       yield* vendor.until("the old one is closed", () => vendor.open === 1)
     }))
 
+  it.effect("lets those that wait for it go when a request to another vendor finds it old", () =>
+    Effect.gen(function*() {
+      const vendor = yield* listen({
+        onRequest: (connection, index) => {
+          if (index > 0) answer(connection)
+        }
+      }, certified)
+      const other = yield* listen({ onRequest: answer }, certified)
+      const { send } = yield* Wire.make(counting({ connections: 1 }).options)
+      const meet = send(`https://shop.localhost:${vendor.port}`)
+      const running = yield* Effect.forkChild(meet)
+      yield* vendor.until("it runs", () => vendor.connections[0]?.requests === 1)
+      const queued = yield* Effect.forkChild(meet)
+      yield* nextTurn
+      yield* TestClock.adjust("133 seconds")
+      assert.strictEqual((yield* send(`https://shop.localhost:${other.port}`)).body, "hello")
+      assert.strictEqual((yield* Fiber.join(queued)).body, "hello")
+      assert.isTrue(vendor.connections[0]!.isOpen)
+      yield* Fiber.interrupt(running)
+    }))
+
   it.effect("is not old at the same time as all that were opened with it", () =>
     Effect.gen(function*() {
       const all = 30

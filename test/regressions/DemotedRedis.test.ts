@@ -78,7 +78,7 @@ describe("a Redis client", () => {
       assert.strictEqual(built.length, 1)
     }))
 
-  it.effect("is built once a second while its name still leads to the old server, whatever commands fail", () =>
+  it.effect("is built once a second while its name still leads to the old server, however many commands fail", () =>
     Effect.gen(function*() {
       const { built, client } = clientOf("READONLY You can't write against a read only replica.")
       const redis = Context.get(yield* Layer.build(LazyRedis.layer(client, { wait: 0 })), Redis.Redis)

@@ -51,6 +51,18 @@ export const later: ReadonlyArray<Later> = [
     because: "Most rows wait for a limit on real sockets: 46 seconds of waiting in all"
   },
   {
+    file: "test/regressions/ConnectionsDay.test.ts",
+    part: "a whole day instead of three hours",
+    tier: "check",
+    because: "It sends four thousand requests over real sockets"
+  },
+  {
+    file: "test/regressions/DemotedRedis.test.ts",
+    part: "a real Redis",
+    tier: "ci",
+    because: "It starts two servers of Redis"
+  },
+  {
     file: "test/cli/secrets/Secrets.test.ts",
     part: "signals, other writers, readers meanwhile, another key",
     tier: "check",

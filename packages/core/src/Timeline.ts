@@ -83,7 +83,7 @@ class Elapsed {
 }
 
 /**
- * The timeline of real time, which sockets have whatever clock a test provides. It is the hot path of every guarded call:
+ * The timeline of real time, which sockets have under every clock of a test. It is the hot path of every guarded call:
  * timers without a fibre, and time without a `bigint`.
  */
 export const live: Timeline = {

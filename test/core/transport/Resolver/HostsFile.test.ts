@@ -30,7 +30,7 @@ describe("the hosts file", () => {
       assert.isEmpty(yield* HostsFile.addresses("nobody-has-this-name.example"))
     }))
 
-  it.prop("is read whatever it holds", { text: Schema.String, name: Schema.String }, ({ name, text }) => {
+  it.prop("is read with any text in it", { text: Schema.String, name: Schema.String }, ({ name, text }) => {
     assert.isArray(HostsFile.addressesIn(text, name))
   })
 })
