@@ -9,7 +9,11 @@ export interface Loopback {
 }
 
 /** Listens at a free port until the scope ends, and with it every connection; says whenever one has closed. */
-export const listen = (server: Server, onClose = () => {}): Effect.Effect<Loopback, never, Scope.Scope> =>
+export const listen = (
+  server: Server,
+  onClose = () => {},
+  address = "127.0.0.1"
+): Effect.Effect<Loopback, never, Scope.Scope> =>
   Effect.gen(function*() {
     const sockets = new Set<Socket>()
     server.on("connection", (socket: Socket) => {
@@ -21,7 +25,7 @@ export const listen = (server: Server, onClose = () => {}): Effect.Effect<Loopba
     })
     yield* Effect.acquireRelease(
       Effect.callback<void>((resume) => {
-        server.listen(0, "127.0.0.1", () => resume(Effect.void))
+        server.listen(0, address, () => resume(Effect.void))
       }),
       () =>
         Effect.callback<void>((resume) => {

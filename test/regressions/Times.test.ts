@@ -60,7 +60,7 @@ describe("a vendor that asks to come back in 30 seconds", () => {
 })
 
 describe("a time that cannot be read", () => {
-  it.effect.each(["soon", "", "in 5 minutes", "2026-11-30T12:00:30", "99999999999999999999", "999999999", "1e3"])(
+  it.effect.each(["soon", "", "in 5 minutes", "2026-11-30T12:00:30", "99999999999999999999", "1000000001", "1e3"])(
     "is a second at least: %j",
     (value) =>
       Effect.gen(function*() {
@@ -70,7 +70,7 @@ describe("a time that cannot be read", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect.each(["99999999999999999999", "31622401", "soon"])(
+  it.effect.each(["99999999999999999999", "1000000001", "soon"])(
     "as the reset of a quota is not a pause: %j",
     (reset) =>
       Effect.gen(function*() {

@@ -47,12 +47,10 @@ describe("Retry-After (RFC 9110, section 10.2.3)", () => {
       [String(now / 1_000 - 5), 0],
       [`${now / 1_000 + 120}000000000`, 120_000],
       [String(now / 1_000 + 366 * 86_400), 366 * 86_400_000],
-      // Implausible: neither within a year from now, nor a year at most.
-      ["1000000000", 1_000],
+      // Implausible: too large for seconds, and not within a year of now.
+      ["1000000001", 1_000],
       [String(now / 1_000 + 366 * 86_400 + 1), 1_000],
-      ["31622400", 31_622_400_000],
-      ["31622401", 1_000],
-      ["999999999", 1_000],
+      ["1000000000", 1e12],
       ["9".repeat(18), 1_000],
       ["9".repeat(400), 1_000]
     ]

@@ -1,6 +1,6 @@
 /**
  * Parses JSON bodies (RFC 8259). Clients, secret sources, simulators and recordings share it, so all of them accept the
- * same bodies. An integer that no double holds exactly becomes a text of its digits: a schema that expects a number
+ * same bodies. An integer that a double would change becomes a text of its digits: a schema that expects a number
  * rejects it, and `ExactInteger` reads it.
  */
 import * as Charset from "./Charset.ts"
@@ -33,12 +33,18 @@ const maybeInexact = /\d{16}/
 /** Strings and numbers of a text that is known to be JSON. */
 const tokens = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 
-const exact = (token: string): string => /^-?\d{16,}$/.test(token) && !isExact(token) ? `"${token}"` : token
+const exact = (token: string): string => {
+  if (!/^-?\d{16,}$/.test(token) || isExact(token)) return token
+  return token.length <= longest ? `"${token}"` : `${token.startsWith("-") ? "-" : ""}1e999`
+}
 
-/** A double beyond 10³⁰⁸ is infinite, and no integer. */
+/** No id has more digits: 128 bits are 39. A longer integer is infinite, which no schema takes for a number or a text. */
+const longest = 40
+
+/** Whether a double holds an integer, or is at least written as the same digits again. */
 const isExact = (digits: string): boolean => {
   const number = Number(digits)
-  return Number.isFinite(number) && BigInt(number) === BigInt(digits)
+  return Number.isFinite(number) && (String(number) === digits || BigInt(number) === BigInt(digits))
 }
 
 const byteOrderMark = 0xfeff

@@ -33,11 +33,11 @@ export const millisUntil = (text: string, headers: ResponseHeaders, wallClockMil
 }
 
 /**
- * A number of at most a year counts seconds from now, with decimals besides the whole seconds of the RFC. A larger one
- * is a Unix time in seconds, milliseconds, microseconds or nanoseconds, if that is within a year of now.
+ * A number up to 10⁹ counts seconds from now, with decimals besides the whole seconds of the RFC. A larger one is a Unix
+ * time in seconds, milliseconds, microseconds or nanoseconds, if that is within a year of now.
  */
 const ofNumber = (number: number, now: number): number | undefined => {
-  if (number * 1_000 <= yearMillis) return number * 1_000
+  if (number <= 1e9) return number * 1_000
   const until = unixUnits.map((perMilli) => number / perMilli).find((unix) => Math.abs(unix - now) <= yearMillis)
   return until === undefined ? undefined : Math.max(0, until - now)
 }
