@@ -844,8 +844,20 @@ const ofFaults: ReadonlyArray<Mutant> = [
   fault(
     "transport/RetryAfter.ts",
     "limits: a Unix time is a number of seconds",
-    "if (number <= 1e9 || number > 1e17) return number * 1_000",
+    "if (number <= 1e9) return number * 1_000",
     "if (number > 0) return number * 1_000"
+  ),
+  fault(
+    "transport/RetryAfter.ts",
+    "limits: a time that cannot be read is now",
+    "export const floorMillis = 1_000",
+    "export const floorMillis = 0"
+  ),
+  fault(
+    "transport/AddressGuard.ts",
+    "reach: a listed host may lead to a metadata service",
+    "isPlain && !block.isMetadata && isIn",
+    "isPlain && isIn"
   )
 ]
 

@@ -10,7 +10,12 @@ export type Play =
     readonly after?: Duration.Input
   }
   & (
-    | { readonly status: number; readonly headers?: ResponseHeaders; readonly json?: unknown }
+    | {
+      readonly status: number
+      readonly headers?: ResponseHeaders
+      readonly json?: unknown
+      readonly bytes?: Uint8Array
+    }
     | { readonly reason: Reason }
   )
 
@@ -33,7 +38,7 @@ export const layer = (script: (request: TransportRequest, index: number) => Play
             if ("reason" in play) return receiver.onError(play.reason)
             receiver.onHeaders(play.status, play.headers ?? {})
             receiver.onProgress()
-            receiver.onEnd(Buffer.from(play.json === undefined ? "" : JSON.stringify(play.json)))
+            receiver.onEnd(play.bytes ?? Buffer.from(play.json === undefined ? "" : JSON.stringify(play.json)))
           }))
           return () => {
             isCancelled = true

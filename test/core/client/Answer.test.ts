@@ -49,6 +49,36 @@ describe("the quota", () => {
         2,
         1e12
       ],
+      [
+        "milliseconds of Unix time",
+        { "x-ratelimit-remaining": "3", "x-ratelimit-reset": String((unixSeconds + 10) * 1_000) },
+        3,
+        10_000
+      ],
+      [
+        "Unix time in the combined header",
+        { ratelimit: `"a";r=7;t=${unixSeconds + 10}` },
+        7,
+        10_000
+      ],
+      [
+        "an ISO date",
+        { "x-ratelimit-remaining": "3", "x-ratelimit-reset": new Date((unixSeconds + 10) * 1_000).toISOString() },
+        3,
+        10_000
+      ],
+      [
+        "a date of HTTP",
+        { "x-ratelimit-remaining": "3", "x-ratelimit-reset": new Date((unixSeconds + 10) * 1_000).toUTCString() },
+        3,
+        10_000
+      ],
+      [
+        "a list, as fetch joins two lines",
+        { "x-ratelimit-remaining": "9, 4", "x-ratelimit-reset": "5, 9" },
+        4,
+        9_000
+      ],
       ["a reset in the past", { "x-ratelimit-remaining": "9", "x-ratelimit-reset": String(unixSeconds - 5) }, 9, 0],
       [
         "both names, the newer first",
@@ -67,7 +97,7 @@ describe("the quota", () => {
         7,
         8_000
       ],
-      ["repeated headers", { "ratelimit-remaining": ["4", "9"], "ratelimit-reset": ["5", "9"] }, 4, 5_000]
+      ["repeated headers", { "ratelimit-remaining": ["4", "9"], "ratelimit-reset": ["5", "9"] }, 4, 9_000]
     ]
     for (const [dialect, headers, remaining, resetMillis] of cases) {
       assert.deepStrictEqual(quotaOf(headers, wallClock), { remaining, resetMillis }, dialect)
@@ -85,15 +115,19 @@ describe("the quota", () => {
 
   it.prop(
     "distinguishes remaining seconds from a Unix time by their size",
-    { remaining: intBetween(0, 1_000_000), left: intBetween(0, 1_000_000_000), until: intBetween(1_000_000_001, 4e9) },
-    ({ left, remaining, until }) => {
+    {
+      remaining: intBetween(0, 1_000_000),
+      left: intBetween(0, 1_000_000_000),
+      ahead: intBetween(-31_622_400, 31_622_400)
+    },
+    ({ ahead, left, remaining }) => {
       const headers = (reset: number) => ({
         "x-ratelimit-remaining": String(remaining),
         "x-ratelimit-reset": String(reset)
       })
       assert.deepStrictEqual(quotaOf(headers(left), wallClock), { remaining, resetMillis: left * 1_000 })
-      const resetMillis = Math.max(0, until * 1_000 - wallClock)
-      assert.deepStrictEqual(quotaOf(headers(until), wallClock), { remaining, resetMillis })
+      const resetMillis = Math.max(0, ahead * 1_000)
+      assert.deepStrictEqual(quotaOf(headers(wallClock / 1_000 + ahead), wallClock), { remaining, resetMillis })
     }
   )
 
@@ -107,11 +141,13 @@ describe("the quota", () => {
       { ratelimit: `"default";r=5` },
       { ratelimit: `"default";t=5` },
       { ratelimit: "limit=100" },
-      ...["", "-1", "five", "1.5", "1e3", "5, 6", "NaN"].map((remaining) => ({
+      ...["", "-1", "five", "1.5", "1e3", "5, six", "NaN"].map((remaining) => ({
         "x-ratelimit-remaining": remaining,
         "x-ratelimit-reset": "5"
       })),
-      ...["", "-1", "soon", "1e3", "Sun, 06 Nov 1994 08:49:37 GMT", "NaN"].map((reset) => ({
+      ...["", "-1", "soon", "1e3", "1000000001", "2026-11-23T12:00:00", "9".repeat(400), "NaN"].map((
+        reset
+      ) => ({
         "x-ratelimit-remaining": "5",
         "x-ratelimit-reset": reset
       }))

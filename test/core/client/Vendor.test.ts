@@ -209,7 +209,9 @@ describe("Vendor", () => {
             error,
             new Vendor.VendorMisconfigured({
               vendor: "acme",
-              message: "ACME_BASE_URL must begin with https:// (http:// is for this machine only)"
+              message: baseUrl.startsWith("http:")
+                ? "ACME_BASE_URL: plain http needs the host in the transport's option `plainHttp`; use https"
+                : "ACME_BASE_URL must begin with https:// (http:// is for this machine only)"
             })
           )
         }

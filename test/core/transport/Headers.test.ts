@@ -60,4 +60,22 @@ describe("headers", () => {
     if (Headers.isFieldValue(text)) validateHeaderValue("x", text)
     assert.isFalse(Headers.isFieldValue(`${text}\n`))
   })
+
+  it.each<readonly [lines: string | ReadonlyArray<string> | undefined, values: ReadonlyArray<string>]>([
+    [undefined, []],
+    ["1", ["1"]],
+    ["1, 2,3", ["1", "2", "3"]],
+    [["1", "2 , 3"], ["1", "2", "3"]],
+    ["", [""]],
+    [" , ", [""]],
+    // RFC 9110, section 5.6.1: empty members do not count.
+    ["foo ,bar,", ["foo", "bar"]],
+    ["foo , ,bar,charlie", ["foo", "bar", "charlie"]],
+    ["Sun, 06 Nov 1994 08:49:37 GMT, Sunday, 06-Nov-94 08:49:37 GMT", [
+      "Sun, 06 Nov 1994 08:49:37 GMT",
+      "Sunday, 06-Nov-94 08:49:37 GMT"
+    ]]
+  ])("have the values of all lines, without a comma of a date: %j", (lines, values) => {
+    assert.deepStrictEqual(Headers.headerValues({ x: lines }, "x"), values)
+  })
 })

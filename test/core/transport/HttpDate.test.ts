@@ -58,6 +58,26 @@ describe("a date of HTTP", () => {
     assert.isTrue(Number.isFinite(HttpDate.parse(text) ?? 0))
   })
 
+  it.each<readonly [text: string, millis: number | undefined]>([
+    // The examples of RFC 3339, section 5.8, without that of a leap second.
+    ["1985-04-12T23:20:50.52Z", Date.UTC(1985, 3, 12, 23, 20, 50, 520)],
+    ["1996-12-19T16:39:57-08:00", Date.UTC(1996, 11, 20, 0, 39, 57)],
+    ["1937-01-01T12:00:27.87+00:20", Date.UTC(1937, 0, 1, 11, 40, 27, 870)],
+    ["2026-11-30t12:00:00z", Date.UTC(2026, 10, 30, 12)],
+    ["2026-11-30 12:00Z", Date.UTC(2026, 10, 30, 12)],
+    ["2026-11-30T12:00:00+0530", Date.UTC(2026, 10, 30, 6, 30)],
+    ["2026-11-30T12:00:00.1234567Z", Date.UTC(2026, 10, 30, 12, 0, 0, 123)],
+    ["2026-11-30T12:00:00", undefined],
+    ["2026-11-30", undefined],
+    ["2026-02-31T12:00:00Z", undefined],
+    ["2026-13-01T12:00:00Z", undefined],
+    ["2026-11-30T25:00:00Z", undefined],
+    ["20261130T120000Z", undefined],
+    ["", undefined]
+  ])("of ISO with a zone is read apart: %j", (text, millis) => {
+    assert.strictEqual(HttpDate.parseIso(text), millis)
+  })
+
   it("is the time of a response, by the first of several values", () => {
     const [date = ""] = examples
     assert.strictEqual(HttpDate.ofResponse({ date }), exampleMillis)

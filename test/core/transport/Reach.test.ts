@@ -11,7 +11,8 @@ const hello: Behaviour = {
   onRequest: (connection) => connection.write("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
 }
 const forbidden = new ConnectFailed("Forbidden")
-const noTls = new InvalidRequest("http is only for this machine, with the option `loopback`; use https")
+const noLoopback = new InvalidRequest("plain http to this machine needs the transport's option `loopback: true`")
+const noTls = new InvalidRequest("plain http needs the host in the transport's option `plainHttp`; use https")
 
 /** Spellings of 127.0.0.1 in a URL, none of which looks like it. */
 const disguises = [
@@ -72,7 +73,7 @@ describe("the reach of UndiciTransport", () => {
           const server = yield* listen(hello)
           const origin = `http://${host}:${server.port}`
           const { refusal } = yield* Wire.make({ proxy: false })
-          assert.deepStrictEqual(yield* refusal(origin), noTls)
+          assert.deepStrictEqual(yield* refusal(origin), noLoopback)
           assert.strictEqual(server.connections.length, 0)
           assert.strictEqual((yield* Wire.once({ proxy: false, loopback: true }, origin)).body, "hello")
         })

@@ -12,7 +12,7 @@ import {
   Unauthorized,
   Unavailable
 } from "../Reason.ts"
-import { header } from "../transport/Headers.ts"
+import { header, headerValues } from "../transport/Headers.ts"
 import * as RetryAfter from "../transport/RetryAfter.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
@@ -82,25 +82,28 @@ export const isLasting = (status: number): boolean => status >= 400 && status < 
 
 /**
  * The rest of the caller's quota, in the dialects in use: `RateLimit: "default";r=50;t=30` (IETF httpapi draft 8 and
- * later), `RateLimit-Remaining` and `-Reset` (earlier drafts), `X-RateLimit-…`. Vendors disagree on the unit of the
- * reset, which is read as in `Retry-After`.
+ * later), `RateLimit-Remaining` and `-Reset` (earlier drafts), `X-RateLimit-…`. Vendors disagree on the form of the
+ * reset, which is read as in `Retry-After`. Of several values the most cautious count: the least left, the last reset.
  */
 export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quota | undefined => {
+  const until = (text: string) => RetryAfter.millisUntil(text, headers, wallClockMillis)
   const combined = header(headers, "ratelimit")
   if (combined !== undefined) {
     const remaining = /(?:^|[;,\s])r(?:emaining)?=(\d+)/.exec(combined)
-    const reset = /(?:^|[;,\s])(?:t|reset)=(\d+)/.exec(combined)
-    return remaining === null || reset === null
+    const resetMillis = until(/(?:^|[;,\s])(?:t|reset)=(\d+)/.exec(combined)?.[1] ?? "")
+    return remaining === null || resetMillis === undefined
       ? undefined
-      : { remaining: Number(remaining[1]), resetMillis: Number(reset[1]) * 1_000 }
+      : { remaining: Number(remaining[1]), resetMillis }
   }
-  const remaining = header(headers, "ratelimit-remaining") ?? header(headers, "x-ratelimit-remaining")
-  const reset = header(headers, "ratelimit-reset") ?? header(headers, "x-ratelimit-reset")
-  if (remaining === undefined || reset === undefined || !/^\d+$/.test(remaining) || !RetryAfter.isNumber(reset)) {
-    return undefined
+  const valuesOf = (name: string) => {
+    const values = headerValues(headers, `ratelimit-${name}`)
+    return values.length > 0 ? values : headerValues(headers, `x-ratelimit-${name}`)
   }
-  return {
-    remaining: Number(remaining),
-    resetMillis: RetryAfter.ofNumber(Number(reset), headers, wallClockMillis)
-  }
+  const remaining = valuesOf("remaining")
+  const resets = valuesOf("reset").map(until)
+  if (remaining.length === 0 || resets.length === 0 || !remaining.every((text) => /^\d+$/.test(text))) return undefined
+  const known = resets.filter((reset) => reset !== undefined)
+  return known.length < resets.length
+    ? undefined
+    : { remaining: Math.min(...remaining.map(Number)), resetMillis: Math.max(...known) }
 }

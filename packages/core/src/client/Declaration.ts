@@ -22,7 +22,8 @@ export interface Declaration<Api extends HttpApi.Constraint> {
   readonly name: string
   readonly api: Api
   /**
-   * The vendor's base URL: https, or http to this machine, without user and fragment. The environment variable
+   * The vendor's base URL, without user and fragment: https, or http to a host that the transport allows (its options
+   * `loopback` and `plainHttp`). The environment variable
    * `<NAME>_BASE_URL` overrides it.
    */
   readonly baseUrl: string

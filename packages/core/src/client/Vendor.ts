@@ -111,7 +111,7 @@ export const make = <Api extends HttpApi.Constraint>(
   if (redirects > 10) throw new Error(`Vendor ${name}: redirects must be at most 10, got ${redirects}`)
   return Effect.gen(function*() {
     const transport = yield* Transport
-    const baseUrl = yield* baseUrlOf(declaration)
+    const baseUrl = yield* baseUrlOf(declaration, transport)
     const misconfigured = (message: string) => new VendorMisconfigured({ vendor: name, message })
     if (auth !== undefined) yield* Effect.mapError(Secrets.check(name, auth, requiredKeys), misconfigured)
     const context = yield* Effect.context<never>()
@@ -258,20 +258,23 @@ const makeCaches = (
     return caches
   })
 
-/** The environment's base URL, or the declared one. */
+/** The environment's base URL, or the declared one. Fails for one that the transport rules out. */
 const baseUrlOf = (
-  declaration: Declaration<HttpApi.Constraint>
+  declaration: Declaration<HttpApi.Constraint>,
+  { refusal }: Transport["Service"]
 ): Effect.Effect<URL, Config.ConfigError | VendorMisconfigured> =>
   Effect.gen(function*() {
     const variable = `${upperSnake(declaration.name)}_BASE_URL`
     const misconfigured = (message: string) =>
-      new VendorMisconfigured({ vendor: declaration.name, message: `${variable} ${message}` })
+      new VendorMisconfigured({ vendor: declaration.name, message: `${variable}${message}` })
     const url = URL.parse(yield* Config.withDefault(Config.String(variable), declaration.baseUrl))
-    if (url === null) return yield* misconfigured(`must be a whole URL, such as ${declaration.baseUrl}`)
-    const flaw = HttpUrl.flawOf(url)
+    if (url === null) return yield* misconfigured(` must be a whole URL, such as ${declaration.baseUrl}`)
+    const refused = refusal?.(url)
+    if (refused !== undefined) return yield* misconfigured(`: ${refused}`)
+    const flaw = HttpUrl.flawOf(url, refusal === undefined ? undefined : () => true)
     if (flaw === undefined) return url
     const mend = flaw === "UserInfo" ? `; the secret is ${environmentName({ vendor: declaration.name, key: "" })}` : ""
-    return yield* misconfigured(`${HttpUrl.flaws[flaw]}${mend}`)
+    return yield* misconfigured(` ${HttpUrl.flaws[flaw]}${mend}`)
   })
 
 const makeSecrets = (

@@ -225,7 +225,8 @@ const bodyOf = Effect.fnUntraced(function*(response: HttpClientResponse, maxByte
     Stream.runDrain,
     Effect.catchIf((error) => error.reason._tag === "EmptyBodyError", () => Effect.void)
   )
-  return bytes <= maxBytes ? Charset.text(Buffer.concat(chunks)) : undefined
+  // A source answers in JSON; a page of a proxy in another charset is told by its status.
+  return bytes <= maxBytes ? Charset.text(Buffer.concat(chunks), response.headers["content-type"]) ?? "" : undefined
 })
 
 const isForbidden = (cause: unknown): boolean =>

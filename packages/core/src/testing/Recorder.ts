@@ -164,6 +164,8 @@ export const replay = ({ file }: ReplayOptions) =>
     const left = [...recorded]
     let mismatch: RecordingMismatch | undefined
     const transport = Transport.of({
+      // Nothing is sent, so a base URL may be any that was recorded.
+      refusal: () => undefined,
       send(request, receiver) {
         const asked = Exchanges.requestOf(request)
         const index = left.findIndex((exchange) => Exchanges.isSame(exchange.request, asked))

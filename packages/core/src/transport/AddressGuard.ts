@@ -19,7 +19,8 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import { embeddedIn } from "./AddressGuard/Embedded.ts"
 import { blockOf, single } from "./AddressGuard/SpecialPurpose.ts"
-import { isLocalName } from "./Loopback.ts"
+import * as HttpUrl from "./HttpUrl.ts"
+import { isHere, isLocalName } from "./Loopback.ts"
 
 export { isHere } from "./Loopback.ts"
 
@@ -39,16 +40,36 @@ export interface AddressGuardOptions {
    * @default false
    */
   readonly loopback?: boolean | undefined
+  /**
+   * Hosts with their ports, such as `mock:8080`, that are reached over plain `http` too, and at private addresses
+   * (RFC 1918, RFC 4193): a mock beside the service, a sidecar, a service of one's own network. The port of a host
+   * without one is 80. Anybody on the way can read and change these requests, secrets included.
+   * @default none
+   */
+  readonly plainHttp?: ReadonlyArray<string> | undefined
 }
 
 export interface AddressGuard {
   /** Whether connections to this machine are allowed. */
   readonly loopback: boolean
+  /** Whether plain http to a host is allowed: to this machine with `loopback`, or to a host of `plainHttp`. */
+  allowsHttp(host: string, port: number): boolean
   /**
    * Why an address is refused; `undefined` if it is allowed. `name` is the name that resolved to the address, if there
    * was one. Loopback is reached by its own names alone, and these names lead nowhere else.
    */
   refusal(address: string, name?: string): string | undefined
+}
+
+/**
+ * The option that a guard lacks for requests to a URL; `undefined` for https, and for plain http that it allows. The
+ * addresses of a name are checked when it is resolved.
+ */
+export const lackOf = (guard: AddressGuard, url: Pick<URL, "protocol" | "hostname" | "port">): string | undefined => {
+  if (url.protocol !== "http:" || guard.allowsHttp(url.hostname, HttpUrl.portOf(url))) return undefined
+  return isHere(url.hostname)
+    ? "plain http to this machine needs the transport's option `loopback: true`"
+    : "plain http needs the host in the transport's option `plainHttp`; use https"
 }
 
 /** Throws for a text that is neither address nor block, and for blocks that can never be allowed. */
@@ -63,16 +84,18 @@ export const make = (options: AddressGuardOptions = {}): AddressGuard => {
   const isIn = (networks: ReadonlyArray<{ readonly network: IpNetwork.IpNetwork }>, address: NetAddress.IpAddress) =>
     networks.some(({ network }) => IpNetwork.contains(network, address))
 
-  const judge = (address: NetAddress.IpAddress): string | undefined => {
+  const plain = (options.plainHttp ?? []).map(plainHost)
+  const judge = (address: NetAddress.IpAddress, isPlain: boolean): string | undefined => {
     if (isIn(deny, address)) return "denied by the operator"
     const block = blockOf(address)
     if (!block.isGloballyReachable) {
       const allowed = block.isMetadata ? allow.filter(({ isSingle }) => isSingle) : allow
-      if (!isIn(allowed, address)) return block.purpose
+      const isOwn = isPlain && !block.isMetadata && isIn(ownNetworks, address)
+      if (!isOwn && !isIn(allowed, address)) return block.purpose
     }
     if (NetAddress.isIpv4Address(address)) return undefined
     for (const embedded of embeddedIn(address)) {
-      const refusal = judge(embedded)
+      const refusal = judge(embedded, false)
       if (refusal !== undefined) return `${refusal}, in an IPv6 address`
     }
     return undefined
@@ -80,6 +103,8 @@ export const make = (options: AddressGuardOptions = {}): AddressGuard => {
 
   return {
     loopback,
+    allowsHttp: (host, port) =>
+      isHere(host) ? loopback : plain.some((one) => one.host === canonical(host) && one.port === port),
     refusal(text, name) {
       const parsed = NetAddress.ipFromString(text)
       if (Result.isFailure(parsed)) return "not an address"
@@ -89,10 +114,26 @@ export const make = (options: AddressGuardOptions = {}): AddressGuard => {
         return isIn(deny, address) ? "denied by the operator" : undefined
       }
       if (name !== undefined && isLocal) return "a name of this machine, which needs `loopback` and a loopback address"
-      return judge(address)
+      const host = canonical(name ?? text)
+      return judge(address, plain.some((one) => one.host === host))
     }
   }
 }
+
+/** A host as every spelling of it is compared: in lower case, without brackets and the dot at its end. */
+const canonical = (host: string): string => host.toLowerCase().replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "")
+
+const plainHost = (text: string) => {
+  const url = /^[^/?#@\s]+$/.test(text) ? URL.parse(`http://${text}`) : null
+  if (url === null) throw new Error(`AddressGuard: plainHttp must be hosts such as mock:8080, got ${text}`)
+  if (isHere(url.hostname)) throw new Error(`AddressGuard: the option \`loopback\` is for this machine, got ${text}`)
+  return { host: canonical(url.hostname), port: HttpUrl.portOf(url) }
+}
+
+/** Private networks: RFC 1918, section 3, and RFC 4193, section 3.1. */
+const ownNetworks = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"].map((block) => ({
+  network: IpNetwork.fromStringUnsafe(block)
+}))
 
 const neverAllowed: ReadonlyArray<readonly [IpNetwork.IpNetwork, string]> = ([
   ["127.0.0.0/8", "loopback (the option `loopback` is for it)"],

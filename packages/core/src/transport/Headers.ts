@@ -9,6 +9,19 @@ export const header = (headers: ResponseHeaders, name: string): string | undefin
   return value === undefined || typeof value === "string" ? value : value[0]
 }
 
+/**
+ * The values of a header, by its name in lower case: those of each line, and the members of a list (section 5.6.1). The
+ * comma behind the day of a date is not one between members. A header without a value has one that is empty.
+ */
+export const headerValues = (headers: ResponseHeaders, name: string): ReadonlyArray<string> => {
+  const lines = headers[name]
+  if (lines === undefined) return []
+  return (typeof lines === "string" ? [lines] : lines).flatMap((line) => {
+    const members = line.split(comma).map((member) => member.trim()).filter((member) => member !== "")
+    return members.length === 0 ? [""] : members
+  })
+}
+
 /** Whether a text is a token (section 5.6.2): the name of a header (section 5.1) or a method (section 9.1). */
 export const isToken = (text: string): boolean => token.test(text)
 
@@ -24,3 +37,5 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const invisible = /[^\t\x20-\x7e]/
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
+
+const comma = /(?<!\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*),/

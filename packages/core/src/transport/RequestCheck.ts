@@ -27,6 +27,7 @@ export const check = (request: TransportRequest, limits: MessageLimits): Invalid
   if (body !== undefined && body.length > 0 && bodiless.has(method)) {
     return new InvalidRequest(`a ${method} must not have a body`)
   }
+  if (typeof body === "string" && half.test(body)) return new InvalidRequest("the body holds half a surrogate pair")
   if (!target.test(path)) return new InvalidRequest("the path holds characters that must be encoded")
   if (origin.length + path.length > limits.maxUrlLength) {
     return new InvalidRequest(`the URL is longer than ${limits.maxUrlLength} characters`)
@@ -58,6 +59,9 @@ const checkHeaders = (headers: ReadonlyArray<string>, limits: MessageLimits): In
     ? new InvalidRequest(`the headers are larger than ${limits.maxRequestHeaderBytes} bytes`)
     : undefined
 }
+
+/** UTF-8 cannot carry it (RFC 3629, section 3), and the encoder would replace it. */
+const half = /\p{Surrogate}/u
 
 /** A path and a query, without a fragment. */
 const target = /^\/[\x21\x22\x24-\x7e]*$/

@@ -60,9 +60,15 @@ export interface Receiver {
  */
 export type Send = (request: TransportRequest, receiver: Receiver) => () => void
 
-export class Transport
-  extends Context.Service<Transport, { readonly send: Send }>()("breakwater/transport/Transport")
-{}
+export class Transport extends Context.Service<Transport, {
+  readonly send: Send
+  /**
+   * Why the settings of this transport rule out every request to a base URL, as a sentence that names the option;
+   * `undefined` if they do not. Clients ask when they are made.
+   * @default plain http is for this machine only
+   */
+  readonly refusal?: ((baseUrl: URL) => string | undefined) | undefined
+}>()("breakwater/transport/Transport") {}
 
 /** Unsafe or invalid settings in the environment. The message shows no value. */
 export class TransportMisconfigured extends Data.TaggedError("TransportMisconfigured")<{

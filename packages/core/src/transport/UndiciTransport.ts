@@ -1,7 +1,7 @@
 /**
  * The transport over undici: one dispatch per request, the body in one buffer, every socket released at the end. It
  * connects only to allowed addresses (`AddressGuard`) and to trusted servers (`Tls`). Connections without TLS need the
- * option `loopback`, and reach this machine alone. Rules for one vendor belong in a transport of that vendor's own.
+ * option `loopback` for this machine, or a host in `plainHttp`. Rules for one vendor belong in a transport of that vendor's own.
  * Defaults without a source are our own judgement.
  *
  * @example
@@ -92,7 +92,10 @@ export const layer = (options: UndiciTransportOptions = {}): Layer.Layer<Transpo
         return () => exchange.cancel()
       }
       // Every hop of a redirect is checked like the first request.
-      return Transport.of({ send: Redirect.following(RequestCheck.checked(limits, send)) })
+      return Transport.of({
+        send: Redirect.following(RequestCheck.checked(limits, send)),
+        refusal: (baseUrl) => AddressGuard.lackOf(guard, baseUrl)
+      })
     })
   )
 

@@ -36,7 +36,7 @@ import type { Money } from "../Money.ts"
  * - `succeeded`: the money has been taken.
  * - `authorized`: the money is held, and can be captured or released.
  * - `requires_action`: the payer has to act first, for example by 3-D Secure.
- * - `processing`: the network has not decided yet.
+ * - `processing`: the outcome is not known yet, also for a status that the vendor has added since this version.
  * - `canceled`: the held money was released.
  * - `failed`: the payment was declined.
  */
@@ -57,6 +57,7 @@ export interface Payment {
 export interface Refund {
   readonly id: string
   readonly paymentId: string
+  /** `pending` is also a status that the vendor has added since this version. */
   readonly status: "succeeded" | "pending" | "failed"
   readonly money: Money
 }

@@ -41,12 +41,8 @@ export const hints: Section = {
       1,
       "503 No"
     ),
-    retryAfter(
-      "refuses forever",
-      "9".repeat(400),
-      new RateLimited(429, { retryAfterMillis: Infinity }),
-      1
-    ),
+    // No plausible time in any unit: it counts as a header that cannot be read.
+    retryAfter("refuses forever", "9".repeat(400), again, 2),
     retryAfter("refuses for a negative time", "-10", again, 2),
     retryAfter("refuses until a date long past", "Thu, 01 Jan 1970 00:00:00 GMT", again, 2),
     retryAfter("refuses until an invalid date", "Thu, 99 Foo 2026 99:99:99 GMT", again, 2),

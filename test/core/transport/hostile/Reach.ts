@@ -59,7 +59,7 @@ export const addresses: Section = {
       server: answering(answer("", ["location: http://10.0.0.1/"], "302 Found")),
       gets: new InvalidResponse(
         undefined,
-        "the redirect cannot be followed: http is only for this machine, with the option `loopback`; use https"
+        "the redirect cannot be followed: plain http needs the host in the transport's option `plainHttp`; use https"
       ),
       connection: "kept"
     },

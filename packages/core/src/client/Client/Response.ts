@@ -44,7 +44,7 @@ export class Response implements Answer {
   get json(): unknown {
     if (!this.isParsed) {
       this.isParsed = true
-      this.parsed = Json.parse(this.body)
+      this.parsed = Json.parse(this.body, header(this.headers, "content-type"))
     }
     return this.parsed
   }

@@ -7,12 +7,13 @@ import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import * as SchemaAST from "effect/SchemaAST"
 import { InvalidResponse } from "../../Reason.ts"
 import * as Charset from "../../transport/Charset.ts"
+import * as Form from "../../transport/Form.ts"
 import { header } from "../../transport/Headers.ts"
 import type { ResponseHeaders } from "../../transport/Transport.ts"
 import { type Answer, failureBehind, reasonOf } from "../Answer.ts"
 import type { Codec, CompiledOperation } from "../Contract.ts"
 import * as ResponseShape from "../ResponseShape.ts"
-import { issueOf, notJson } from "./Issues.ts"
+import { issueOf, notJson, notText } from "./Issues.ts"
 import { encoder } from "./Requests.ts"
 
 /** Schemas, keyed by status. */
@@ -85,14 +86,22 @@ const bodyReader = (schema: Schema.Top): Reader => {
         return decode(answer.json)
       }
     case "Text":
-      return (_answer, body) => decode(Charset.text(body))
+      return (answer, body) => decode(textual(Charset.text(body, header(answer.headers, "content-type"))))
     case "FormUrlEncoded":
-      return (_answer, body) => decode(UrlParams.toRecord(UrlParams.fromInput(new URLSearchParams(Charset.text(body)))))
+      return (answer, body) =>
+        decode(
+          UrlParams.toRecord(UrlParams.fromInput(textual(Form.parse(body, header(answer.headers, "content-type")))))
+        )
     case "Uint8Array":
       return (_answer, body) => decode(body)
     default:
       throw new Error(`Vendor: an answer encoded as ${encoding} is not supported`)
   }
+}
+
+const textual = <Value>(value: Value | undefined): Value => {
+  if (value === undefined) throw notText
+  return value
 }
 
 const decoder = (schema: Schema.Top): (input: unknown) => unknown => {

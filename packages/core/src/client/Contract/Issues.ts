@@ -6,6 +6,14 @@ import * as ResponseShape from "../ResponseShape.ts"
 /** A body that is not JSON where JSON is declared. */
 export const notJson = new Error("Expected a JSON body")
 
+/** A body that is not a text in its own charset where a text is declared. */
+export const notText = new Error("Expected a text in the charset of its content type")
+
+/** A text that no encoding can carry, so a vendor would get another one. */
+export const illFormed = new Error("Expected texts without half a surrogate pair")
+
+const said: ReadonlySet<Error> = new Set([notJson, notText, illFormed])
+
 /**
  * The problem and its place. A schema's issue holds no value unless `reportInput` asks for it, which no code here does.
  */
@@ -15,8 +23,8 @@ const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 export const issueOf = (error: unknown): string => {
   const message = Schema.isSchemaError(error)
     ? formatIssues(error.issue).issues.map(({ message, path = [] }) => message + placeOf(path)).join(" ")
-    : error === notJson
-    ? notJson.message
+    : error instanceof Error && said.has(error)
+    ? error.message
     : describe(error)
   return message.replaceAll(/\s*\n\s*/g, " ").slice(0, 500)
 }

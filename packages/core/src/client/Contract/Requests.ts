@@ -1,5 +1,6 @@
 /** Encodes requests by a contract: the schemas of an endpoint write path, headers and body of a call. */
 import type * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as HttpMethod from "effect/http/HttpMethod"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Schema from "effect/Schema"
@@ -8,6 +9,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import { InvalidRequest } from "../../Reason.ts"
 import type { Encoded, Input } from "../Contract.ts"
 import { issueOf } from "./Issues.ts"
+import { type Exponents, exponentsOf, plainUrl, plainValue, refuseHalves } from "./Texts.ts"
 
 /** Builds the path and query of an endpoint. */
 export type UrlOf = (input: Pick<Input, "params" | "query">) => string
@@ -22,27 +24,40 @@ export const makeEncoder = (
     throw new Error(`Vendor: ${id} is a ${endpoint.method} with a payload; declare it as its query`)
   }
   const encodeHeaders = endpoint.headers === undefined ? undefined : encoder(endpoint.headers)
-  const payloads = Array.from(endpoint.payload.values(), ({ encoding, schemas }) => ({
-    contentType: encoding.contentType,
-    write: writerOf(id, encoding._tag),
-    encode: encoder(schemas.length === 1 ? schemas[0] : Schema.Union(schemas))
-  }))
+  const isEmpty = ({ ast }: Schema.Top) => HttpApiSchema.isNoContent(ast)
+  const mayBeEmpty = Array.from(endpoint.payload.values()).some(({ schemas }) => schemas.some(isEmpty))
+  const payloads = Array.from(
+    endpoint.payload.values(),
+    ({ encoding, schemas }) => ({ encoding, schemas: schemas.filter((schema) => !isEmpty(schema)) })
+  )
+    .filter(({ schemas }) => schemas.length > 0)
+    .map(({ encoding, schemas }) => ({
+      contentType: encoding.contentType,
+      write: writerOf(id, encoding._tag),
+      isForm: encoding._tag === "FormUrlEncoded",
+      encode: encoder(schemas.length === 1 ? schemas[0]! : Schema.Union(schemas))
+    }))
   return (input = {}) => {
     try {
       refuseEmptySegments(input.params)
-      const path = url(input)
+      const exponents = exponentsOf(input)
+      const path = plainUrl(url(input), exponents)
       const headers: Array<string> = []
       if (encodeHeaders !== undefined) {
         const encoded = encodeHeaders(input.headers) as Record<string, string | undefined>
         for (const name in encoded) {
-          if (encoded[name] !== undefined) headers.push(name, encoded[name])
+          if (encoded[name] !== undefined) headers.push(name, plainValue(encoded[name], exponents))
         }
       }
-      if (payloads.length === 0) return { _tag: "Encoded", path, headers, body: undefined }
+      if (payloads.length === 0 || (mayBeEmpty && input.payload === undefined)) {
+        return { _tag: "Encoded", path, headers, body: undefined }
+      }
       let issue: unknown
       for (const payload of payloads) {
         try {
-          const body = payload.write(payload.encode(input.payload))
+          const encoded = payload.encode(input.payload)
+          refuseHalves(encoded)
+          const body = payload.write(payload.isForm ? plainForm(encoded, exponents) : encoded)
           headers.push("content-type", payload.contentType)
           return { _tag: "Encoded", path, headers, body }
         } catch (error) {
@@ -55,6 +70,15 @@ export const makeEncoder = (
     }
   }
 }
+
+/** A form's flat fields, each a text or several. */
+const plainForm = (fields: unknown, exponents: Exponents): unknown =>
+  exponents.size === 0 ? fields : Object.fromEntries(
+    Object.entries(fields as Record<string, unknown>).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.map((one: unknown) => plainValue(one, exponents)) : plainValue(value, exponents)
+    ])
+  )
 
 /** A path without its last segment addresses another resource, perhaps the whole collection. */
 const refuseEmptySegments = (params: unknown): void => {

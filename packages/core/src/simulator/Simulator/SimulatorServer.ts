@@ -239,7 +239,7 @@ const withLength = ({ body, headers, status }: WireResponse): Record<string, str
 /** The value of a body: null for an empty one, and text for one that is not JSON. */
 const jsonOf = (body: Uint8Array): unknown => {
   const json = body.byteLength === 0 ? null : Json.parse(body)
-  return json === undefined ? Charset.text(body) : json
+  return json === undefined ? Charset.text(body) ?? Charset.head(body, body.byteLength) : json
 }
 
 const writeChunk = (outgoing: ServerResponse, chunk: Uint8Array): Effect.Effect<void> =>

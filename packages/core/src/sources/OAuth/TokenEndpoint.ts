@@ -26,7 +26,7 @@ export interface TokenEndpointOptions extends SecretRequest.SecretRequestOptions
    * @default 30 seconds, at most a tenth of its lifetime
    */
   readonly margin?: Duration.Input | undefined
-  /** The lifetime of a token if the server does not state it; longer than 0. @default until it is refused */
+  /** The lifetime of a token if the server does not state it, or states 0; longer than 0. @default until it is refused */
   readonly expiresIn?: Duration.Input | undefined
 }
 
@@ -116,11 +116,11 @@ export const make = (options: TokenEndpointOptions): Effect.Effect<TokenEndpoint
     }
   })
 
-/** RFC 6749, 5.1. Some servers write the seconds as a string. */
+/** RFC 6749, 5.1. Some servers write the seconds as a string, say 0 for no end, or leave out the type. */
 const answer = SecretRequest.decoder(
   Schema.Struct({
     access_token: Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,16384}$/)),
-    token_type: Schema.String,
+    token_type: Schema.optional(Schema.NullOr(Schema.String)),
     expires_in: Schema.optional(
       Schema.NullOr(Schema.Union([Schema.Finite, Schema.String.check(Schema.isPattern(/^\d{1,10}$/))]))
     ),
@@ -131,14 +131,12 @@ const answer = SecretRequest.decoder(
 const tokenOf = Effect.fnUntraced(function*(reply: SecretRequest.Reply, margin?: number, unsaid?: number) {
   const token = answer(reply)
   if (token === undefined) return yield* Effect.fail(strange)
-  if (token.token_type.toLowerCase() !== "bearer") {
+  if ((token.token_type ?? "bearer").toLowerCase() !== "bearer") {
     return yield* Effect.fail(sourceUnavailable(sourceName, "its token type is not bearer"))
   }
-  const seconds = token.expires_in == null ? undefined : Number(token.expires_in)
-  if (seconds !== undefined && seconds <= 0) {
-    return yield* Effect.fail(sourceUnavailable(sourceName, "its token has already expired"))
-  }
-  const life = seconds === undefined ? unsaid : Math.min(seconds, longestLife) * 1_000
+  const seconds = Number(token.expires_in ?? 0)
+  if (seconds < 0) return yield* Effect.fail(sourceUnavailable(sourceName, "its token has already expired"))
+  const life = seconds === 0 ? unsaid : Math.min(seconds, longestLife) * 1_000
   return {
     accessToken: Redacted.make(token.access_token),
     refreshToken: token.refresh_token == null ? undefined : Redacted.make(token.refresh_token),

@@ -35,6 +35,7 @@ export class Exchanges {
 
   over(transport: Transport["Service"]): Transport["Service"] {
     return Transport.of({
+      ...transport,
       send: (request, receiver) => {
         this.hearHeaders(request.headers)
         const exchange: (typeof this.exchanges)[number] = {

@@ -11,7 +11,7 @@ import type { ConnectionOptions } from "node:tls"
 import type { buildConnector as Undici } from "undici"
 import { ConnectFailed, InvalidRequest, type Reason } from "../../Reason.ts"
 import * as Timeline from "../../Timeline.ts"
-import type { AddressGuard } from "../AddressGuard.ts"
+import { type AddressGuard, lackOf } from "../AddressGuard.ts"
 import * as HttpUrl from "../HttpUrl.ts"
 import { isHere } from "../Loopback.ts"
 import { NoConnection } from "../NoConnection.ts"
@@ -55,7 +55,7 @@ export class Connector {
       const told: Told = callback
       const { hostname, protocol } = target
       const port = HttpUrl.portOf(target)
-      const refusal = this.refusal(protocol, hostname)
+      const refusal = this.refusal(target)
       if (refusal !== undefined) return queueMicrotask(() => told(new NoConnection(refusal), null))
       const attempt: Attempt = new Attempt(timeoutMillis, (...outcome) => {
         this.attempts.delete(attempt)
@@ -110,14 +110,12 @@ export class Connector {
     for (const attempt of this.attempts) attempt.giveUp(why)
   }
 
-  private refusal(protocol: string, hostname: string): Reason | undefined {
+  private refusal({ hostname, port, protocol }: Undici.Options): Reason | undefined {
     const { guard } = this.parts
-    const isLocal = isHere(hostname)
-    if (protocol !== "https:" && !(isLocal && guard.loopback)) {
-      return new InvalidRequest("http is only for this machine, with the option `loopback`; use https")
-    }
+    const lack = lackOf(guard, { hostname, port, protocol })
+    if (lack !== undefined) return new InvalidRequest(lack)
     // A literal address is judged without a resolver.
-    const isRefused = isIP(hostname) === 0 ? isLocal && !guard.loopback : guard.refusal(hostname) !== undefined
+    const isRefused = isIP(hostname) === 0 ? isHere(hostname) && !guard.loopback : guard.refusal(hostname) !== undefined
     return isRefused ? new ConnectFailed("Forbidden") : undefined
   }
 

@@ -8,6 +8,7 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import { openValues } from "../../OpenValues.ts"
 import { largestAmount } from "./Amounts.ts"
 
 /** Minor units as Stripe counts them. */
@@ -22,7 +23,7 @@ export const PaymentIntent = Schema.Struct({
   amount_received: Schema.optionalKey(Schema.Int),
   /** Three lower-case letters. */
   currency: Schema.String,
-  status: Schema.Literals([
+  status: openValues([
     "requires_payment_method",
     "requires_confirmation",
     "requires_action",
@@ -58,7 +59,7 @@ export const Charge = Schema.Struct({
   paid: Schema.Boolean,
   payment_intent: Schema.optionalKey(Schema.NullOr(Schema.String)),
   refunded: Schema.Boolean,
-  status: Schema.Literals(["succeeded", "pending", "failed"]),
+  status: openValues(["succeeded", "pending", "failed"]),
   created: Schema.Int,
   livemode: Schema.optionalKey(Schema.Boolean),
   metadata: Schema.optionalKey(Metadata)
@@ -70,7 +71,7 @@ export const Refund = Schema.Struct({
   object: Schema.Literal("refund"),
   amount: Schema.Int,
   currency: Schema.String,
-  status: Schema.NullOr(Schema.Literals(["pending", "requires_action", "succeeded", "failed", "canceled"])),
+  status: Schema.NullOr(openValues(["pending", "requires_action", "succeeded", "failed", "canceled"])),
   payment_intent: Schema.optionalKey(Schema.NullOr(Schema.String)),
   charge: Schema.optionalKey(Schema.NullOr(Schema.String)),
   reason: Schema.optionalKey(Schema.NullOr(Schema.String)),

@@ -173,7 +173,7 @@ const amountOf = (money: Money): Effect.Effect<number, InvalidPayment> => {
 
 const toPayment = (intent: PaymentIntent): Payment => ({
   id: PaymentId.encode("pay", name, intent.id),
-  status: statuses[intent.status],
+  status: statuses.get(intent.status) ?? "processing",
   money: fromStripe(intent.amount, intent.currency),
   // Stripe's specification does not promise the field.
   captured: fromStripe(
@@ -183,7 +183,8 @@ const toPayment = (intent: PaymentIntent): Payment => ({
   reference: intent.metadata?.["reference"]
 })
 
-const statuses: Record<PaymentIntent["status"], PaymentStatus> = {
+/** A status that Stripe adds later is not known to be final. */
+const statuses: ReadonlyMap<string, PaymentStatus> = new Map(Object.entries<PaymentStatus>({
   succeeded: "succeeded",
   requires_capture: "authorized",
   requires_action: "requires_action",
@@ -191,7 +192,7 @@ const statuses: Record<PaymentIntent["status"], PaymentStatus> = {
   processing: "processing",
   canceled: "canceled",
   requires_payment_method: "failed"
-}
+}))
 
 const toRefund = (paymentId: string, refund: StripeRefund): Refund => ({
   id: PaymentId.encode("ref", name, refund.id),
