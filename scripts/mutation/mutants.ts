@@ -334,8 +334,8 @@ const ofCalls: ReadonlyArray<Mutant> = [
   change(
     vendor,
     "a refused base URL is repeated",
-    "misconfigured(`${HttpUrl.flaws[flaw]}${mend}`)",
-    "misconfigured(`${url.href} ${HttpUrl.flaws[flaw]}${mend}`)"
+    "misconfigured(` ${HttpUrl.flaws[flaw]}${mend}`)",
+    "misconfigured(` ${url.href} ${HttpUrl.flaws[flaw]}${mend}`)"
   ),
   change(recorder, "a recording is not searched", "yield* refuseSecrets(options.file, recorded, secrets)", ""),
   change(

@@ -13,7 +13,9 @@ export interface NameServer {
 }
 
 /** Answers at a free port of this machine until the scope ends. */
-export const serve = (script: (name: string) => Answer): Effect.Effect<NameServer, never, Scope.Scope> =>
+export const serve = (
+  script: (name: string, isIpv4: boolean) => Answer
+): Effect.Effect<NameServer, never, Scope.Scope> =>
   Effect.gen(function*() {
     const asked: Array<string> = []
     const socket = yield* Effect.acquireRelease(
@@ -29,7 +31,7 @@ export const serve = (script: (name: string) => Answer): Effect.Effect<NameServe
     socket.on("message", (query, { address, port }) => {
       const { end, isIpv4, name } = questionOf(query)
       if (isIpv4) asked.push(name)
-      const answer = script(name)
+      const answer = script(name, isIpv4)
       if (answer !== "silence") socket.send(responseTo(query, end, answer, isIpv4), port, address)
     })
     return { address: `127.0.0.1:${socket.address().port}`, asked }

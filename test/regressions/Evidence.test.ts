@@ -81,7 +81,10 @@ describe("deadline × switch", () => {
   it.effect.each<readonly [string, Effect.Effect<unknown, unknown>]>([
     ["callers with 20 ms", Deadline.within("20 millis")(call({}, healthy(50)))],
     ["callers with no time at all", Deadline.within("0 seconds")(call({}, healthy(50)))],
-    ["callers with less than half of what an attempt may take", Deadline.within("1400 millis")(call({}, Effect.never))],
+    [
+      "callers with less than two thirds of what an attempt may take",
+      Deadline.within("1900 millis")(call({}, Effect.never))
+    ],
     [
       "callers whose time ends in our own queue",
       Deadline.within("200 millis")(
@@ -110,7 +113,7 @@ describe("deadline × switch", () => {
         offAfter: "0 seconds",
         offFor: "1 hour"
       })
-      const slow = Deadline.within("1600 millis")(call({}, Effect.never))
+      const slow = Deadline.within("2100 millis")(call({}, Effect.never))
       yield* many(60, feature.whenOn(slow, { otherwise: Effect.void }))
       assert.strictEqual((yield* feature.status).state, "Off")
     }))

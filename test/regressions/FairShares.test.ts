@@ -33,8 +33,8 @@ const trip = { _tag: "Consecutive", failures: 5 } as const
 describe("calls that their caller leaves", () => {
   it.effect.each<readonly [millis: number, state: Breaker.State]>([
     [10, "Closed"],
-    [999, "Closed"],
-    [1_000, "Open"],
+    [1_333, "Closed"],
+    [1_334, "Open"],
     [1_999, "Open"]
   ])("after %d of 2000 ms leave a breaker %s", ([millis, state]) =>
     Effect.gen(function*() {
@@ -46,8 +46,8 @@ describe("calls that their caller leaves", () => {
   it.effect("open a breaker by its rate as well", () =>
     Effect.gen(function*() {
       const breaker = Breaker.make({ openFor: "1 hour" })
-      yield* leave(1_200, { breaker })
-      assert.strictEqual(breaker.state("acme/ring", 48_000), "Open")
+      yield* leave(1_400, { breaker })
+      assert.strictEqual(breaker.state("acme/ring", 56_000), "Open")
     }))
 
   it.effect("are seen by a throttle", () =>
@@ -61,8 +61,8 @@ describe("calls that their caller leaves", () => {
     Effect.gen(function*() {
       const hedge = { after: 1_500, hedges: 1 } as const
       const interrupted = Breaker.make({ trip, openFor: "1 hour" })
-      yield* leave(1_200, { breaker: interrupted, hedge })
-      assert.strictEqual(interrupted.state("acme/ring", 48_000), "Open")
+      yield* leave(1_400, { breaker: interrupted, hedge })
+      assert.strictEqual(interrupted.state("acme/ring", 56_000), "Open")
       const overtaken = Breaker.make({ trip: { _tag: "Consecutive", failures: 1 }, openFor: "1 hour" })
       let attempts = 0
       const every = Effect.suspend(() => attempts++ % 2 === 0 ? Effect.never : Effect.void)

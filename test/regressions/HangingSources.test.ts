@@ -59,6 +59,27 @@ describe("a source that hangs once", () => {
       assert.strictEqual(yield* after(0, read(request)), "secret 2")
     }))
 
+  it.effect("is heard when it responds late, also while it is asked again", () =>
+    Effect.gen(function*() {
+      const { source } = hangingIn([0, 1, 2], {}, 500)
+      const fetch: Source["fetch"] = (...asked) =>
+        Effect.suspend(() => calls++ === 0 ? source.fetch(...asked) : Effect.never)
+      let calls = 0
+      const { read } = yield* RefreshingCredentials.make({ name: "late", fetch }, {
+        fetchTimeout: "300 millis",
+        retryPause: "50 millis"
+      })
+      assert.strictEqual(yield* after(300, read(request)), "Unreachable")
+      yield* TestClock.adjust("100 millis")
+      const waiting = yield* Effect.forkChild(Effect.exit(read(request)))
+      yield* TestClock.adjust("100 millis")
+      assert.strictEqual(calls, 2)
+      assert.strictEqual(yield* after(0, read(request)), "secret 0")
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(waiting)
+      assert.strictEqual(yield* after(0, read(request)), "secret 0")
+    }))
+
   it.effect("is asked again after a refusal", () =>
     Effect.gen(function*() {
       const { source } = hangingIn([1])

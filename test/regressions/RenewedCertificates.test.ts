@@ -3,7 +3,8 @@ import * as ClientCertificate from "@breakwater/core/transport/ClientCertificate
 import type { Source } from "@breakwater/core/transport/ClientCertificate"
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Redacted } from "effect"
+import { Effect, Fiber, Layer, Logger, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { writeFileSync } from "node:fs"
 import { createServer } from "node:https"
 import { join } from "node:path"
@@ -29,6 +30,34 @@ const vendor = Effect.gen(function*() {
 
 const presenting = (client: Source) =>
   Wire.make({ proxy: false, loopback: true, tls: { ca: [trusted.certificate], client } })
+
+describe("a source of client certificates that", () => {
+  it.effect.each<readonly [string, Effect.Effect<never>, number]>([
+    ["hangs", Effect.never, 200],
+    ["hangs and resists its interruption", Effect.uninterruptible(Effect.never), 200],
+    ["interrupts itself", Effect.interrupt, 0],
+    ["dies", Effect.die("mine"), 0]
+  ])("%s leaves the last good one, a fifth of a second later at most", ([, broken, millis]) =>
+    Effect.gen(function*() {
+      let reads = 0
+      const good = { certificate: "certificate", key: Redacted.make("key") }
+      const source = Effect.suspend(() => reads++ === 0 ? Effect.succeed(good) : broken)
+      const read = ClientCertificate.latest(source, ({ certificate }) => certificate)
+      assert.strictEqual(yield* read, "certificate")
+      for (let connection = 0; connection < 2; connection++) {
+        const fiber = yield* Effect.forkChild(read)
+        yield* TestClock.adjust(millis)
+        assert.strictEqual(yield* Fiber.join(fiber), "certificate")
+      }
+    }))
+
+  it.effect("hangs at the start fails after a minute", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkChild(Effect.flip(ClientCertificate.latest(Effect.never, () => "")))
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* Fiber.join(fiber), "NoCertificate")
+    }))
+})
 
 describe("a client certificate", () => {
   it.live("is read from its files for every connection", () =>

@@ -129,3 +129,37 @@ describe("the last good addresses of a name", () => {
       }
     }))
 })
+
+describe("a name server that does not answer for one family", () => {
+  it.live("leaves the addresses of the other one (systemd/systemd#22575)", () =>
+    Effect.gen(function*() {
+      const server = yield* NameServer.serve((_, isIpv4) => isIpv4 ? ["1.1.1.1"] : "silence")
+      const resolver = yield* Resolver.make(isPublic, { servers: [server.address] })
+      assert.deepStrictEqual(yield* resolver.addresses("shop.example"), ["1.1.1.1"])
+    }))
+
+  it.live("leaves a failure, if the other one has none", () =>
+    Effect.gen(function*() {
+      const server = yield* NameServer.serve((_, isIpv4) => isIpv4 ? "unknown" : "silence")
+      const resolver = yield* Resolver.make(isPublic, { servers: [server.address], timeout: "300 millis" })
+      assert.deepStrictEqual(yield* Effect.flip(resolver.addresses("shop.example")), dns)
+    }))
+})
+
+describe("a lookup that throws", () => {
+  it.effect("counts as one that fails: the last good addresses serve on", () =>
+    Effect.gen(function*() {
+      let asked = 0
+      const resolver = yield* Resolver.make(isPublic, {
+        lookup: () => {
+          if (asked++ > 0) throw new Error("mine")
+          return Effect.succeed(["1.1.1.1"])
+        }
+      })
+      for (let minute = 0; minute < 3; minute++) {
+        assert.deepStrictEqual(yield* resolver.addresses("shop.example"), ["1.1.1.1"])
+        yield* TestClock.adjust("1 minute")
+      }
+      assert.strictEqual(asked, 3)
+    }))
+})

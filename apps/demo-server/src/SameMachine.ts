@@ -7,8 +7,17 @@ import type { HttpServerRequest } from "effect/http"
 import * as Problem from "./Problem.ts"
 
 /** Why a request is refused; `undefined` for one of this machine. */
-export const refusalOf = (
-  { headers }: HttpServerRequest.HttpServerRequest
+export const refusalOf = (request: HttpServerRequest.HttpServerRequest): typeof Problem.Forbidden.Type | undefined =>
+  refusal(request, false)
+
+/** The same for the main port while it is this machine's. A page of another site may link to it. */
+export const refusalOfMain = (
+  request: HttpServerRequest.HttpServerRequest
+): typeof Problem.Forbidden.Type | undefined => refusal(request, request.method === "GET" || request.method === "HEAD")
+
+const refusal = (
+  { headers }: HttpServerRequest.HttpServerRequest,
+  isLinked: boolean
 ): typeof Problem.Forbidden.Type | undefined => {
   // A name of another site that resolves to loopback (DNS rebinding) is no name of this machine.
   const host = headers["host"] ?? ""
@@ -19,7 +28,7 @@ export const refusalOf = (
   // A link from the home page is "same-site". A page elsewhere on this machine cannot read the response, and a
   // browser sends an Origin with each write.
   const site = headers["sec-fetch-site"]
-  if (site !== undefined && !["same-origin", "same-site", "none"].includes(site)) {
+  if (!isLinked && site !== undefined && !["same-origin", "same-site", "none"].includes(site)) {
     return Problem.forbidden("Sec-Fetch-Site")
   }
   return undefined

@@ -28,6 +28,7 @@ import * as Methods from "./Methods.ts"
 import * as Observability from "./Observability.ts"
 import * as Payments from "./Payments.ts"
 import * as Rates from "./Rates.ts"
+import * as SameMachine from "./SameMachine.ts"
 import * as Simulators from "./Simulators.ts"
 import * as Outbound from "./VendorTransport.ts"
 
@@ -41,7 +42,10 @@ const routes = Layer.unwrap(Effect.map(Listen.host, (host) => {
     HttpApiScalar.layer(DemoApi, { path: "/docs", scalar: { withDefaultFonts: false, defaultOpenAllTags: true } }),
     Home.layer({ isLocal }),
     isLocal ? Observability.layerMetrics : Layer.empty,
-    Failures.layer({ methods: Methods.make(DemoApi, pages(isLocal)) })
+    Failures.layer({
+      methods: Methods.make(DemoApi, pages(isLocal)),
+      ...(isLocal ? { refusalOf: SameMachine.refusalOfMain } : {})
+    })
   )
 })).pipe(Layer.provide([Rates.layer, Countries.layer, Checkout.layer, Payments.layer, Health.layer]))
 

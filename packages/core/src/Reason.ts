@@ -83,7 +83,7 @@ export class Throttled extends ReasonBase<"Throttled"> {
 /** The operation's deadline has passed, or leaves too little time for the next step. */
 export class DeadlineExceeded extends ReasonBase<"DeadlineExceeded"> {
   /**
-   * Whether the vendor had a fair share of time: at least half of what an attempt may take. Only then is it evidence
+   * Whether the vendor had a fair share of time: at least two thirds of what an attempt may take. Only then is it evidence
    * that the vendor is slow; otherwise the caller was in a hurry, or the time was spent on our side.
    */
   readonly wasFair: boolean

@@ -97,6 +97,11 @@ describe("the quota", () => {
         7,
         8_000
       ],
+      ["the tightest of several policies", { ratelimit: `"burst";r=10;t=1, "daily";r=0;t=2` }, 0, 2_000],
+      ["the same in two lines", { ratelimit: [`"burst";r=10;t=1`, `"daily";r=0;t=2`] }, 0, 2_000],
+      ["only whole policies", { ratelimit: `"default";r=0, "daily";r=50;t=3600` }, 50, 3_600_000],
+      ["a name that looks like a policy", { ratelimit: `"tier;r=0,";r=50;t=36` }, 50, 36_000],
+      ["the list of earlier drafts", { ratelimit: "limit=100, remaining=5, reset=3" }, 5, 3_000],
       ["repeated headers", { "ratelimit-remaining": ["4", "9"], "ratelimit-reset": ["5", "9"] }, 4, 9_000]
     ]
     for (const [dialect, headers, remaining, resetMillis] of cases) {

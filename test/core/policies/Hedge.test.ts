@@ -64,6 +64,7 @@ describe("Latencies", () => {
     assert.strictEqual(latencies.count(0), 3)
     assert.isAtMost(latencies.quantile(0.5, 0), 0.1)
     assert.isAtLeast(latencies.quantile(0.99, 10), 4_000_000)
+    assert.strictEqual(latencies.quantile(1, 20), latencies.quantile(0.99, 20))
   })
 
   it("computes a quantile anew after a two-hundredth of its window", () => {

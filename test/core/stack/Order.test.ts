@@ -1,4 +1,4 @@
-import { type Gate, refuse } from "@breakwater/core/Gate"
+import { freePermit, type Gate, refuse } from "@breakwater/core/Gate"
 import { BulkheadFull } from "@breakwater/core/Reason"
 import type { Kind } from "@breakwater/core/stack/Kind"
 import * as Order from "@breakwater/core/stack/Order"
@@ -57,6 +57,14 @@ describe("the order of the gates", () => {
     ])
     assert.match(explained[0]!.because, /^around the attempt/)
     assert.match(explained[1]!.because, /meets the vendor's `Retry-After`/)
+  })
+
+  it("explains gates of the caller's own as the innermost of their ring", () => {
+    const own = { name: "mine", admit: () => freePermit }
+    const explained = Order.explain({ gates: { operation: [own], attempt: [own, own] } })
+    const names = (ring: string) => explained.filter((row) => row.ring === ring).map(({ gate }) => gate)
+    assert.deepStrictEqual([names("operation").slice(-1), names("attempt").slice(-2)], [["mine"], ["mine", "mine"]])
+    assert.deepInclude(explained.at(-1), { because: "a gate of your own, after ours" })
   })
 
   it("is in the README, with defaults and reasons", () => {

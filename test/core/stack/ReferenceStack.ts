@@ -125,7 +125,7 @@ class ReferenceCall implements Call {
   private exchange(vendor: Vendor): Answered {
     return Effect.suspend(() => {
       const { attemptMillis } = this.options
-      const wasFair = this.deadline - this.now >= attemptMillis / 2
+      const wasFair = this.deadline - this.now >= attemptMillis * 2 / 3
       let phase: Phase = "Connect"
       this.started++
       this.beganAt = this.now
@@ -203,7 +203,7 @@ const outcomeOf = (
   const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
   if (failure === undefined) {
     // A caller that leaves after a fair share of time.
-    return call.now - call.beganAt >= call.options.attemptMillis / 2
+    return call.now - call.beganAt >= call.options.attemptMillis * 2 / 3
       ? Outcome.failed(duration, new DeadlineExceeded("Unknown", { wasFair: true }))
       : Outcome.abandoned(duration)
   }

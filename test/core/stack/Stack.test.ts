@@ -1,5 +1,6 @@
 import * as Deadline from "@breakwater/core/Deadline"
 import { type Gate, type Permit, refuse } from "@breakwater/core/Gate"
+import * as IdempotencyKey from "@breakwater/core/IdempotencyKey"
 import type { Outcome } from "@breakwater/core/Outcome"
 import * as Breaker from "@breakwater/core/policies/Breaker"
 import * as Bulkhead from "@breakwater/core/policies/Bulkhead"
@@ -370,6 +371,29 @@ describe("Stack.guard", () => {
       yield* TestClock.adjust("1 minute")
       assert.instanceOf(yield* Fiber.join(fiber), Oops)
       assert.strictEqual(attempts, 3)
+    }))
+
+  it.effect("gives all attempts of a keyed call one key, the caller's or a new one, and a new one to each call", () =>
+    Effect.gen(function*() {
+      const keys: Array<string | undefined> = []
+      const pay = stack({ retry: { retries: 2 } }, "Keyed").guard(
+        Effect.flatMap(IdempotencyKey.IdempotencyKey, (key) => {
+          keys.push(key)
+          return new Oops({ transient: true })
+        }),
+        classify
+      )
+      for (const call of [pay, pay, IdempotencyKey.withKey("order-7")(pay)]) {
+        const fiber = yield* Effect.forkChild(Effect.flip(call))
+        yield* TestClock.adjust("1 minute")
+        yield* Fiber.join(fiber)
+      }
+      assert.strictEqual(keys.length, 9)
+      const [first, second, third] = [0, 3, 6].map((at) => new Set(keys.slice(at, at + 3)))
+      assert.deepStrictEqual([first!.size, second!.size], [1, 1])
+      assert.isTrue(IdempotencyKey.isKey(keys[0] ?? ""))
+      assert.notStrictEqual(keys[0], keys[3])
+      assert.deepStrictEqual([...third!], ["order-7"])
     }))
 
   it.effect("shows the effect's own error in the span of each attempt", () =>

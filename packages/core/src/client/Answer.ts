@@ -12,7 +12,7 @@ import {
   Unauthorized,
   Unavailable
 } from "../Reason.ts"
-import { header, headerValues } from "../transport/Headers.ts"
+import { headerValues } from "../transport/Headers.ts"
 import * as RetryAfter from "../transport/RetryAfter.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
@@ -87,13 +87,14 @@ export const isLasting = (status: number): boolean => status >= 400 && status < 
  */
 export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quota | undefined => {
   const until = (text: string) => RetryAfter.millisUntil(text, headers, wallClockMillis)
-  const combined = header(headers, "ratelimit")
-  if (combined !== undefined) {
-    const remaining = /(?:^|[;,\s])r(?:emaining)?=(\d+)/.exec(combined)
-    const resetMillis = until(/(?:^|[;,\s])(?:t|reset)=(\d+)/.exec(combined)?.[1] ?? "")
-    return remaining === null || resetMillis === undefined
-      ? undefined
-      : { remaining: Number(remaining[1]), resetMillis }
+  const policies = policiesOf(headers)
+  if (policies.length > 0) {
+    const quotas = policies.flatMap((policy): ReadonlyArray<Quota> => {
+      const remaining = /(?:^|[;,\s])r(?:emaining)?=(\d+)/.exec(policy)
+      const resetMillis = until(/(?:^|[;,\s])(?:t|reset)=(\d+)/.exec(policy)?.[1] ?? "")
+      return remaining === null || resetMillis === undefined ? [] : [{ remaining: Number(remaining[1]), resetMillis }]
+    })
+    return quotas.toSorted((a, b) => a.remaining - b.remaining || b.resetMillis - a.resetMillis)[0]
   }
   const valuesOf = (name: string) => {
     const values = headerValues(headers, `ratelimit-${name}`)
@@ -106,4 +107,14 @@ export const quotaOf = (headers: ResponseHeaders, wallClockMillis: number): Quot
   return known.length < resets.length
     ? undefined
     : { remaining: Math.min(...remaining.map(Number)), resetMillis: Math.max(...known) }
+}
+
+/**
+ * The members of `RateLimit`, each a policy of its own, without their quoted names. The form of earlier drafts,
+ * `limit=100, remaining=50, reset=30`, is one policy.
+ */
+const policiesOf = (headers: ResponseHeaders): ReadonlyArray<string> => {
+  const lines = headers["ratelimit"] ?? []
+  const list = (typeof lines === "string" ? [lines] : lines).join(", ").replace(/"(?:[^"\\]|\\.)*"/g, "name")
+  return /(?:^|[;,\s])remaining=/.test(list) ? [list] : list.split(",").filter((member) => member.trim() !== "")
 }

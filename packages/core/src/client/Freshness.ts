@@ -1,5 +1,5 @@
 /** Freshness lifetime of an answer, from its own headers, for a cache of one client (RFC 9111). */
-import { header } from "../transport/Headers.ts"
+import { header, headerValues } from "../transport/Headers.ts"
 import * as HttpDate from "../transport/HttpDate.ts"
 import type { ResponseHeaders } from "../transport/Transport.ts"
 
@@ -12,7 +12,8 @@ export interface Freshness {
 
 /** Reads the freshness lifetime of an answer, for a cache of one client (RFC 9111, section 4.2). */
 export const freshnessOf = (headers: ResponseHeaders, wallClockMillis: number): Freshness => {
-  const control = header(headers, "cache-control")?.toLowerCase() ?? ""
+  // Several lines are one list (RFC 9110, section 5.3).
+  const control = headerValues(headers, "cache-control").join(",").toLowerCase()
   const has = (directive: string) => new RegExp(`(?:^|[\\s,])${directive}(?:$|[\\s,=])`).test(control)
   if (has("no-store")) return { millis: 0, isKept: false }
   if (has("no-cache")) return { millis: 0, isKept: true }

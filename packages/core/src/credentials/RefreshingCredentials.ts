@@ -290,7 +290,7 @@ class RefreshingCredentials {
       duration: this.settings.fetchMillis,
       orElse: () => {
         fiber.addObserver((exit) => {
-          if (Exit.isSuccess(exit) && held.flight === undefined && held.secret === before) {
+          if (Exit.isSuccess(exit) && held.secret === before) {
             this.learn(moment, request, held, exit)
           }
         })

@@ -304,7 +304,16 @@ class BreakerGate implements Breaker, CircuitSettings {
     if (to === "Closed") this.troubled.delete(circuit)
     // An evicted circuit may still hear from the fleet, and would never be removed again.
     else if (this.circuits.peek(key) === circuit) this.troubled.add(circuit)
-    for (const listener of this.listeners) listener({ key, from, to }, circuit)
+    // One that throws hides the transition from no other.
+    let broken: { readonly defect: unknown } | undefined
+    for (const listener of this.listeners) {
+      try {
+        listener({ key, from, to }, circuit)
+      } catch (defect) {
+        broken ??= { defect }
+      }
+    }
+    if (broken !== undefined) throw broken.defect
   }
 
   readonly share: Effect.Effect<void, never, Scope.Scope> = Effect.withFiber((fiber) => {

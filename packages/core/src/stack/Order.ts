@@ -29,7 +29,7 @@ import type { Safety } from "../Safety.ts"
 import { metrics } from "../Telemetry.ts"
 import type { Client, Kind, OptionsOf, Setting } from "./Kind.ts"
 import { derive, type GatesOf, inputsOf, madeOf, type Maker, type Order, type Row } from "./Order/Derived.ts"
-import { limits, type Policy } from "./Policy.ts"
+import { limits, type Policy, slowShare } from "./Policy.ts"
 
 export type { AnySetting, Explained, Maker, Order, Rings, Row } from "./Order/Derived.ts"
 export { inputsOf, madeOf }
@@ -117,7 +117,7 @@ export const rows = [
       byDefault: "half of at least 20 calls in 30 s failed or slow; open 5 s each time; probes 1, 4, 16",
       fallback: () => ({}),
       make: (options, policy) =>
-        Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * 2 / 3), ...options }),
+        Breaker.make({ slowCall: Duration.millis(limits(policy).attemptMillis * slowShare), ...options }),
       // Without a timeout of its own, an attempt has the deadline for one.
       dependsOn: { make: ["attemptTimeout", "deadline"] },
       gauges: [

@@ -84,6 +84,12 @@ export interface Policy {
   } | undefined
 }
 
+/**
+ * The share of an attempt's time from which an answer is slow, and from which an attempt that its caller gives up counts
+ * against the vendor. Our own judgement.
+ */
+export const slowShare = 2 / 3
+
 /** The defaults for reads, spelled out so they can override a vendor's write policy. */
 export const read: Policy = { attemptTimeout: Duration.seconds(3), deadline: Duration.seconds(10) }
 

@@ -14,7 +14,8 @@
  * console.log(await Effect.runPromise(stack.guard(lookup, () => new ConnectionLost("Headers")))) // => Ada
  * ```
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as IdempotencyKey from "../IdempotencyKey.ts"
 import * as Range from "../Range.ts"
 import type { Reason } from "../Reason.ts"
 import type { Safety } from "../Safety.ts"
@@ -61,7 +62,8 @@ export interface Stack {
   call<A, E>(leaf: Leaf<A, E>, options?: StackCallOptions): Effect.Effect<A, E | VendorError>
   /**
    * Guards any effect. `classify` returns a reason for the errors that are no answer. Those are retried as their reason
-   * allows, and come out unchanged. Each attempt runs in its own fibre, so that it can be cut off.
+   * allows, and come out unchanged. Each attempt runs in its own fibre, so that it can be cut off. With the safety
+   * `Keyed`, all attempts of a call find the same key in `IdempotencyKey`: the caller's, or a new one.
    */
   guard<A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -119,6 +121,12 @@ export const make = (options: StackOptions): Stack => {
   return {
     plan,
     call,
-    guard: (effect, classify, callOptions) => call(fromEffect(effect, classify), callOptions)
+    guard: (effect, classify, callOptions) => {
+      const guarded = call(fromEffect(effect, classify), callOptions)
+      return options.safety !== "Keyed" ? guarded : Effect.flatMap(
+        IdempotencyKey.IdempotencyKey,
+        (key) => key === undefined ? IdempotencyKey.withKey(IdempotencyKey.make())(guarded) : guarded
+      )
+    }
   }
 }

@@ -12,6 +12,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import { readFile } from "node:fs/promises"
 
@@ -57,12 +58,18 @@ export const latest = <A>(
     if (good?.text !== text) good = { text, made: make(client) }
     return good.made
   })
-  return Effect.flatMap(Effect.exit(present), (exit): Effect.Effect<A, "NoCertificate"> => {
+  const read = Effect.suspend(() => {
+    const patience = good === undefined ? firstMillis : laterMillis
+    return Effect.timeoutOrElse(Effect.flatMap(Effect.forkDetach(present), Fiber.join), {
+      duration: patience,
+      orElse: () => Effect.fail("the source does not respond")
+    })
+  })
+  return Effect.flatMap(Effect.exit(read), (exit): Effect.Effect<A, "NoCertificate"> => {
     if (Exit.isSuccess(exit)) {
       isFailing = false
       return Effect.succeed(exit.value)
     }
-    if (Exit.hasInterrupts(exit)) return Effect.interrupt
     if (good === undefined) return Effect.fail("NoCertificate")
     const warned = isFailing
       ? Effect.void
@@ -71,6 +78,12 @@ export const latest = <A>(
     return Effect.as(warned, good.made)
   })
 }
+
+/**
+ * How long a source is waited for, in milliseconds: at the start, and later, when the last good certificate can be used
+ * instead. Our own judgement: a minute is a secret manager's worst, and 200 ms leave most of a connection's time.
+ */
+const [firstMillis, laterMillis] = [60_000, 200]
 
 const textOf = ({ certificate, key, passphrase }: ClientCertificate): string =>
   JSON.stringify([certificate, Redacted.value(key), passphrase === undefined ? "" : Redacted.value(passphrase)])

@@ -100,7 +100,7 @@ export const make = (
 
   /** Looks a name up, and keeps what was found. */
   const resolve = (name: string, known: Known, timeline: Timeline.Timeline): Effect.Effect<Addresses, ConnectFailed> =>
-    Effect.flatMap(Effect.exit(Effect.timeout(lookup(name), timeout)), (exit) => {
+    Effect.flatMap(Effect.exit(Effect.timeout(Effect.suspend(() => lookup(name)), timeout)), (exit) => {
       known.lookup = undefined
       const at = timeline.elapsed()
       const failed = (failure: "Dns" | "Forbidden") => {

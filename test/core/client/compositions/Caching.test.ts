@@ -353,9 +353,11 @@ describe("an operation with a cache", () => {
 describe("the freshness that headers state (RFC 9111)", () => {
   const now = Date.UTC(2026, 10, 23, 12, 0, 0)
   const date = new Date(now).toUTCString()
-  it.each<[Record<string, string>, number | undefined, boolean]>([
+  it.each<[Record<string, string | Array<string>>, number | undefined, boolean]>([
     [{}, undefined, true],
     [{ "cache-control": "max-age=60" }, 60_000, true],
+    [{ "cache-control": ["max-age=60", "no-store"] }, 0, false],
+    [{ "cache-control": ["no-cache", "max-age=60"] }, 0, true],
     [{ "cache-control": "public, max-age=60, s-maxage=10" }, 60_000, true],
     [{ "cache-control": "Max-Age=\"60\"" }, 60_000, true],
     [{ "cache-control": "max-age=60", age: "20" }, 40_000, true],

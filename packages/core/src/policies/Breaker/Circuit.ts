@@ -237,14 +237,21 @@ export class Circuit implements Cell {
     if (this.ended < planned) return
     this.openings = 0
     const isFirst = this.stage === 0
-    this.stageFrom(this.stage + 1)
-    // The first stage is this process's part for the fleet, and a circuit that closes is news.
-    if (isFirst || this.state === "Closed") this.settings.peers?.judged(this, "Success", 0)
+    try {
+      this.stageFrom(this.stage + 1)
+    } finally {
+      // The first stage is this process's part for the fleet, and a circuit that closes is news.
+      if (isFirst || this.state === "Closed") this.settings.peers?.judged(this, "Success", 0)
+    }
   }
 
+  // A listener of a transition may throw: what follows the transition happens all the same.
   private probeFrom(stage: number): void {
-    this.become("HalfOpen")
-    this.stageFrom(stage)
+    try {
+      this.become("HalfOpen")
+    } finally {
+      this.stageFrom(stage)
+    }
   }
   private stageFrom(stage: number): void {
     if (stage < this.settings.probes.length) return this.beginStage(stage)
@@ -271,8 +278,11 @@ export class Circuit implements Cell {
     const millis = hint > grown ? Jitter.later(hint, call.random()) : grown
     this.openings++
     this.openUntil = call.now + millis
-    this.become("Open")
-    this.settings.peers?.judged(this, "Failure", millis)
+    try {
+      this.become("Open")
+    } finally {
+      this.settings.peers?.judged(this, "Failure", millis)
+    }
   }
 
   private become(to: State): void {

@@ -102,9 +102,14 @@ export class Peers {
     // There is no call left to probe with.
     else if (inquiry.isLeft || circuit.state !== "Open") return this.record(circuit.key, admission, ignored)
     else {
-      const verdict = this.duty(circuit)
-      circuit.consented(now, "Probe")
-      return Effect.flatMap(verdict, (verdict) => this.record(circuit.key, admission, verdict))
+      const reported = Effect.flatMap(this.duty(circuit), (verdict) => this.record(circuit.key, admission, verdict))
+      try {
+        circuit.consented(now, "Probe")
+      } catch (defect) {
+        // A listener of a transition has thrown.
+        return Effect.andThen(reported, Effect.die(defect))
+      }
+      return reported
     }
     return Effect.void
   }

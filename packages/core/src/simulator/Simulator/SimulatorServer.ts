@@ -210,11 +210,12 @@ const read = (incoming: IncomingMessage): Effect.Effect<WireRequest | "TooLarge"
     })
     incoming.on("end", () => {
       if (size > maxRequestBytes) return resume(Effect.succeed("TooLarge"))
-      const url = new URL(incoming.url ?? "/", "http://127.0.0.1")
+      // A target such as `//` is no URL of its own (RFC 9112, section 3.2.1).
+      const [, path = "", search = ""] = /^([^?#]*)(\?[^#]*)?/.exec(incoming.url ?? "/")!
       resume(Effect.succeed({
         method: incoming.method ?? "GET",
-        path: url.pathname,
-        search: url.search,
+        path: URL.parse(`http://127.0.0.1${path}`)?.pathname ?? path,
+        search,
         headers: Object.fromEntries(
           Object.entries(incoming.headers).map((
             [name, value]

@@ -14,6 +14,7 @@ import { DeadlineExceeded, type Reason, Timeout } from "../../Reason.ts"
 import type { Fate } from "../../Safety.ts"
 import type * as Timeline from "../../Timeline.ts"
 import type { Attempt, Leaf } from "../Leaf.ts"
+import { slowShare } from "../Policy.ts"
 import * as Trace from "../Trace.ts"
 import type { OperationRing } from "./OperationRing.ts"
 import { cancelPermits, type Held, leaveQueue, passGates, type Ring, settlePermits, tick, underway } from "./Ring.ts"
@@ -330,9 +331,9 @@ export class AttemptRing<A, E, B, F> implements Ring<B, F>, Attempt<A, E> {
     return Math.min(this.phaseDue(), whole, this.deadline)
   }
 
-  /** Whether the vendor had a fair share of time until `end`: half of what an attempt may take, and not on our own side. */
+  /** Whether the vendor had a fair share of the attempt's time until `end`, and not on our own side. */
   private hadFairShare(end: number): boolean {
-    return !isOwnPhase(this.currentPhase) && end - this.beganAt >= this.plan.attemptMillis / 2
+    return !isOwnPhase(this.currentPhase) && end - this.beganAt >= this.plan.attemptMillis * slowShare
   }
 
   private phaseDue(): number {

@@ -31,9 +31,25 @@ export const byServers = (
       Effect.exit(Effect.callback<ReadonlyArray<string>, Error>((resume) => {
         resolver[ask](name, (error, found) => resume(error === null ? Effect.succeed(found) : Effect.fail(error)))
       }))
-    const both = Effect.all([query("resolve6"), query("resolve4")], { concurrency: 2 })
-    return Effect.onInterrupt(Effect.flatMap(both, combined), () => Effect.sync(() => resolver.cancel()))
+    return Effect.gen(function*() {
+      const six = yield* Effect.forkChild(query("resolve6"), { startImmediately: true })
+      const four = yield* Effect.forkChild(query("resolve4"), { startImmediately: true })
+      const both = Effect.all([Fiber.join(six), Fiber.join(four)])
+      // Some name servers drop the question for one family (RFC 8305, section 3).
+      const one = (family: typeof six): Effect.Effect<ReadonlyArray<string>, unknown> =>
+        Effect.flatMap(Fiber.join(family), (exit) =>
+          Exit.isSuccess(exit) && exit.value.length > 0
+            ? Effect.delay(exit, resolutionDelayMillis)
+            : Effect.never)
+      return yield* Effect.raceFirst(Effect.flatMap(both, combined), Effect.raceFirst(one(six), one(four)))
+    }).pipe(Effect.ensuring(Effect.sync(() => resolver.cancel())))
   })
+
+/**
+ * How long the second family is waited for once the first has answered, in milliseconds: the "Resolution Delay" of RFC
+ * 8305, section 3.
+ */
+const resolutionDelayMillis = 50
 
 /** IPv6 first (RFC 8305, section 4). The name is unknown only if both answers say so. */
 const combined = (

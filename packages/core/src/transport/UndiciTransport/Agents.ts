@@ -84,7 +84,7 @@ export class Agents {
   async destroy(): Promise<void> {
     this.isClosed = true
     const agents = [...this.agents.values(), ...this.leaving]
-    const destroyed = Promise.all(agents.map((agent) => agent.destroy()))
+    const destroyed = Promise.all([this.ages.destroy(), ...agents.map((agent) => agent.destroy())])
     // A destroyed agent leaves pending connections to their timeout.
     this.connector.abandon(abandoned)
     await destroyed

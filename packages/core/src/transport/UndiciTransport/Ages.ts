@@ -22,6 +22,8 @@ export class Ages {
   private readonly timeline: Timeline.Timeline
   private readonly random: () => number
   private readonly connections = new Map<Client, Aging>()
+  /** Out of their pools, and still busy with a request. */
+  private readonly retired = new Set<Client>()
   /** The time at which the first connection is old. */
   private firstAt = Infinity
 
@@ -41,7 +43,9 @@ export class Ages {
       this.firstAt = Math.min(this.firstAt, oldAt)
     })
     agent.on("disconnect", (_origin, targets) => {
-      this.connections.delete(targets[2] as unknown as Client)
+      const client = targets[2] as unknown as Client
+      this.connections.delete(client)
+      this.retired.delete(client)
     })
   }
 
@@ -56,9 +60,15 @@ export class Ages {
         continue
       }
       this.connections.delete(client)
+      this.retired.add(client)
       pool[kRemoveClient](client)
       // Requests that waited for this connection go to others.
       pool[kDrainQueue](origin, [pool])
     }
+  }
+
+  /** Ends the connections that are in no pool any more. */
+  async destroy(): Promise<void> {
+    await Promise.all([...this.retired].map((client) => client.destroy()))
   }
 }
