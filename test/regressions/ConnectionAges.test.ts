@@ -1,7 +1,7 @@
 /** A busy connection does not stay at an address for ever. Source: FAULTS.md §4, row 27. */
 import * as UndiciTransport from "@breakwater/core/transport/UndiciTransport"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2"
 import { authority } from "../fakes/Certificates.ts"
@@ -56,6 +56,29 @@ describe("a connection", () => {
       assert.strictEqual(vendor.connections.length, 2)
       assert.strictEqual(counted.lookups, 2)
       yield* vendor.until("the old one is closed", () => vendor.open === 1)
+    }))
+
+  it.live("is closed with the transport, also when it is old and a request still runs on it", () =>
+    Effect.gen(function*() {
+      let requests = 0
+      const vendor = yield* listen({
+        onRequest: (connection) => {
+          if (requests++ > 0) answer(connection)
+        }
+      })
+      const scope = yield* Scope.make()
+      const { options } = counting({ keepAliveMillis: 50, maxConnectionAge: "20 millis" })
+      const { send } = yield* Scope.provide(Wire.make(options), scope)
+      const origin = `http://localhost:${vendor.port}`
+      const running = yield* Effect.forkDetach(send(origin))
+      yield* vendor.until("it runs", () => requests === 1)
+      yield* Effect.sleep("30 millis")
+      yield* send(origin)
+      yield* vendor.until("the idle one is closed, and with it the pool", () => vendor.open === 1)
+      yield* Effect.repeat(nextTurn, { times: 20 })
+      yield* Scope.close(scope, Exit.void)
+      yield* vendor.until("both are closed", () => vendor.open === 0)
+      assert.isDefined((yield* Fiber.join(running)).reason)
     }))
 
   it.effect("takes requests for the configured time", () =>
