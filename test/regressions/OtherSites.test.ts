@@ -47,7 +47,7 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the c
           const { body, status } = yield* setFault(headers, method)
           assert.deepStrictEqual([status, JSON.parse(body)], [403, {
             error: "FORBIDDEN",
-            message: `Only this machine may use the control API, and ${named} names another site`
+            message: `Only this machine may use this port, and ${named} names another site`
           }])
         }
       }
@@ -76,6 +76,38 @@ layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the c
       const link = RawHttp.head("GET", "/_simulators", { host: `localhost:${port}`, "sec-fetch-site": "same-site" })
       assert.strictEqual((yield* RawHttp.send(control, link)).status, 200)
       for (const origin of [control, url]) assert.strictEqual((yield* request("GET", `${origin}/metrics`)).status, 200)
+    }))
+})
+
+layer(Server.layer, { timeout: "60 seconds", excludeTestServices: true })("the main port of this machine", (it) => {
+  const ask = (method: string, path: string, headers: (port: string) => Readonly<Record<string, string>>) =>
+    Effect.flatMap(Server, ({ url }) => RawHttp.send(url, RawHttp.head(method, path, headers(new URL(url).port))))
+  const refund = "/payments/pay_unknown/refunds"
+
+  it.effect("refuses a name of another site, and a write that a page of another site makes a browser send", () =>
+    Effect.gen(function*() {
+      for (
+        const [method, path, headers] of [
+          ["GET", "/metrics", () => ({ host: "evil.example" })],
+          ["GET", "/metrics", (port: string) => ({ host: `localhost.evil.example:${port}` })],
+          ["POST", refund, () => ({ host: "evil.example" })],
+          ["POST", refund, (port: string) => ({ host: `localhost:${port}`, origin: "https://evil.example" })],
+          ["POST", refund, (port: string) => ({ host: `localhost:${port}`, "sec-fetch-site": "cross-site" })],
+          ["GET", "/metrics", (port: string) => ({ host: `localhost:${port}`, origin: "null" })]
+        ] as const
+      ) {
+        assert.strictEqual((yield* ask(method, path, headers)).status, 403)
+      }
+    }))
+
+  it.effect("serves this machine, and a link from another site", () =>
+    Effect.gen(function*() {
+      for (const site of ["none", "same-origin", "cross-site"]) {
+        const home = yield* ask("GET", "/", (port) => ({ host: `localhost:${port}`, "sec-fetch-site": site }))
+        assert.strictEqual(home.status, 200)
+      }
+      const write = yield* ask("POST", refund, (port) => ({ host: `127.0.0.1:${port}` }))
+      assert.notStrictEqual(write.status, 403)
     }))
 })
 

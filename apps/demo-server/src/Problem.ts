@@ -56,7 +56,7 @@ export const notFound = (message: string): typeof NotFound.Type => ({ error: "NO
 
 export const forbidden = (header: string): typeof Forbidden.Type => ({
   error: "FORBIDDEN",
-  message: `Only this machine may use the control API, and ${header} names another site`
+  message: `Only this machine may use this port, and ${header} names another site`
 })
 
 export const methodNotAllowed = { error: "METHOD_NOT_ALLOWED", message: "The path has no such method" }
