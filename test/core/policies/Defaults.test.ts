@@ -89,6 +89,11 @@ const windows: Played<AdaptiveLimit.AdaptiveLimitOptions> = (options) => {
     play(few, 9, window * 3_000, 10)
     play(few, 1, window * 3_000 + 1_500, 10)
   }
+  const fewer = AdaptiveLimit.make({ initialLimit: 8, ...options })
+  for (let window = 0; window < 3; window++) {
+    play(fewer, 8, window * 3_000, 10)
+    play(fewer, 1, window * 3_000 + 1_500, 10)
+  }
   const many = AdaptiveLimit.make({ initialLimit: 100, maxLimit: 150, ...options })
   for (let window = 0; window < 60; window++) {
     const took = window < 10 ? 100 : 174
@@ -142,7 +147,8 @@ describe("the defaults of an adaptive limit", () => {
       }],
       [{ algorithm: { _tag: "Gradient", minimumCalls: 10 } }, { algorithm: { _tag: "Gradient", minimumCalls: 11 } }, {
         algorithm: { _tag: "Gradient", minimumCalls: 1 }
-      }]
+      }],
+      [{ algorithm: { _tag: "Gradient", minimumCalls: 10 } }, { algorithm: { _tag: "Gradient", minimumCalls: 9 } }]
     ])
   })
 
