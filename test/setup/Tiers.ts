@@ -69,6 +69,12 @@ export const later: ReadonlyArray<Later> = [
     because: "Every step is a process of its own, or derives a key from a passphrase"
   },
   {
+    file: "test/regressions/BrokenPeers.test.ts",
+    part: "two of four plays, and the second quarter of an hour",
+    tier: "check",
+    because: "Each play is half an hour of calls of a fleet: 11 CPU seconds"
+  },
+  {
     file: "test/demo-server/DemoServer.test.ts",
     part: "two of three faults, and a server without a key",
     tier: "check",

@@ -442,6 +442,6 @@ describe("a breaker that a fleet shares", () => {
         }
         assert.deepStrictEqual(yield* states(fleet), ["Closed", "Closed", "Closed"])
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: Effort.runs(40, 15), size: 40 } }
+    { arbitrary: { runs: Effort.runs(40, 8), size: 40 } }
   )
 })
