@@ -53,7 +53,7 @@ const refusedShare = ({ every, failing, from = 0, healthy }: Play) =>
     })
     yield* process(Effect.fail("unreachable"), 70, false)
     for (let i = 0; i < healthy; i++) yield* process(well, every * (1 + i / 10), true)
-    yield* TestClock.adjust(Effort.isAtLeast("check") ? "30 minutes" : "15 minutes")
+    yield* TestClock.adjust(Effort.isAtLeast("check") ? "30 minutes" : "12 minutes")
     return refused / calls
   }).pipe(Effect.scoped, Random.withSeed("peers"))
 

@@ -279,7 +279,7 @@ describe("a rate limit that a fleet shares", () => {
           }
         }
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: Effort.runs(100), size: 60 } }
+    { arbitrary: { runs: Effort.runs(100, 20), size: 60 } }
   )
 
   it.effect("asks a store that is back, also when its part is used up and no call passes", () =>
@@ -379,6 +379,6 @@ describe("a rate limit that a fleet shares", () => {
           }
         }
       }).pipe(Effect.scoped),
-    { arbitrary: { runs: Effort.runs(150), size: 60 } }
+    { arbitrary: { runs: Effort.runs(150, 20), size: 60 } }
   )
 })
