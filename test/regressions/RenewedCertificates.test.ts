@@ -51,6 +51,26 @@ describe("a source of client certificates that", () => {
       }
     }))
 
+  it.effect("is slow is read once for all connections, and heard when it responds", () =>
+    Effect.gen(function*() {
+      let reads = 0
+      const source = Effect.suspend(() => {
+        const certificate = `certificate ${++reads}`
+        return Effect.delay(Effect.succeed({ certificate, key: Redacted.make("key") }), reads === 1 ? 0 : 1_000)
+      })
+      const read = ClientCertificate.latest(source, ({ certificate }) => certificate)
+      const connect = Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(read)
+        yield* TestClock.adjust(200)
+        return yield* Fiber.join(fiber)
+      })
+      const seen = new Array<string>()
+      for (let connection = 0; connection < 7; connection++) seen.push(yield* connect)
+      assert.deepStrictEqual(seen.slice(0, 5), Array(5).fill("certificate 1"))
+      assert.strictEqual(seen[6], "certificate 2")
+      assert.strictEqual(reads, 3)
+    }))
+
   it.effect("hangs at the start fails after a minute", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.forkChild(Effect.flip(ClientCertificate.latest(Effect.never, () => "")))

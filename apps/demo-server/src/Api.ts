@@ -95,15 +95,12 @@ const Refund = Schema.Struct({
   currency: Currency
 })
 
+const visible = Schema.optionalKey(
+  Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
+)
+
 /** A repeated request with the same key has one effect. Callers have their own keys: `x-client` tells them apart. */
-const idempotent = {
-  "x-client": Schema.optionalKey(
-    Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
-  ),
-  "idempotency-key": Schema.optionalKey(
-    Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/, { expected: "1 to 255 visible ASCII characters" }))
-  )
-}
+const idempotent = { "x-client": visible, "idempotency-key": visible }
 const id = { id: Schema.String }
 
 export const Dependency = Schema.Struct({

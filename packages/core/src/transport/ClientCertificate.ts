@@ -44,7 +44,7 @@ export const files = ({ certificate, key, passphrase }: Files): Source =>
   })
 
 /**
- * What is made of the present certificate: the same as last time unless it has changed. A source that fails, or that has a
+ * Reads the present certificate and makes something of it, anew only when the certificate has changed. A source that fails, or that has a
  * certificate and a key that do not fit, is logged once, and the last good certificate serves on. Fails without one.
  */
 export const latest = <A>(
@@ -58,13 +58,19 @@ export const latest = <A>(
     if (good?.text !== text) good = { text, made: make(client) }
     return good.made
   })
-  const read = Effect.suspend(() => {
-    const patience = good === undefined ? firstMillis : laterMillis
-    return Effect.timeoutOrElse(Effect.flatMap(Effect.forkDetach(present), Fiber.join), {
-      duration: patience,
-      orElse: () => Effect.fail("the source does not respond")
-    })
+  /** The reading under way, which all connections join. It goes on without them, so that a slow source is heard. */
+  let reading: Fiber.Fiber<A, unknown> | undefined
+  const begun = Effect.suspend(() => {
+    if (reading !== undefined) return Effect.succeed(reading)
+    return Effect.tap(Effect.forkDetach(Effect.timeout(present, firstMillis)), (fiber) =>
+      Effect.sync(() => {
+        reading = fiber
+        fiber.addObserver(() => reading = undefined)
+      }))
   })
+  const read = Effect.suspend(() =>
+    Effect.timeout(Effect.flatMap(begun, Fiber.join), good === undefined ? firstMillis : laterMillis)
+  )
   return Effect.flatMap(Effect.exit(read), (exit): Effect.Effect<A, "NoCertificate"> => {
     if (Exit.isSuccess(exit)) {
       isFailing = false
@@ -80,8 +86,8 @@ export const latest = <A>(
 }
 
 /**
- * How long a source is waited for, in milliseconds: at the start, and later, when the last good certificate can be used
- * instead. Our own judgement: a minute is a secret manager's worst, and 200 ms leave most of a connection's time.
+ * The longest reading of a source, and the longest wait for it while the last good certificate can be used instead, in
+ * milliseconds. Our own judgement: a secret manager takes no minute, and 200 ms leave most of a connection's time.
  */
 const [firstMillis, laterMillis] = [60_000, 200]
 
